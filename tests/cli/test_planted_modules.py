@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import embedrec
 from embedrec.datasets.synthetic import World
-from embedrec.runtime.child_interpreters import command, leave_current_folder_out, safe_children
+from embedrec.runtime.child_interpreters import command
 from tests.cli.conftest import Run, succeed
 
 PLANT = "import os\nopen(os.environ['OWNED'], 'a').write(__name__ + ' ran\\n')\nraise SystemExit(77)\n"
@@ -108,36 +107,6 @@ def test_python_m_imports_modules_from_the_installation(compass: Path, tmp_path:
     assert done.returncode == 0 and "north-east" in done.stdout, done.stderr
 
 
-def test_python_m_from_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of the package stays on the path, behind everything else, for processes that read."""
-    home = Path(__file__).parents[2]
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "path", [str(home), "/elsewhere"])
-    leave_current_folder_out()
-    assert sys.path == ["/elsewhere", str(home)]
-
-
-@pytest.mark.parametrize("first", ["", "HERE"])
-def test_the_current_folder_is_not_on_the_path(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path) if first else "", "/elsewhere"])
-    leave_current_folder_out()
-    assert sys.path == ["/elsewhere"]
-    leave_current_folder_out()  # which is no folder that Python put there
-    assert sys.path == ["/elsewhere"]
-
-
-def test_children_do_not_import_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
-    code = "import sys; print('' in sys.path)"
-    assert subprocess.check_output(command("-c", code), text=True) == "False\n"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
-    with safe_children():
-        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
-    assert "PYTHONSAFEPATH" not in os.environ
-
-
 def test_settings_of_numba_in_the_current_folder_are_not_read(compass: Path) -> None:
     """They may name a folder of kernels that numba unpickles."""
     pytest.importorskip("yaml")
@@ -166,10 +135,3 @@ def test_the_environment_is_restored(run: Run, compass: Path) -> None:
     before = os.environ.get("PYTHONSAFEPATH")
     succeed(run, "info", "--workspace", compass)
     assert os.environ.get("PYTHONSAFEPATH") == before
-
-
-def test_interpreters_are_started_in_one_place() -> None:
-    """Whoever starts one says `child_interpreters.command`, which keeps the current folder off its path."""
-    package = Path(embedrec.__file__).parent
-    starting = {str(p.relative_to(package)) for p in package.rglob("*.py") if "sys.executable" in p.read_text()}
-    assert starting == {"runtime/child_interpreters.py"}

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.data.find_items import find_items
-from embedrec.data.item_filter import IdList
 from embedrec.errors import UnknownItemError
 
 A = "spotify:artist:"
@@ -99,15 +98,6 @@ def test_an_id_means_itself_and_nothing_else_breaks(ids: list[str], text: str) -
         assert ids[row] == text or ids[row].endswith(f":{text}") or text.endswith(f":{ids[row]}")
     except UnknownItemError:
         assert text not in ids
-
-
-@pytest.mark.parametrize("text", ["9" * 5000, "--5", "-", "9" * 19, "٣", "5.5"])
-def test_a_text_in_a_list_that_is_no_id_of_numbers_is_unknown(text: str) -> None:
-    assert IdList("x", (text,)).rows(Vocab(np.array([3, 5]))).tolist() == [-1]
-
-
-def test_ids_of_numbers_in_lists_may_have_blanks_around() -> None:
-    assert IdList("x", (" 5 ", "-3", "3")).rows(Vocab(np.array([3, 5]))).tolist() == [1, -1, 0]
 
 
 def test_one_name_in_two_forms_of_unicode() -> None:

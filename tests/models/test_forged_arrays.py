@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.data.offsets import check_offsets
 from embedrec.errors import ArtifactError, DataError
 from embedrec.models.base import Model
 from embedrec.models.serialization import load_model, save_model
 from embedrec.storage import artifacts
-from tests.conftest import tiny_sessions
 from tests.models.test_contract import cases, histories, label, train
 from tests.test_corruption import sign
 
@@ -93,18 +91,6 @@ def test_offsets_whose_differences_overflow(name: str, tmp_path: Path) -> None:
         sign(tmp_path / "x")
         with pytest.raises(ArtifactError, match="must ascend from 0"):
             load_model(artifacts.read(tmp_path / "x"))
-
-
-def test_offsets_of_sessions_and_features() -> None:
-    wrong = np.array([0, LARGEST, -LARGEST - 1, -1, 5])
-    assert (np.diff(wrong) >= 0).all()
-    for offsets in (wrong, np.array([0, 6, 5]), np.array([1, 5]), np.array([0, 4]), np.array([]), np.array([[0, 5]])):
-        with pytest.raises(DataError, match="offsets of lists must ascend from 0 to the number of words"):
-            check_offsets(offsets, 5, "lists", "words")
-    check_offsets(np.array([0, 0, 5]), 5, "lists", "words")
-    sessions = tiny_sessions()
-    with pytest.raises(DataError, match="offsets of sessions must ascend"):
-        type(sessions)(np.array([0, LARGEST, -LARGEST - 1, -1, 3]), [0, 0, 0], sessions.vocab, [1, 2, 3, 4])
 
 
 def test_a_forged_index_of_sessions(tmp_path: Path) -> None:

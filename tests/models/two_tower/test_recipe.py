@@ -1,4 +1,4 @@
-"""Two towers: losses by hand, histories by a slow loop, NumPy's queries against torch's, users, cold items."""
+"""Two towers: losses by hand, users, cold items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embedrec.models.two_tower.training import (
     all_users,
 )
 from tests.conftest import of_lists
-from tests.models.two_tower.toy_learner import SMALL, TOWERS, torch_queries
+from tests.models.two_tower.toy_learner import SMALL
 from tests.training.toy import clustered_sessions
 
 
@@ -42,14 +42,6 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
     )
     with pytest.raises(SettingsError, match="trend of two-tower needs times, but the sessions have none; leave it out"):
         TwoTower(trend=3.0).fit(plain)
-
-
-@pytest.mark.parametrize("settings", TOWERS)
-def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
-    learner, histories, queries, vectors = torch_queries(**settings)
-    model = learner.model()
-    np.testing.assert_allclose(model.encoder(histories), queries, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(model.embeddings.vectors, vectors, rtol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{}, {"loss": "bce", "scoring": "dot", "temperature": 1.0, "negatives": 8}])
@@ -144,6 +136,3 @@ def test_arrays_that_do_not_fit() -> None:
     for name, array in model.arrays.items():
         with pytest.raises(DataError):
             model.recipe.from_arrays(model.vocab, {**model.arrays, name: array[:-1]})
-    less = {name: array for name, array in model.arrays.items() if name != "layer1"}
-    with pytest.raises(DataError, match=r"layer1 of a two-tower model must have shape \(5, 8\), but is missing"):
-        model.recipe.from_arrays(model.vocab, less)
