@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.data.feature_parquet import load_features, merge_features
-from embedrec.data.features import Features
+from embedrec.data.feature_parquet import load_features
 from embedrec.index import measure
 from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.storage import artifacts
@@ -125,18 +124,6 @@ def test_damaged_features(run: Run, built: None) -> None:
     sign(Path("indexes/x"))
     ran = run("similar", "i3", "--index", "x", "--where", "year>=2010")
     assert ran.code == 1 and "features.parquet is not a Parquet file" in ran.err
-
-
-def test_joined_features() -> None:
-    def known(ids: list[str], **columns: list[float]) -> Features:
-        return Features(Vocab(ids), {name: np.array(column, dtype=float) for name, column in columns.items()})
-
-    both = merge_features(known(["a", "b"], year=[1, 2]), known(["b", "c"], year=[5, 6], other=[7, 8]))
-    assert both.vocab.ids.tolist() == ["a", "b", "c"]
-    assert both.numeric["year"].tolist() == [1, 2, 6]
-    assert np.isnan(both.numeric["other"][:2]).all() and both.numeric["other"][2] == 8
-    first = known(["a"], year=[1])
-    assert merge_features(first, known(["a"], year=[5])) is first
 
 
 def test_the_file_is_documented(run: Run, built: None) -> None:

@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Events, Features, Sessions, Vocab
-from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.data.features import Categories, Lists, Scaling
 from embedrec.data.sessions import sessionize
-from embedrec.errors import ArtifactError, DataError
+from embedrec.errors import DataError
 from embedrec.storage import artifacts
-from tests.conftest import read_only
 from tests.data import strategies as draw
-
-columns = st.lists(draw.texts.filter(lambda name: name != "id"), unique=True, max_size=4)
-
-
-@st.composite
-def features(draw_: st.DrawFn) -> Features:
-    ids = draw_(
-        st.one_of(st.lists(draw.texts, unique=True, max_size=8), st.lists(draw.numbers, unique=True, max_size=8))
-    )
-    m = len(ids)
-    numeric: dict[str, Any] = {}
-    categorical: dict[str, Any] = {}
-    lists: dict[str, Any] = {}
-    for name in draw_(columns):
-        names = np.array(draw_(st.lists(draw.texts, unique=True, max_size=4)), dtype=object)
-        kind = draw_(st.sampled_from(["numeric", "categorical", "lists"]))
-        if kind == "numeric":
-            number = st.one_of(st.just(np.nan), st.floats(width=32, allow_nan=False, allow_infinity=False))
-            numeric[name] = read_only(np.array(draw_(st.lists(number, min_size=m, max_size=m)), dtype=np.float32))
-        elif kind == "categorical":
-            codes = draw_(st.lists(st.integers(-1, len(names) - 1), min_size=m, max_size=m))
-            categorical[name] = Categories(read_only(np.array(codes, dtype=np.int32)), names)
-        else:
-            row = st.lists(st.integers(0, max(len(names) - 1, 0)), max_size=3 if len(names) else 0)
-            rows = draw_(st.lists(row, min_size=m, max_size=m))
-            flat = np.array([c for row in rows for c in row], dtype=np.int32)
-            lists[name] = Lists(read_only(np.cumsum([0, *map(len, rows)])), read_only(flat), names)
-    return Features(Vocab(ids), numeric, categorical, lists)
-
-
-def as_rows(given: Features) -> dict[Any, dict[str, Any]]:
-    """Features as a mapping of ids to what is known of them."""
-    out: dict[Any, dict[str, Any]] = {}
-    for row, i in enumerate(given.vocab.ids.tolist()):
-        out[i] = {name: None if np.isnan(c[row]) else c[row].item() for name, c in given.numeric.items()}
-        for name, words in given.categorical.items():
-            out[i][name] = None if words.codes[row] < 0 else words.names[words.codes[row]]
-        for name, lists in given.lists.items():
-            out[i][name] = [lists.names[c] for c in lists[row]]
-    return out
-
-
-def same(a: Features, b: Features) -> bool:
-    coded = [
-        (x.codes.tolist(), x.names.tolist()) == (y.codes.tolist(), y.names.tolist())
-        for x, y in zip(
-            (*a.categorical.values(), *a.lists.values()), (*b.categorical.values(), *b.lists.values()), strict=True
-        )
-    ]
-    return as_rows(a) == as_rows(b) and a.about() == b.about() and all(coded)
-
-
-@draw.given(features())
-def test_what_is_saved_is_loaded(given: Features) -> None:
-    with TemporaryDirectory() as folder:
-        save_features(given, Path(folder) / "f.parquet")
-        assert same(load_features(Path(folder) / "f.parquet"), given)
+from tests.data.random_features import as_rows, features, same
 
 
 @draw.given(features(), st.data())
@@ -169,47 +107,7 @@ def test_refused(make: Any, message: str) -> None:
     assert str(refused.value) == message
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        pa.table({"x": pa.array([1.0], pa.float32())}),
-        pa.table({"id": pa.array([None], pa.string())}),
-        pa.table({"id": ["a", "a"]}),
-        pa.table({"id": [1.5]}),
-        pa.table({"id": ["a"], "x": [1]}),
-        pa.table({"id": ["a"], "x": [1.0]}).replace_schema_metadata({"dates": '["y"]'}),
-        pa.table({"id": ["a"], "x": [1.0]}).replace_schema_metadata({"dates": "5"}),
-        pa.table({"id": ["a"], "x": [[1]]}),
-        pa.table({"id": ["a"], "x": pa.array([["p", None]])}),
-        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": json.dumps({"x": ["q"]})}),
-        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": json.dumps({"x": [1]})}),
-        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": "[]"}),
-        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": "{"}),
-    ],
-)
-def test_odd_tables_are_refused(tmp_path: Path, table: pa.Table) -> None:
-    pq.write_table(table, tmp_path / "f.parquet")
-    with pytest.raises(ArtifactError, match=r"contains no features .*; write the artifact again"):
-        load_features(tmp_path / "f.parquet")
-
-
-@pytest.mark.parametrize("cut", [0, 3, 100, -1])
-def test_damaged_files_are_refused(tmp_path: Path, cut: int) -> None:
-    path = tmp_path / "f.parquet"
-    save_features(Features(_AB, {"x": np.zeros(2)}), path)
-    path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ArtifactError, match="is not a Parquet file"):
-        load_features(path)
-
-
-def test_files_of_others_are_read(tmp_path: Path) -> None:
-    """Without names in the metadata, those that occur, in order of text."""
-    table = {"id": [2, 1], "c": pa.array(["z", None]), "l": pa.array([["b", "a"], None], pa.list_(pa.string()))}
-    pq.write_table(pa.table(table), tmp_path / "f.parquet")
-    assert as_rows(load_features(tmp_path / "f.parquet")) == {2: {"c": "z", "l": ["b", "a"]}, 1: {"c": None, "l": []}}
-
-
-def some_events() -> Events:
+def events_with_features() -> Events:
     from dataclasses import replace
 
     made = Events.of(["s", "s", "t"], ["b", "a", "b"], user=["u", "u", "v"])
@@ -219,7 +117,7 @@ def some_events() -> Events:
 
 
 def test_features_go_along() -> None:
-    events = some_events()
+    events = events_with_features()
     sessions = sessionize(events.filter(np.array([True, True, False])))
     for other in (
         sessions,
@@ -234,7 +132,7 @@ def test_features_go_along() -> None:
 
 @pytest.mark.parametrize("part", ["", "test_"])
 def test_sessions_are_saved_with_their_features(tmp_path: Path, part: str) -> None:
-    sessions = sessionize(some_events())
+    sessions = sessionize(events_with_features())
     with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:
         sessions.write(draft, part)
     artifact = artifacts.read(tmp_path / "s")
