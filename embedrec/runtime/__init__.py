@@ -1,6 +1,8 @@
-"""The process: its cores, child interpreters, and what native code prints."""
+"""The process: its cores, child interpreters, and what native code prints.
 
-from __future__ import annotations
+`python -m embedrec` imports this package while the current folder is still on the module path: like
+`child_interpreters`, it only imports modules that are built in or loaded.
+"""
 
 import os
 

@@ -93,3 +93,12 @@ def test_the_environment_is_restored_also_after_an_exception(
 
 def test_the_command_is_this_interpreter() -> None:
     assert command("-m", "pip", "--version") == [sys.executable, "-P", "-m", "pip", "--version"]
+
+
+def test_only_loaded_modules_are_imported_before_the_current_folder_is_off_the_path() -> None:
+    """The interpreter is bare, because the site packages of an editable installation load more modules."""
+    home = str(Path(embedrec.__file__).parents[1])
+    code = f"import runpy, sys; sys.path.append({home!r}); before = {{*sys.modules}}\n"
+    code += "import embedrec.runtime.child_interpreters; print(*sorted({*sys.modules} - before))"
+    loaded = subprocess.check_output([sys.executable, "-I", "-S", "-c", code], text=True).split()
+    assert loaded == ["embedrec", "embedrec.runtime", "embedrec.runtime.child_interpreters", "embedrec.version"]

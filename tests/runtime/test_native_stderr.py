@@ -33,7 +33,7 @@ def test_native_output_is_discarded_in_a_block_and_messages_of_python_appear() -
         native("before")
         with discard_native_stderr():
             native("hidden")
-            sys.stderr.write("ours\n")
+            print("ours", file=sys.stderr)
         native("after")
     """) == ["before", "ours", "after"]
 
