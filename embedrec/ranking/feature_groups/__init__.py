@@ -1,0 +1,1 @@
+"""Features of candidates by subject: each file declares its features, fits their tables, and computes them."""
