@@ -67,6 +67,7 @@ class PublishError(EmbedrecError):
 
 EXTRAS = {  # module that is no dependency of embedrec itself → the extra that installs it
     "gensim": "gensim",
+    "lightgbm": "rank",
     "matplotlib": "plots",
     "mlflow": "mlflow",
     "onnx": "onnx",
@@ -89,7 +90,7 @@ def need_package(module: str, purpose: str) -> None:
     """
     try:
         import_module(module)
-    except ImportError as e:
+    except (ImportError, OSError) as e:  # OSError: a library of the system is missing, such as that of OpenMP
         absent = isinstance(e, ModuleNotFoundError) and e.name == module
         why = "" if absent else f", which cannot be imported ({reason(e)})"
         remedy = f"install it with `pip install 'embedrec[{EXTRAS[module]}]'`"

@@ -69,6 +69,18 @@ def test_a_package_that_fails_to_import_is_named_with_the_reason(
     )
 
 
+def test_a_package_without_its_system_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    with pytest.raises(SettingsError) as error:
+        need_package("lightgbm", "training a ranker")
+    assert str(error.value) == (
+        "training a ranker needs the package lightgbm, which cannot be imported (libgomp.so.1: cannot open shared "
+        "object file); install it with `pip install 'embedrec[rank]'`"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [

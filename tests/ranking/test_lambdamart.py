@@ -1,0 +1,142 @@
+"""Training of rankers: what it learns, when it stops, and what it cannot learn from."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from embedrec.errors import DataError, SettingsError, TrainingError
+from embedrec.ranking.lambdamart import LabelledCandidates, LambdaMARTSettings, train_lambdamart
+from embedrec.ranking.trees import Trees
+from tests.conftest import read_only
+
+NAMES = ["rank of vstan", "share, 7 days", "größe"]
+SMALL = LambdaMARTSettings(trees=8, leaves=7, min_leaf=5, patience=4)
+
+
+def labelled(seed: int, questions: int = 60, *, noise: float = 0.2) -> LabelledCandidates:
+    """The relevant candidate of a question has the largest sum of two features, one of which is often missing."""
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(2, 30, questions))])
+    features = rng.normal(size=(offsets[-1], len(NAMES))).astype(np.float32)
+    features[rng.random(offsets[-1]) < 0.3, 0] = np.nan
+    truth = np.nan_to_num(features[:, 0]) + features[:, 1] + noise * rng.normal(size=len(features))
+    relevant = np.zeros(len(features), np.uint8)
+    for start, stop in pairwise(offsets):
+        relevant[start + truth[start:stop].argmax()] = 1
+    return LabelledCandidates(*map(read_only, (features, relevant, offsets)))
+
+
+def train(settings: LambdaMARTSettings = SMALL, **options: Any) -> Trees:
+    return train_lambdamart(labelled(1), labelled(2), settings, **{"seed": 1, "threads": 1, "names": NAMES, **options})
+
+
+def mean_reciprocal_rank(scores: np.ndarray, data: LabelledCandidates) -> float:
+    ranks = []
+    for start, stop in pairwise(data.offsets):
+        target = start + data.relevant[start:stop].argmax()
+        ranks.append(1 + (scores[start:stop] > scores[target]).sum())
+    return float(np.mean(1 / np.array(ranks)))
+
+
+def test_relevant_candidates_come_first() -> None:
+    test = labelled(3)
+    scores = train().predict(test.features)
+    alone = mean_reciprocal_rank(np.nan_to_num(test.features[:, 1]), test)
+    assert mean_reciprocal_rank(scores, test) > max(0.75, alone + 0.1)
+
+
+def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads() -> None:
+    one = train(threads=1)
+    assert train(threads=2).text == one.text
+    assert train(seed=2).text != one.text
+    assert train(seed=2**63 - 1).features == 3
+
+
+def test_training_stops_when_validation_no_longer_improves() -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+    settings = LambdaMARTSettings(trees=400, patience=3, learning_rate=1.0, leaves=31, min_leaf=1)
+    trees = train(settings, report=lambda event, **numbers: events.append((event, numbers)))
+    *progress, (event, numbers) = events
+    assert {name for name, _ in progress} == {"progress"}
+    done = [each["done"] for _, each in progress]
+    assert done == list(range(1, len(trees) + 4)) and progress[0][1]["total"] == 400
+    assert event == "ranker" and numbers["trees"] == len(trees) and 0 < numbers["ndcg"] <= 1
+
+
+def test_the_text_names_the_features_and_is_of_lightgbm() -> None:
+    trees = train()
+    model = lightgbm.Booster(model_str=trees.text.decode())
+    assert model.feature_name() == ["f0_rank_of_vstan", "f1_share_7_days", "f2_gr_e"]
+    features = labelled(4).features
+    assert np.array_equal(trees.predict(features), model.predict(features).astype(np.float32))
+
+
+def test_questions_without_relevant_candidates_change_nothing() -> None:
+    data = labelled(1)
+    more = LabelledCandidates(
+        np.concatenate([np.ones((40, 3), np.float32), data.features, np.ones((2, 3), np.float32)]),
+        np.concatenate([np.zeros(40, np.uint8), data.relevant, np.ones(2, np.uint8)]),
+        np.concatenate([[0, 30], data.offsets + 40, [data.offsets[-1] + 42] * 2]),
+    )
+    trees = train_lambdamart(more, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
+    assert trees.text == train().text
+
+
+def test_without_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(SettingsError) as error:
+        train()
+    assert str(error.value) == (
+        "training a ranker needs the package lightgbm; install it with `pip install 'embedrec[rank]'`"
+    )
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_no_question_with_relevant_candidates(part: str) -> None:
+    data = labelled(1)
+    none = LabelledCandidates(data.features, np.zeros_like(data.relevant), data.offsets)
+    pair = (none, data) if part == "training" else (data, none)
+    with pytest.raises(DataError) as error:
+        train_lambdamart(*pair, SMALL, seed=1, threads=1, names=NAMES)
+    assert str(error.value) == (
+        f"no question of {part} has both relevant candidates and others among its {len(data.features)} candidates; "
+        "take more candidates of each model, or a longer window"
+    )
+
+
+def test_too_many_candidates() -> None:
+    many = LabelledCandidates(np.zeros((10_001, 3), np.float32), np.arange(10_001) == 0, np.array([0, 10_001]))
+    with pytest.raises(
+        DataError, match="a question of training has 10001 candidates, but a ranker learns from at most"
+    ):
+        train_lambdamart(many, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
+
+
+def test_what_lightgbm_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise lightgbm.basic.LightGBMError("bad allocation\nmore")
+
+    monkeypatch.setattr(lightgbm, "train", fail)
+    with pytest.raises(TrainingError, match=r"^LightGBM cannot train the ranker \(bad allocation\)$"):
+        train()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"leaves": 65}, "leaves must be between 2 and 64, but is 65"),
+        ({"leaves": 1}, "leaves must be between 2 and 64, but is 1"),
+        ({"trees": 0}, "trees must be between 1 and 100000, but is 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be between 1e-06 and 1, but is 0.0"),
+        ({"feature_share": 1.5}, "feature_share must be between 0.001 and 1, but is 1.5"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_bounds(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{message}$"):
+        LambdaMARTSettings(**values)
