@@ -11,7 +11,7 @@ from math import isnan, nan, sqrt
 import numba
 import numpy as np
 
-LANES = 16  # recent items of a question that `write_cosines` compares with a candidate in one step
+_LOOSE = {"reassoc", "contract"}  # sums in any order, in vector instructions; NaN keeps its meaning
 
 
 @numba.njit(nogil=True, cache=True)
@@ -148,6 +148,15 @@ def inverse_norms(vectors, rows, scale):  # type: ignore[no-untyped-def]
         scale[r] = 1 / sqrt(total) if total > 0 else 0
 
 
+@numba.njit(nogil=True, cache=True, fastmath=_LOOSE)
+def _dot(x, i, y, j):  # type: ignore[no-untyped-def]
+    """The dot product of row i of x and row j of y, float32."""
+    total = np.float32(0)
+    for k in range(x.shape[1]):
+        total += x[i, k] * y[j, k]
+    return total
+
+
 @numba.njit(nogil=True, cache=True)
 def write_cosines(vectors, rows, scale, recent, weights, timed, offsets, items, out, at):  # type: ignore[no-untyped-def]
     """Columns: the cosine of the candidate with the latest recent item, the highest one, the mean weighted by place
@@ -155,23 +164,22 @@ def write_cosines(vectors, rows, scale, recent, weights, timed, offsets, items, 
 
     vectors  (m, d) float32
     rows     (n,) int64 row of each item in `vectors`, −1 for none; scale (n,) float32, see `inverse_norms`
-    recent   (q, r ≤ LANES) int32, weights (q, 2, r) float32, see `recent_items`
+    recent   (q, r) int32, weights (q, 2, r) float32, see `recent_items`
     """
-    d = vectors.shape[1]
-    lanes, sums = np.zeros((d, LANES), np.float32), np.zeros(LANES, np.float32)  # a recent item a column
-    place_weights, time_weights = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    most, d = recent.shape[1], vectors.shape[1]
+    unit, kept = np.empty((most, d), np.float32), np.empty((2, most), np.float32)  # recent items with a vector
     for i in range(offsets.shape[0] - 1):
         count = 0
         by_place = by_time = np.float32(0)
-        for j in range(recent.shape[1]):
+        for j in range(most):
             a = recent[i, j]
             if a < 0:
                 break
             if scale[a] == 0:
                 continue
             for k in range(d):
-                lanes[k, count] = vectors[rows[a], k] * scale[a]
-            place_weights[count], time_weights[count] = weights[i, 0, j], weights[i, 1, j]
+                unit[count, k] = vectors[rows[a], k] * scale[a]
+            kept[0, count], kept[1, count] = weights[i, 0, j], weights[i, 1, j]
             by_place += weights[i, 0, j]
             by_time += weights[i, 1, j]
             count += 1
@@ -181,20 +189,17 @@ def write_cosines(vectors, rows, scale, recent, weights, timed, offsets, items, 
                 for column in range(at, at + 3 + timed):
                     out[c, column] = nan
                 continue
-            sums[:] = 0
-            for k in range(d):
-                x = vectors[rows[item], k]
-                for j in range(LANES):
-                    sums[j] += x * lanes[k, j]
             highest, place_sum, time_sum = np.float32(-np.inf), np.float32(0), np.float32(0)
             for j in range(count):
-                highest = max(highest, sums[j])
-                place_sum += sums[j] * place_weights[j]
-                time_sum += sums[j] * time_weights[j]
-            out[c, at], out[c, at + 1] = sums[0] * scale[item], highest * scale[item]
-            out[c, at + 2] = place_sum / by_place * scale[item]
+                value = _dot(vectors, rows[item], unit, j) * scale[item]
+                if j == 0:
+                    out[c, at] = value
+                highest = max(highest, value)
+                place_sum += value * kept[0, j]
+                time_sum += value * kept[1, j]
+            out[c, at + 1], out[c, at + 2] = highest, place_sum / by_place
             if timed:
-                out[c, at + 3] = time_sum / by_time * scale[item]
+                out[c, at + 3] = time_sum / by_time
 
 
 @numba.njit(nogil=True, cache=True)
