@@ -35,6 +35,7 @@ from embedrec.pipeline.results import ResultTable as ResultTable
 from embedrec.pipeline.steps import BuiltIndex as BuiltIndex
 from embedrec.pipeline.steps import PreparedSessions as PreparedSessions
 from embedrec.pipeline.steps import TrainedModel as TrainedModel
+from embedrec.ranking.fusion import Fusion as Fusion
 from embedrec.storage.workspace import Workspace as Workspace
 from embedrec.training.callbacks import Callback as Callback
 from embedrec.training.callbacks import MLflowCallback as MLflowCallback

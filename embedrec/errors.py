@@ -4,7 +4,7 @@ EmbedrecError
  ├── DataError           input files and rows that cannot be used
  ├── SettingsError       a setting, option or argument that cannot be met
  ├── UnknownItemError    an id or name that is not in the vocabulary
- ├── TargetNotMet        an index that cannot meet its recall or latency target
+ ├── TargetNotMet        an index or a model that does not meet its target
  ├── ArtifactError       a missing, damaged or incompatible artifact
  ├── TrainingError       training that failed (loss not finite)
  └── PublishError        a service that cannot be reached, or that rejects the published content
@@ -46,7 +46,10 @@ class UnknownItemError(EmbedrecError):
 
 
 class TargetNotMet(EmbedrecError):  # noqa: N818 (the name of the plan)
-    """An index that cannot meet its recall or latency target; `points` are the measured operating points, as JSON."""
+    """An index that cannot meet its recall or latency target, or a composite model that is not better than its parts.
+
+    `points` are the measurements, as JSON.
+    """
 
     def __init__(self, message: str, points: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)

@@ -25,6 +25,8 @@ from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.cli.shared.terminal import write_result
 from embedrec.storage.workspace import Workspace
 
+_TARGET_NOT_MET = 3  # exit code
+
 
 @click.command(cls=SettingsCommand, short_help="Train a model on sessions.")
 @click.argument("model")
@@ -44,6 +46,13 @@ from embedrec.storage.workspace import Workspace
     help="Also write the metrics of each epoch for a tool: tensorboard:FOLDER, mlflow:FOLDER or wandb:FOLDER; "
     "repeatable.",
 )
+@click.option(
+    "--candidates",
+    metavar="MODEL=NUMBER,…",
+    help="Models that propose items for fusion and ranker, and how many: recipes, or models of the workspace "
+    "[default: a choice by the data].",
+)
+@click.option("--force", is_flag=True, help="Write a fusion or ranker that is not better than its best model.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted training, for models that train with torch.")
 @click.option(
     "--memory",
@@ -66,6 +75,8 @@ def train(
     pairs: tuple[str, ...],
     print_config: bool,
     trackers: tuple[str, ...],
+    candidates: str | None,
+    force: bool,
     resume: bool,
     memory: str | None,
     seed: int,
@@ -84,11 +95,15 @@ def train(
     embedrec train cooccurrence --memory 2G
     embedrec train two-tower --resume
     embedrec train gru4rec --log-to tensorboard:runs
+    embedrec train fusion --candidates vstan=100,mf=100,sr=50
     torchrun --nproc-per-node 2 --no-python embedrec train two-tower
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import to_toml
+    from embedrec.errors import TargetNotMet
     from embedrec.models import recipe_class
+    from embedrec.ranking.parts import COMPOSITES
+    from embedrec.ranking.validation import describe_comparison
     from embedrec.storage.memory_budget import parse_size
     from embedrec.training.callbacks import calling_back, parse_tracker
     from embedrec.workflows.train import (
@@ -102,6 +117,11 @@ def train(
 
     before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
+    if model not in COMPOSITES and (candidates is not None or force):
+        given = "--force" if candidates is None else "--candidates"
+        raise click.UsageError(f"{given} is for {' and '.join(COMPOSITES)}, not for {model}; leave it out")
+    if candidates is not None:
+        pairs = (*pairs, f"candidates={candidates}")
     base = AS_IS if before is None else continuing_settings(cls, before)
     recipe = recipe_of(cls, config, pairs, base)
     if print_config:
@@ -119,16 +139,25 @@ def train(
         if not context.first:
             train_beside(recipe, source, seed=seed, threads=threads, context=context)
             return
-        done = train_model(
-            recipe,
-            source,
-            folder,
-            start=before,
-            seed=seed,
-            threads=threads,
-            report=report,
-            context=context if memory is None else replace(context, memory=parse_size(memory)),
-        )
+        try:
+            done = train_model(
+                recipe,
+                source,
+                folder,
+                start=before,
+                seed=seed,
+                threads=threads,
+                report=report,
+                context=context if memory is None else replace(context, memory=parse_size(memory)),
+                force=force,
+            )
+        except TargetNotMet as e:
+            progress.clear()
+            emit(e.points, as_json)
+            note(f"embedrec: {e}")
+            raise click.exceptions.Exit(_TARGET_NOT_MET) from None
+    if done.about.get("forced"):
+        note(f"{describe_comparison(model, done.about['validation'])}; written all the same")
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from embedrec.config import build, settings_of
 from embedrec.data.parquet_io import load_vocab, save_vocab
-from embedrec.errors import SettingsError
+from embedrec.errors import ArtifactError, SettingsError
 from embedrec.models import settings_class
 from embedrec.models.base import Model
 from embedrec.models.neighbour_lists import ListsModel
@@ -18,15 +19,27 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
 
 M = TypeVar("M", bound=Model)
+NO_PARTS: Mapping[str, Artifact] = MappingProxyType({})
 
 # settings that older artifacts lack, with the values they were trained with
 LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 
 
+PARTS = "parts"  # folder beside models, of the parts of composite models
+
+
 def save_model(
-    model: Model, folder: str | Path, about: Mapping[str, Any], *, made_from: artifacts.Artifact | None = None
+    model: Model,
+    folder: str | Path,
+    about: Mapping[str, Any],
+    *,
+    made_from: artifacts.Artifact | None = None,
+    parts: Mapping[str, Artifact] = NO_PARTS,
 ) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`.
+
+    parts  prefix → model artifact that holds the arrays "prefix.…". If it is in the same folder of models or in
+           its `parts/`, its arrays are not written again: the manifest names it by fingerprint
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -38,10 +51,18 @@ def save_model(
     ['counts.npy', 'manifest.json', 'vocab.parquet']
     """
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
-    manifest = {**recipe, **about, "arrays": sorted(model.arrays)}
+    linked = {prefix: part for prefix, part in parts.items() if _place(part.folder, Path(folder)) is not None}
+    elsewhere = {f"{prefix}.{name}" for prefix, part in linked.items() for name in part.about["arrays"]}
+    own = {name: array for name, array in model.arrays.items() if name not in elsewhere}
+    manifest = {**recipe, **about, "arrays": sorted(own)}
+    if linked:
+        manifest["parts"] = {
+            prefix: {"name": _place(part.folder, Path(folder)), "fingerprint": part.fingerprint}
+            for prefix, part in linked.items()
+        }
     with artifacts.writing(Path(folder), "model", manifest, made_from=made_from) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
-        for name, array in model.arrays.items():
+        for name, array in own.items():
             draft.array(name, array)
 
 
@@ -65,7 +86,44 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
         settings = LEGACY_DEFAULTS.get(about["recipe"], {}) | about["settings"]
         recipe = build(settings_class(about["recipe"]), settings, source=str(artifact.folder))
         arrays = {name: artifact.array(name) for name in about["arrays"]}
+        for prefix, part in part_artifacts(artifact).items():
+            arrays |= {f"{prefix}.{name}": part.array(name) for name in part.about["arrays"]}
         return recipe.from_arrays(load_vocab(artifact.path("vocab.parquet")), arrays)
+
+
+def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
+    """The artifacts that hold arrays of a composite model, by the prefix of their names; empty for other models.
+
+    Raises ArtifactError if one is missing, or another than the model was trained with.
+    """
+    found = {}
+    for prefix, entry in artifact.about.get("parts", {}).items():
+        place = PurePosixPath(entry["name"])
+        folder = artifact.folder.parent / place
+        if place.parent.as_posix() not in (".", PARTS) or not artifacts.plain_name(place.name):
+            raise ArtifactError(f"{artifact.folder} names the part {entry['name']!r}, which is no model beside it")
+        if not folder.exists():
+            raise ArtifactError(
+                f"model {artifact.name} needs its part {entry['name']}, but {folder} does not exist; "
+                f"restore it, or train {artifact.name} again"
+            )
+        part = artifacts.read(folder, "model")
+        if part.fingerprint != entry["fingerprint"]:
+            raise ArtifactError(
+                f"model {artifact.name} was trained with another part {entry['name']} than the one in {folder}; "
+                f"train {artifact.name} again"
+            )
+        found[prefix] = part
+    return found
+
+
+def _place(part: Path, folder: Path) -> str | None:
+    """The place of a part relative to the folder of models of `folder`; None if it is elsewhere."""
+    models = folder.absolute().parent
+    place = part.absolute()
+    if place.parent == models:
+        return place.name
+    return f"{PARTS}/{place.name}" if place.parent == models / PARTS else None
 
 
 def with_popularity(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:

@@ -57,6 +57,11 @@ class _Epoch(msgspec.Struct):
     seconds: _Seconds | UnsetType = UNSET
 
 
+class _Part(msgspec.Struct):
+    name: str
+    fingerprint: str
+
+
 class _Model(msgspec.Struct):
     recipe: str | UnsetType = UNSET
     settings: dict[str, Any] | UnsetType = UNSET
@@ -68,6 +73,7 @@ class _Model(msgspec.Struct):
     epochs: list[_Epoch] | UnsetType = UNSET
     trained_on: _Made | _Maybe = UNSET
     continued_from: _Made | _Maybe = UNSET
+    parts: dict[str, _Part] | UnsetType = UNSET
 
 
 class _Promise(msgspec.Struct, forbid_unknown_fields=True):

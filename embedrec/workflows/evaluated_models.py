@@ -19,9 +19,11 @@ from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.torch_recipe import check_torch, choose_device, fit_recipe
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
+from embedrec.ranking.composite import CompositeModel, CompositeRecipe
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.workspace import Workspace
+from embedrec.storage.workspace import FOLDERS, Workspace
 from embedrec.training.context import TrainingContext
+from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
@@ -66,7 +68,7 @@ def model_to_evaluate(
         fresh = trained.about.get("continued_from") is None
         if task.whole_artifact and same and fresh and not pairs and config is None:
             model = _for_protocol(task, load_model(trained))
-            if isinstance(model, SessionKnnModel):
+            if isinstance(model, SessionKnnModel | CompositeModel):
                 model = model.with_threads(options.threads)
             return EvaluatedModel(name, model, None, "trained before, on the training part")
         settings = recipe_of(settings_class(recipe), config, pairs, trained.about["settings"])
@@ -74,7 +76,7 @@ def model_to_evaluate(
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
-    return train_for_evaluation(settings, task, name, options, origin=origin, report=report)
+    return train_for_evaluation(settings, task, name, options, origin=origin, workspace=workspace, report=report)
 
 
 def train_for_evaluation(
@@ -84,12 +86,21 @@ def train_for_evaluation(
     options: TrainingOptions,
     *,
     origin: str,
+    workspace: Workspace | None = None,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """Train a recipe on the training part."""
+    """Train a recipe on the training part.
+
+    workspace  where composite models find their parts, and keep them trained
+    """
     started = perf_counter()
     context = TrainingContext(choose_device(recipe, options.device, report))
-    model = fit_recipe(recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context)
+    more: dict[str, Any] = {}
+    if isinstance(recipe, CompositeRecipe) and workspace is not None:
+        recipe, more["store"] = prepare_parts(recipe, task.train, workspace.root / FOLDERS["model"])
+    model = fit_recipe(
+        recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context, **more
+    )
     return EvaluatedModel(name, _for_protocol(task, model), perf_counter() - started, origin)
 
 

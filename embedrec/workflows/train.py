@@ -18,9 +18,11 @@ from embedrec.models import MODELS
 from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import PairCountRecipe
-from embedrec.models.serialization import load_model, save_model
+from embedrec.models.serialization import NO_PARTS, load_model, save_model
 from embedrec.models.torch_recipe import choose_device, display_name, fit_recipe, is_torch_recipe
 from embedrec.progress import Report, quiet
+from embedrec.ranking.composite import CompositeModel, CompositeRecipe
+from embedrec.ranking.validation import check_better
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
@@ -28,6 +30,7 @@ from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
+from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.lineage import provenance
 
 AS_IS: Mapping[str, Any] = MappingProxyType({})
@@ -81,13 +84,16 @@ def train_model(
     threads: int = 1,
     report: Report = quiet,
     context: TrainingContext = DEFAULT_CONTEXT,
+    force: bool = False,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
     start    a model to continue from
     context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written
+    force    write a composite model although it is not better than its best part; its manifest says so
 
-    Raises SettingsError for a `start` that the recipe cannot continue, and for a memory limit that it does not support.
+    Raises SettingsError for a `start` that the recipe cannot continue, and for a memory limit that it does not support;
+    TargetNotMet, with the figures, for a composite model that is not better than its best part.
     """
     artifacts.check_place(folder)
     if context.checkpoint is not None:
@@ -101,13 +107,15 @@ def train_model(
         if not isinstance(recipe, PairCountRecipe):
             raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
         more["memory"] = MemoryBudget(context.memory, folder.parent)
+    if isinstance(recipe, CompositeRecipe):
+        recipe, more["store"] = prepare_parts(recipe, sessions, folder.parent, source=source)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
     def record(event: str, **numbers: Any) -> None:
         if event == "epoch":
             epochs.append(numbers)
-        if event == "candidates":
+        if event in ("candidates", "validation"):
             measured[event] = numbers
         report(event, **numbers)
 
@@ -127,7 +135,11 @@ def train_model(
     }
     if context.device != "cpu":
         about["device"] = context.device
-    save_model(model, folder, about, made_from=start)
+    if "validation" in measured and not measured["validation"]["better"]:
+        check_better(recipe.name, measured["validation"], force=force)
+        about["forced"] = True
+    parts = model.sources if isinstance(model, CompositeModel) else NO_PARTS
+    save_model(model, folder, about, made_from=start, parts=parts)
     if context.checkpoint is not None:
         shutil.rmtree(context.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")

@@ -1,0 +1,164 @@
+"""Parts: the models that retrieve the candidates of a composite model, each with a number of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embedrec.config import build, settings_of
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.models import MODELS, recipe_class
+from embedrec.models.base import Arrays, Model, Recipe
+from embedrec.models.torch_recipe import check_torch
+
+COMPOSITES = ("fusion", "ranker")  # recipes that have parts, and cannot be parts
+_USUAL = (("vstan", 100), ("mf", 100), ("word2vec", 100), ("sr", 50), ("cooccurrence", 50))
+_LONG = 30  # events of an average session, beyond which it is a playlist or a user's history rather than a visit
+
+
+@dataclass(frozen=True)
+class PartSettings:
+    """A part before it is trained.
+
+    name    of a recipe, or of a model of the workspace
+    recipe  its settings
+    count   number of candidates
+    """
+
+    name: str
+    recipe: Recipe
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A model that retrieves candidates.
+
+    count     number of candidates
+    rows      (m+1,) int32 row in the composite's vocabulary of each of the model's m items, the last is −1; None if
+              both vocabularies are the same
+    own_rows  (n,) int64 the reverse: row in the model's vocabulary of each item of the composite, −1 where absent
+    """
+
+    name: str
+    model: Model
+    count: int
+    rows: np.ndarray | None
+    own_rows: np.ndarray | None
+
+    def lists(self, histories: Sessions, count: int, *, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The model's best items of histories in the composite's vocabulary: rows of it (q, c ≤ count), and scores."""
+        if self.own_rows is not None:
+            histories = histories.renumber(self.own_rows[histories.items], self.model.vocab)
+        topk = self.model.recommend(histories, min(count, len(self.model.vocab)), exclude_seen=exclude_seen)
+        return (topk.rows if self.rows is None else self.rows[topk.rows]), topk.scores
+
+
+def parse_candidates(text: str) -> list[tuple[str, int]]:
+    """Names and numbers of candidates: "vstan=100,mf=50" → [("vstan", 100), ("mf", 50)].
+
+    Raises SettingsError for anything else, a model that is named twice, and fewer than two models.
+    """
+    pairs: list[tuple[str, int]] = []
+    for one in filter(None, map(str.strip, text.split(","))):
+        name, _, number = (word.strip() for word in one.partition("="))
+        if not name or not number.isascii() or not number.isdigit() or not 0 < int(number) <= _MOST:
+            raise SettingsError(
+                f"candidates are models with numbers from 1 to {_MOST}, as in vstan=100,mf=100, but one is {one!r}"
+            )
+        pairs.append((name, int(number)))
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(f"candidates name the model {twice} twice; name it once")
+    if len(pairs) < 2:
+        raise SettingsError(f"candidates must come from two models or more, but are {text!r}; add a model")
+    return pairs
+
+
+_MOST = 10_000
+
+
+def default_candidates(sessions: Sessions) -> str:
+    """The parts that suit sessions.
+
+    Session kNN, factorisation and word2vec complement each other; rules of the last item add what follows at once, in
+    long sessions association rules in their place. Models that train with torch are not among them, as their training
+    takes hours on a CPU: name them, as in two-tower=100.
+    """
+    usual = [*_USUAL]
+    if len(sessions.items) > _LONG * max(1, len(sessions)):
+        usual[3] = ("svd", 50)
+    return ",".join(f"{name}={count}" for name, count in usual)
+
+
+def part_settings(candidates: str, settings: Mapping[str, Mapping[str, Any]]) -> list[PartSettings]:
+    """The parts of a composite.
+
+    candidates  see `parse_candidates`
+    settings    name → settings over the defaults; "recipe" among them is the name of the recipe
+
+    Raises SettingsError for an unknown model, wrong settings, settings of a model that is no part, composites as parts,
+    and missing packages.
+    """
+    pairs = parse_candidates(candidates)
+    odd = next((name for name in settings if name not in dict(pairs)), None)
+    if odd is not None:
+        near = did_you_mean(odd, dict(pairs))
+        raise SettingsError(f"parts has settings of {odd!r}, which is not among the candidates {candidates}{near}")
+    parts = []
+    for name, count in pairs:
+        values = dict(settings.get(name, {}))
+        recipe = str(values.pop("recipe", name))
+        if recipe in COMPOSITES:
+            raise SettingsError(
+                f"{name} cannot propose candidates, as it ranks those of other models; name these instead"
+            )
+        if recipe not in MODELS:
+            hint = did_you_mean(recipe, MODELS) or f"; valid are {', '.join(m for m in MODELS if m not in COMPOSITES)}"
+            raise SettingsError(f"no model is called {name!r}, which candidates names{hint}")
+        built = build(recipe_class(recipe), values, source=f"the settings of {name}")
+        check_torch(built)
+        parts.append(PartSettings(name, built, count))
+    return parts
+
+
+def saved_settings(parts: Sequence[PartSettings]) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The inputs of `part_settings` that give these parts, with all settings written out."""
+    candidates = ",".join(f"{part.name}={part.count}" for part in parts)
+    return candidates, {p.name: {"recipe": p.recipe.name, **settings_of(p.recipe)} for p in parts}
+
+
+def pack_parts(models: Sequence[Model], vocab: Vocab) -> dict[str, np.ndarray]:
+    """The arrays of parts: those of part p begin with "p."; "p.rows" (m,) int32 are its items, if not all in order."""
+    arrays: dict[str, np.ndarray] = {}
+    for p, model in enumerate(models):
+        arrays.update({f"{p}.{name}": array for name, array in model.arrays.items()})
+        if not np.array_equal(model.vocab.ids, vocab.ids):
+            arrays[f"{p}.rows"] = vocab.rows_of(model.vocab.ids).astype(np.int32)
+    return arrays
+
+
+def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) -> tuple[Part, ...]:
+    """The parts of the arrays of `pack_parts`. Raises DataError when they do not fit the vocabulary."""
+    made, n = [], len(vocab)
+    for p, part in enumerate(parts):
+        own = {name.removeprefix(f"{p}."): array for name, array in arrays.items() if name.startswith(f"{p}.")}
+        rows = own.pop("rows", None)
+        if rows is None:
+            made.append(Part(part.name, part.recipe.from_arrays(vocab, own), part.count, None, None))
+            continue
+        if rows.dtype != np.int32 or rows.ndim != 1 or len(np.unique(rows)) != len(rows):
+            raise DataError(f"the items of part {part.name} must be distinct int32 rows")
+        if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+            raise DataError(f"the items of part {part.name} must be rows of the {n} items")
+        own_rows = np.full(n, -1, dtype=np.int64)
+        own_rows[rows] = np.arange(len(rows))
+        model = part.recipe.from_arrays(vocab.take(rows), own)
+        made.append(Part(part.name, model, part.count, np.append(rows, np.int32(-1)), own_rows))
+    return tuple(made)

@@ -1,0 +1,126 @@
+"""The last window of the training sessions: questions that the parts have not seen, to learn from.
+
+Parts are trained on the sessions without the window; the ranker learns on the window's questions; then the parts are
+trained again on everything. Where sessions have times, the window is their last tenth; where they have none, their
+order stands for it. Where each session is all of a user's history, the window is the last events of each session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.leakage import check_leaks
+from embedrec.splitting.rules import Tail, Time
+from embedrec.splitting.test_cases import TestCases, next_items
+
+_LEARNING = 0.7  # share of the window's sessions that the ranker learns on
+_MOST_EVENTS = 10  # held-out events of a history
+_SHORTEST = 3  # events of a history of which some are held out
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A training part without its last window, and questions of the window.
+
+    train        the sessions before the window, on which the parts are trained
+    learning     questions to learn from
+    stopping     later questions, for early stopping and the choice of settings
+    validation   questions of the same time as `stopping`, of other sessions, for the comparison with the parts
+    exclude_seen whether items of the history are left out of lists; False if sessions repeat items
+    leak_check   the results of the leak check, a sentence each
+
+    Questions are in the vocabulary of `train`, with one known target each.
+    """
+
+    train: Sessions
+    learning: TestCases
+    stopping: TestCases
+    validation: TestCases
+    exclude_seen: bool
+    leak_check: list[str]
+
+
+def hold_out_window(sessions: Sessions, share: float, questions: int, *, seed: int) -> Window:
+    """The last window of sessions.
+
+    share      share of the events or sessions in the window
+    questions  most questions in all, drawn at random
+
+    Raises DataError if the window has fewer than three sessions with questions.
+    """
+    if _one_per_user(sessions):
+        train, held_out = _last_events(sessions, share)
+        in_time = False
+    else:
+        in_time = sessions.times is not None
+        rule = Time(share=share) if in_time else Tail(share=share)
+        train, held_out = rule.split(sessions)
+    messages = check_leaks(train, held_out, in_time=in_time)
+    cases = _sample(_questions(held_out, train, share), questions, seed)
+    chosen = np.unique(cases.session)
+    if len(chosen) < 3:
+        raise DataError(
+            f"the last window of the sessions has {len(chosen)} sessions with a known item to predict, but needs 3; "
+            f"prepare more sessions, or set a larger window than {share:g}"
+        )
+    place = np.searchsorted(chosen, cases.session)  # (Q,) among the sessions with questions, oldest first
+    # at least one session for each purpose
+    first = min(max(1, int(_LEARNING * len(chosen))), len(chosen) - 2)
+    late = place >= first
+    second = (place - first) % 2 == 1
+    learning, stopping, validation = (cases.filter(mask) for mask in (~late, late & ~second, late & second))
+    return Window(train, learning, stopping, validation, not _repeats(sessions), messages)
+
+
+def _questions(held_out: HeldOut, train: Sessions, share: float) -> TestCases:
+    try:
+        return next_items(held_out).reindex(train.vocab).answerable()
+    except DataError as e:
+        raise DataError(
+            f"the last window of the sessions, a share of {share:g}, has no questions, as no session in it has two "
+            "items; set a larger window, or prepare longer sessions"
+        ) from e
+
+
+def _sample(cases: TestCases, most: int, seed: int) -> TestCases:
+    if len(cases) <= most:
+        return cases
+    keep = np.zeros(len(cases), dtype=bool)
+    keep[np.random.default_rng(seed).permutation(len(cases))[:most]] = True
+    return cases.filter(keep)
+
+
+def _one_per_user(sessions: Sessions) -> bool:
+    """Whether each session is all of a user's history."""
+    return sessions.users is not None and len(set(sessions.users.tolist())) == len(sessions)
+
+
+def _repeats(sessions: Sessions) -> bool:
+    """Whether a session contains an item twice."""
+    pairs = sessions.session_of * max(len(sessions.vocab), 1) + sessions.items
+    return len(np.unique(pairs)) < len(pairs)
+
+
+def _last_events(sessions: Sessions, share: float) -> tuple[Sessions, HeldOut]:
+    """Hold out the last share of the events of each session of three or more, at least one and at most ten."""
+    lengths = sessions.lengths
+    held = np.where(lengths >= _SHORTEST, np.clip((share * lengths).astype(np.int64), 1, _MOST_EVENTS), 0)  # (S,)
+    early = sessions.position_of < np.repeat(lengths - held, lengths)
+    train = sessions.filter_events(early).drop_unused_items()
+    test = sessions.take(np.flatnonzero(held)).drop_unused_items()
+    return train, HeldOut(test, (lengths - held)[held > 0])
+
+
+def relevant_items(cases: TestCases) -> np.ndarray:
+    """The target of each question: (Q,) int64 rows in the vocabulary of the questions."""
+    return cases.targets[cases.offsets[:-1]]
+
+
+def all_histories(cases: TestCases) -> Sessions:
+    """The histories of all questions, as sessions."""
+    return replace(cases.histories(0, len(cases)), ids=np.arange(len(cases)))

@@ -1,0 +1,72 @@
+"""The parts of composite models: names of models of the workspace become settings, and trained parts are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.models import MODELS
+from embedrec.models.serialization import PARTS
+from embedrec.ranking.composite import CompositeRecipe
+from embedrec.ranking.part_training import PartStore
+from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates
+from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
+
+R = TypeVar("R", bound=CompositeRecipe)
+
+
+def prepare_parts(
+    recipe: R, sessions: Sessions, models: Path, *, source: Artifact | None = None, device: str = "cpu"
+) -> tuple[R, PartStore]:
+    """A composite recipe with the settings of all its parts, and where its trained parts are kept.
+
+    sessions  that it is trained on
+    models    the folder of the models of the workspace; trained parts are kept in its folder `parts`
+    source    the artifact of these sessions; None if they are a part of one
+
+    Raises SettingsError for an unknown name, an imported model, and a model of the workspace that was trained on other
+    sessions than `source`.
+    """
+    text = recipe.candidates or default_candidates(sessions)
+    settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
+    existing = []
+    for name, _ in parse_candidates(text):
+        trained = _model(models, name)
+        if "recipe" in settings.get(name, {}) or (trained is None and name in MODELS):
+            continue
+        if trained is None:
+            known = [*MODELS, *(folder.name for folder in models.glob("*") if _model(models, folder.name) is not None)]
+            hint = did_you_mean(name, known) or f"; valid are {', '.join(n for n in known if n not in COMPOSITES)}"
+            raise SettingsError(f"candidates name the model {name!r}, which does not exist{hint}")
+        about = trained.about
+        _check(trained, source)
+        settings[name] = {"recipe": about["recipe"], **about["settings"], **settings.get(name, {})}
+        existing.append(trained)
+    prepared = replace(recipe, candidates=text, parts=settings)
+    return prepared, PartStore(models / PARTS, existing if source is not None else (), device)
+
+
+def _model(models: Path, name: str) -> Artifact | None:
+    """The model artifact of a name; None if there is none."""
+    if not artifacts.plain_name(name) or not (models / name / artifacts.MANIFEST).is_file():
+        return None
+    return artifacts.read(models / name, "model")
+
+
+def _check(trained: Artifact, source: Artifact | None) -> None:
+    about = trained.about
+    if about.get("recipe") not in MODELS:
+        raise SettingsError(
+            f"model {trained.name} was imported and may know the last window, so it cannot propose candidates; "
+            "name a recipe in its place"
+        )
+    sessions = about.get("trained_on") or {}
+    if source is not None and sessions.get("fingerprint") != source.fingerprint:
+        raise SettingsError(
+            f"model {trained.name} was trained on the sessions {sessions.get('name')}, not on {source.name} as they are "
+            f"now; train it again on {source.name}"
+        )
