@@ -148,8 +148,7 @@ def train(
                 seed=seed,
                 threads=threads,
                 report=report,
-                context=context if memory is None else replace(context, memory=parse_size(memory)),
-                force=force,
+                context=replace(context, memory=None if memory is None else parse_size(memory), force=force),
             )
         except TargetNotMet as e:
             progress.clear()

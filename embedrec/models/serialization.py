@@ -96,7 +96,7 @@ def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
 
     Raises ArtifactError if one is missing, or another than the model was trained with.
     """
-    found = {}
+    parts = {}
     for prefix, entry in artifact.about.get("parts", {}).items():
         place = PurePosixPath(entry["name"])
         folder = artifact.folder.parent / place
@@ -113,8 +113,8 @@ def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
                 f"model {artifact.name} was trained with another part {entry['name']} than the one in {folder}; "
                 f"train {artifact.name} again"
             )
-        found[prefix] = part
-    return found
+        parts[prefix] = part
+    return parts
 
 
 def _place(part: Path, folder: Path) -> str | None:

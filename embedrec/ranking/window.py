@@ -18,7 +18,7 @@ from embedrec.splitting.leakage import check_leaks
 from embedrec.splitting.rules import Tail, Time
 from embedrec.splitting.test_cases import TestCases, next_items
 
-_LEARNING = 0.7  # share of the window's sessions that the ranker learns on
+_LEARNING = 0.6  # share of the window's sessions that the ranker learns on
 _MOST_EVENTS = 10  # held-out events of a history
 _SHORTEST = 3  # events of a history of which some are held out
 
@@ -72,7 +72,9 @@ def hold_out_window(sessions: Sessions, share: float, questions: int, *, seed: i
     # at least one session for each purpose
     first = min(max(1, int(_LEARNING * len(chosen))), len(chosen) - 2)
     late = place >= first
-    second = (place - first) % 2 == 1
+    # a random half of the late sessions: every second one could be of one kind
+    half = np.random.default_rng(seed).permutation(len(chosen) - first)[: (len(chosen) - first) // 2]
+    second = np.isin(place, first + half)
     learning, stopping, validation = (cases.filter(mask) for mask in (~late, late & ~second, late & second))
     return Window(train, learning, stopping, validation, not _repeats(sessions), messages)
 

@@ -22,6 +22,7 @@ class TrainingContext:
     resume      whether to resume from that checkpoint
     processes   the processes that train together; None for a single process
     memory      memory budget in bytes, for a `PairCountRecipe`: large arrays are stored in files, with the same result
+    force       write a composite model although it is not better than its best part
 
     Raises SettingsError for resuming without a checkpoint.
     """
@@ -31,6 +32,7 @@ class TrainingContext:
     resume: bool = False
     processes: Processes | None = None
     memory: int | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.resume and self.checkpoint is None:

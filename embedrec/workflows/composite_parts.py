@@ -15,25 +15,26 @@ from embedrec.ranking.part_training import PartStore
 from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import FOLDERS
 
 R = TypeVar("R", bound=CompositeRecipe)
 
 
 def prepare_parts(
-    recipe: R, sessions: Sessions, models: Path, *, source: Artifact | None = None, device: str = "cpu"
+    recipe: R, sessions: Sessions, source: Artifact, *, whole: bool = False, device: str = "cpu"
 ) -> tuple[R, PartStore]:
     """A composite recipe with the settings of all its parts, and where its trained parts are kept.
 
     sessions  that it is trained on
-    models    the folder of the models of the workspace; trained parts are kept in its folder `parts`
-    source    the artifact of these sessions; None if they are a part of one
+    source    the artifact that they are of; its workspace holds the models, and in `models/parts` the trained parts
+    whole     whether they are all training sessions of the artifact, so that models trained on it serve as parts
 
     Raises SettingsError for an unknown name, an imported model, and a model of the workspace that was trained on other
     sessions than `source`.
     """
     text = recipe.candidates or default_candidates(sessions)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
-    existing = []
+    existing, models = [], source.folder.absolute().parents[1] / FOLDERS["model"]
     for name, _ in parse_candidates(text):
         trained = _model(models, name)
         if "recipe" in settings.get(name, {}) or (trained is None and name in MODELS):
@@ -43,11 +44,11 @@ def prepare_parts(
             hint = did_you_mean(name, known) or f"; valid are {', '.join(n for n in known if n not in COMPOSITES)}"
             raise SettingsError(f"candidates name the model {name!r}, which does not exist{hint}")
         about = trained.about
-        _check(trained, source)
+        _check(trained, source if whole else None)
         settings[name] = {"recipe": about["recipe"], **about["settings"], **settings.get(name, {})}
         existing.append(trained)
     prepared = replace(recipe, candidates=text, parts=settings)
-    return prepared, PartStore(models / PARTS, existing if source is not None else (), device)
+    return prepared, PartStore(models / PARTS, existing if whole else (), device)
 
 
 def _model(models: Path, name: str) -> Artifact | None:
@@ -67,6 +68,6 @@ def _check(trained: Artifact, source: Artifact | None) -> None:
     sessions = about.get("trained_on") or {}
     if source is not None and sessions.get("fingerprint") != source.fingerprint:
         raise SettingsError(
-            f"model {trained.name} was trained on the sessions {sessions.get('name')}, not on {source.name} as they are "
-            f"now; train it again on {source.name}"
+            f"model {trained.name} was trained on the sessions {sessions.get('name')}, not on {source.name} as they "
+            f"are now; train it again on {source.name}"
         )

@@ -21,7 +21,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeModel, CompositeRecipe
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
 from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
@@ -76,7 +76,7 @@ def model_to_evaluate(
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
-    return train_for_evaluation(settings, task, name, options, origin=origin, workspace=workspace, report=report)
+    return train_for_evaluation(settings, task, name, options, origin=origin, report=report)
 
 
 def train_for_evaluation(
@@ -86,18 +86,14 @@ def train_for_evaluation(
     options: TrainingOptions,
     *,
     origin: str,
-    workspace: Workspace | None = None,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """Train a recipe on the training part.
-
-    workspace  where composite models find their parts, and keep them trained
-    """
+    """Train a recipe on the training part."""
     started = perf_counter()
     context = TrainingContext(choose_device(recipe, options.device, report))
     more: dict[str, Any] = {}
-    if isinstance(recipe, CompositeRecipe) and workspace is not None:
-        recipe, more["store"] = prepare_parts(recipe, task.train, workspace.root / FOLDERS["model"])
+    if isinstance(recipe, CompositeRecipe):
+        recipe, more["store"] = prepare_parts(recipe, task.train, task.source)
     model = fit_recipe(
         recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context, **more
     )

@@ -84,13 +84,12 @@ def train_model(
     threads: int = 1,
     report: Report = quiet,
     context: TrainingContext = DEFAULT_CONTEXT,
-    force: bool = False,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
     start    a model to continue from
-    context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written
-    force    write a composite model although it is not better than its best part; its manifest says so
+    context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written. With
+             `force`, a composite model that is not better than its best part is written, and its manifest says so
 
     Raises SettingsError for a `start` that the recipe cannot continue, and for a memory limit that it does not support;
     TargetNotMet, with the figures, for a composite model that is not better than its best part.
@@ -108,7 +107,7 @@ def train_model(
             raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
         more["memory"] = MemoryBudget(context.memory, folder.parent)
     if isinstance(recipe, CompositeRecipe):
-        recipe, more["store"] = prepare_parts(recipe, sessions, folder.parent, source=source)
+        recipe, more["store"] = prepare_parts(recipe, sessions, source, whole=True)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -122,7 +121,13 @@ def train_model(
     started = perf_counter()
     with more.get("memory", IN_MEMORY).returning():
         model = fit_recipe(
-            recipe, sessions, seed=seed, threads=threads, report=record, context=replace(context, memory=None), **more
+            recipe,
+            sessions,
+            seed=seed,
+            threads=threads,
+            report=record,
+            context=replace(context, memory=None, force=False),
+            **more,
         )
     about = {
         "trained_on": provenance(source),
@@ -136,7 +141,7 @@ def train_model(
     if context.device != "cpu":
         about["device"] = context.device
     if "validation" in measured and not measured["validation"]["better"]:
-        check_better(recipe.name, measured["validation"], force=force)
+        check_better(recipe.name, measured["validation"], force=context.force)
         about["forced"] = True
     parts = model.sources if isinstance(model, CompositeModel) else NO_PARTS
     save_model(model, folder, about, made_from=start, parts=parts)

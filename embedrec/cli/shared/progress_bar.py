@@ -20,9 +20,9 @@ class Progress:
     """A `Report` that prints events; use it as a context manager.
 
     "progress" events (done, total, unit) update a bar on a terminal and are silent in a pipe. A "note" prints
-    its `message`, another event its numbers; "epoch" events at most one per second, and always the last. On a
-    terminal, a task without progress events, or after the last one, shows a moving bar with the elapsed time. With
-    `--log-json` all events are JSON lines.
+    its `message`, another event its numbers and texts, without tables; "epoch" events at most one per second, and
+    always the last. On a terminal, a task without progress events, or after the last one, shows a moving bar with the
+    elapsed time. With `--log-json` all events are JSON lines.
     """
 
     def __init__(self, what: str) -> None:
@@ -67,7 +67,8 @@ class Progress:
         elif event == "progress":
             self._move(**numbers)
         elif event != "epoch":
-            self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
+            flat = (f"{k}={_number(v)}" for k, v in numbers.items() if not isinstance(v, dict))
+            self._line(f"{event} {' '.join(flat)}")
         elif monotonic() - self._last_epoch >= _SECONDS_BETWEEN_LINES or numbers["epoch"] == numbers["epochs"]:
             self._last_epoch = monotonic()
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))

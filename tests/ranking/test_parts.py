@@ -1,0 +1,108 @@
+"""Parts of composite models: names and numbers, settings, arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedrec import Popular, SequentialRules, Vocab, Word2Vec
+from embedrec.errors import DataError, SettingsError
+from embedrec.models import MODELS
+from embedrec.ranking.parts import (
+    COMPOSITES,
+    default_candidates,
+    pack_parts,
+    parse_candidates,
+    part_settings,
+    saved_settings,
+    unpack_parts,
+)
+from tests.conftest import of_lists, read_only, tiny_sessions
+
+
+def test_names_and_numbers() -> None:
+    assert parse_candidates(" vstan=100, mf = 50 ,") == [("vstan", 100), ("mf", 50)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vstan=100,mf", "candidates are models with numbers from 1 to 10000, as in vstan=100,mf=100, but one is 'mf'"),
+        ("vstan=0,mf=1", "but one is 'vstan=0'"),
+        ("vstan=10001,mf=1", "but one is 'vstan=10001'"),
+        ("vstan=²,mf=1", "but one is 'vstan=²'"),
+        ("=3,mf=1", "but one is '=3'"),
+        ("mf=1,mf=2", "candidates name the model mf twice; name it once"),
+        ("mf=1", "candidates must come from two models or more, but are 'mf=1'; add a model"),
+        ("", "candidates must come from two models or more, but are ''; add a model"),
+    ],
+)
+def test_bad_candidates(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_candidates(text)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "settings", "message"),
+    [
+        ("sr=3,populr=3", {}, "no model is called 'populr', which candidates names; did you mean 'popular'?"),
+        ("sr=3,qqqq=3", {}, "no model is called 'qqqq', which candidates names; valid are word2vec, "),
+        (
+            "sr=3,fusion=3",
+            {},
+            "fusion cannot propose candidates, as it ranks those of other models; name these instead",
+        ),
+        ("sr=3,popular=3", {"srr": {}}, "parts has settings of 'srr', which is not among the candidates"),
+        ("sr=3,popular=3", {"sr": {"step": 2}}, "unknown setting 'step' in the settings of sr; did you mean 'steps'?"),
+    ],
+)
+def test_bad_parts(candidates: str, settings: dict[str, dict[str, object]], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        part_settings(candidates, settings)
+    assert message in str(error.value)
+
+
+def test_settings_of_parts_are_written_out() -> None:
+    parts = part_settings("mine=4,sr=3", {"mine": {"recipe": "popular", "days": 7}})
+    assert [(p.name, p.recipe, p.count) for p in parts] == [("mine", Popular(days=7), 4), ("sr", SequentialRules(), 3)]
+    candidates, settings = saved_settings(parts)
+    assert candidates == "mine=4,sr=3" and settings["sr"]["recipe"] == "sr"
+    assert part_settings(candidates, settings) == parts
+
+
+def test_default_candidates_are_valid_and_need_no_torch() -> None:
+    for sessions in (tiny_sessions(), of_lists(["abcdefgh" * 5] * 4)):
+        parts = part_settings(default_candidates(sessions), {})
+        assert len(parts) >= 3 and not {p.name for p in parts} & {"two-tower", "gru4rec", *COMPOSITES}
+    assert default_candidates(tiny_sessions()) != default_candidates(of_lists(["abcdefgh" * 5] * 4))
+
+
+def test_every_composite_is_a_recipe() -> None:
+    assert set(COMPOSITES) & set(MODELS)
+
+
+def test_parts_of_another_vocabulary_answer_in_that_of_the_composite() -> None:
+    sessions = tiny_sessions()
+    settings = part_settings(
+        "popular=3,word2vec=3", {"word2vec": {"min_count": 5, "epochs": 1, "dim": 4, "sample": 0.0}}
+    )
+    models = [Popular().fit(sessions), Word2Vec(min_count=5, epochs=1, dim=4, sample=0.0).fit(sessions)]
+    assert len(models[1].vocab) < len(sessions.vocab)
+    arrays = {name: read_only(array) for name, array in pack_parts(models, sessions.vocab).items()}
+    assert "0.rows" not in arrays and arrays["1.rows"].dtype == np.int32
+    parts = unpack_parts(settings, sessions.vocab, arrays)
+    histories = of_lists(["ab", "f", "", "e"], sessions.vocab)
+    for part, model in zip(parts, models, strict=True):
+        rows, scores = part.lists(histories, 3, exclude_seen=False)
+        expected = model.recommend(histories, min(3, len(model.vocab)), exclude_seen=False)
+        assert [[sessions.vocab.ids[r] for r in row if r >= 0] for row in rows] == expected.ids()
+        assert np.array_equal(scores, expected.scores)
+
+
+@pytest.mark.parametrize("rows", [[0, 0], [-1, 2], [0, 6], [0.0, 1.0]])
+def test_rows_of_a_part_that_do_not_fit(rows: list[float]) -> None:
+    vocab = Vocab(["a", "b"])
+    array = np.array(rows, dtype=np.int32 if isinstance(rows[0], int) else np.float64)
+    with pytest.raises(DataError, match="the items of part popular must be"):
+        unpack_parts(part_settings("popular=1,sr=1", {}), vocab, {"0.rows": array})

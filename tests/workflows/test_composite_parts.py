@@ -1,0 +1,171 @@
+"""Composite models of a workspace: their parts by name, kept once, named in the manifest, and never worse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec import Fusion, SequentialRules
+from embedrec.data import Sessions
+from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
+from embedrec.models.imported import Vectors
+from embedrec.models.serialization import load_model, part_artifacts, save_model
+from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
+from embedrec.training.context import TrainingContext
+from embedrec.workflows.composite_parts import prepare_parts
+from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
+from embedrec.workflows.evaluated_models import model_to_evaluate
+from embedrec.workflows.train import train_model
+from tests.conftest import of_lists
+
+FORCED = TrainingContext(force=True)
+
+
+def two_kinds(count: int = 400) -> Sessions:
+    """Even sessions: item i is followed by i + 1. Odd ones: any two items of a group of five."""
+    rng, lists = np.random.default_rng(0), []
+    for s in range(count):
+        if s % 2:
+            lists.append([f"g{int(rng.integers(6))}{i}" for i in rng.permutation(5)[: rng.integers(2, 5)]])
+        else:
+            start = int(rng.integers(30))
+            lists.append([f"c{(start + k) % 30}" for k in range(rng.integers(2, 9))])
+    return of_lists(lists).drop_unused_items()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("composite")
+    two_kinds().save(root / "sessions" / "s", {})
+    source = artifacts.read(root / "sessions" / "s", "sessions")
+    train_model(SequentialRules(steps=3), source, root / "models" / "mine")
+    train_model(Fusion("mine=9,popular=5", window=0.3), source, root / "models" / "fused", context=FORCED)
+    return root
+
+
+@pytest.fixture
+def workspace(made: Path, tmp_path: Path) -> Workspace:
+    shutil.copytree(made, tmp_path / "w")
+    return Workspace(tmp_path / "w")
+
+
+def source_of(workspace: Workspace) -> Artifact:
+    return workspace.find("sessions", "s")
+
+
+def test_parts_are_named_by_fingerprint_and_not_written_twice(workspace: Workspace) -> None:
+    fused, mine = workspace.find("model", "fused"), workspace.find("model", "mine")
+    parts = fused.about["parts"]
+    assert parts["0"] == {"name": "mine", "fingerprint": mine.fingerprint}
+    assert parts["1"]["name"].startswith("parts/popular-")
+    assert not [name for name in fused.files if name.startswith(("0.", "1."))]
+    assert fused.about["settings"]["parts"]["mine"] == {"recipe": "sr", **mine.about["settings"]}
+    assert {a.name for a in part_artifacts(fused).values()} == {"mine", Path(parts["1"]["name"]).name}
+    assert [f.name for f in workspace.folders("model")] == ["fused", "mine"]  # parts are no models of the user
+    assert workspace.find("model").name == "fused"
+
+
+def test_a_loaded_composite_is_the_trained_one(workspace: Workspace) -> None:
+    model = Fusion("mine=9,popular=5", {"mine": {"recipe": "sr", "steps": 3}}, window=0.3).fit(two_kinds())
+    loaded = load_model(workspace.find("model", "fused"))
+    assert loaded.arrays.keys() == model.arrays.keys()
+    queries = of_lists([["c3", "c4"], ["g11"], []], model.vocab)
+    one, other = loaded.recommend(queries, 20), model.recommend(queries, 20)
+    assert np.array_equal(one.rows, other.rows) and np.array_equal(one.scores, other.scores)
+
+
+def test_a_part_that_is_missing_or_another(workspace: Workspace) -> None:
+    mine = workspace.folder("model", "mine")
+    train_model(SequentialRules(steps=2), source_of(workspace), mine)
+    with pytest.raises(ArtifactError, match="model fused was trained with another part mine than the one in "):
+        load_model(workspace.find("model", "fused"))
+    shutil.rmtree(mine)
+    with pytest.raises(ArtifactError, match="model fused needs its part mine, but "):
+        load_model(workspace.find("model", "fused"))
+
+
+@pytest.mark.parametrize("name", ["../sessions/s", "parts/../mine", "other/mine", "/etc", ".."])
+def test_parts_outside_of_the_models_are_not_read(workspace: Workspace, name: str) -> None:
+    file = workspace.folder("model", "fused") / artifacts.MANIFEST
+    manifest = json.loads(file.read_text())
+    manifest["about"]["parts"]["0"]["name"] = name
+    manifest.pop("digest")
+    file.write_text(json.dumps({**manifest, "digest": artifacts.json_digest(manifest)}))
+    with pytest.raises(ArtifactError, match="which is no model beside it"):
+        load_model(workspace.find("model", "fused"))
+
+
+def test_parts_of_another_folder_are_written_inline(workspace: Workspace, tmp_path: Path) -> None:
+    loaded = load_model(workspace.find("model", "fused"))
+    sources = part_artifacts(workspace.find("model", "fused"))
+    save_model(loaded, tmp_path / "elsewhere" / "copy", {}, parts=sources)
+    copy = artifacts.read(tmp_path / "elsewhere" / "copy", "model")
+    assert "parts" not in copy.about and load_model(copy).arrays.keys() == loaded.arrays.keys()
+
+
+def test_nothing_is_written_unless_it_is_better(workspace: Workspace) -> None:
+    source, place = source_of(workspace), workspace.folder("model", "new")
+    recipe = Fusion("mine=9,popular=5", window=0.3)
+    with pytest.raises(TargetNotMet, match="; nothing is written without --force") as error:
+        train_model(recipe, source, place)
+    assert not place.exists()
+    assert [set(point) for point in error.value.points] == [{"model", "ndcg@20", "recall@20", "mrr@20"}] * 3
+    forced = train_model(recipe, source, place, context=FORCED)
+    assert forced.about["forced"] is True and forced.about["validation"]["better"] is False
+    better = train_model(Fusion("mine=20,cooccurrence=20", window=0.3), source, place)
+    assert better.about["validation"]["low"] > 0 and "forced" not in better.about
+
+
+def test_another_composite_and_an_evaluation_reuse_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
+    one = model_to_evaluate(workspace, "fused", task)
+    assert one.origin == "retrained on the training part with its settings"
+    kept = sorted((workspace.root / "models" / "parts").iterdir())
+    monkeypatch.setattr(SequentialRules, "fit", None)
+    two = model_to_evaluate(workspace, "fused", task)
+    assert sorted((workspace.root / "models" / "parts").iterdir()) == kept
+    from embedrec.evaluation.evaluate import EvaluationSettings
+
+    settings = EvaluationSettings(draws=0)
+    values = [evaluate_task(task, evaluated.model, settings).metrics["mrr@20"] for evaluated in (one, two)]
+    assert values[0] == values[1] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ("mine=3,minne=3", "candidates name the model 'minne', which does not exist; did you mean 'mine'?"),
+        ("mine=3,zzz=3", "candidates name the model 'zzz', which does not exist; valid are "),
+        (
+            "mine=3,foreign=3",
+            "model foreign was imported and may know the last window, so it cannot propose",
+        ),
+        ("mine=3,old=3", "model old was trained on the sessions s, not on s as they are now; train it again on s"),
+        ("mine=3,fused=3", "fused cannot propose candidates, as it ranks those of other models; name these instead"),
+    ],
+)
+def test_bad_parts(workspace: Workspace, candidates: str, message: str) -> None:
+    sessions = two_kinds()
+    vectors = np.ones((len(sessions.vocab), 2), np.float32)
+    imported: Any = Vectors().from_arrays(sessions.vocab, {"items": vectors})
+    save_model(imported, workspace.folder("model", "foreign"), {})
+    old = {"name": "s", "fingerprint": "0" * 64}
+    save_model(SequentialRules().fit(sessions), workspace.folder("model", "old"), {"trained_on": old})
+    with pytest.raises(SettingsError) as error:
+        train_model(Fusion(candidates), source_of(workspace), workspace.folder("model", "new"))
+    assert message in str(error.value)
+
+
+def test_settings_that_are_given_override_those_of_the_workspace(workspace: Workspace) -> None:
+    recipe = Fusion("mine=3,popular=3", {"mine": {"steps": 7}})
+    prepared, store = prepare_parts(recipe, two_kinds(), source_of(workspace), whole=True)
+    assert prepared.parts == {"mine": {**workspace.find("model", "mine").about["settings"], "recipe": "sr", "steps": 7}}
+    assert [artifact.name for artifact in store.existing] == ["mine"]
+    assert prepare_parts(recipe, two_kinds(), source_of(workspace))[1].existing == ()
