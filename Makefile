@@ -1,4 +1,4 @@
-# Three commands from a fresh clone, with nothing but Python 3.11, pip and make:
+# Three commands from a fresh clone, with nothing but Python 3.11, 3.12 or 3.13, pip and make:
 #   make demo    environment, install, the main job on real data
 #   make test    environment, install, lint, types, the wheel in a clean environment, all tests
 #   make docs    environment, install, the documentation in site/

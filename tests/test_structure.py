@@ -156,6 +156,13 @@ def test_public_names_resolve_and_are_listed() -> None:
         embedrec.nothing  # noqa: B018
 
 
+def test_ci_runs_every_python_of_the_classifiers() -> None:
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    versions = [c.removeprefix("Programming Language :: Python :: ") for c in classifiers if ":: Python ::" in c]
+    matrix = "python: [" + ", ".join(f'"{version}"' for version in versions) + "]"
+    assert versions and matrix in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+
 def test_no_pickle_anywhere() -> None:
     banned = ("import pickle", "allow_pickle=True", "joblib", "torch.load")
     for path in modules():
