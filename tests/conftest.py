@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from embedrec.data import Sessions, Vocab
+from embedrec.runtime import announcement
 from embedrec.vectors.embeddings import Embeddings
 
 # The default run repeats itself; HYPOTHESIS_PROFILE=search looks for new examples, and for longer.
@@ -21,6 +22,8 @@ _CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Healt
 settings.register_profile("default", derandomize=True, max_examples=50, **_CALM)
 settings.register_profile("search", max_examples=1000, **_CALM)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+announcement.done = True  # otherwise the first command would print a line more if no cache has its kernels
 
 _REAL = Path(os.environ.get("EMBEDREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _AUTO_SUMMARY = "the fastest of these and their settings that meets the target"
 _ON_DISK = ", ".join(name for name, entry in INDEXES.items() if entry.on_disk)
 _TARGET_NOT_MET = 3  # exit code: no index meets the target
+# columns on a terminal, beside recall@k
+_SHOWN = ("index", "spec", "items", "nprobe", "ef_search", "rerank", "query_ms_p95", "bytes_per_vector", "kept")
 
 
 class IndexTypeHelp(click.Command):
@@ -121,7 +123,8 @@ def build_index(
     """Build a FAISS index of the latest model's items, answers or sessions, and measure its recall.
 
     With --type auto or a target, several types and settings are measured, and the fastest that meets the target is
-    written. All measurements are printed. If none meets the target, nothing is written and the exit code is 3.
+    written. If none meets it, nothing is written and the exit code is 3. A terminal shows the main measurements; a pipe
+    and --json give all of them.
 
     \b
     embedrec build-index
@@ -181,7 +184,7 @@ def build_index(
                 report=report,
             )
     except TargetNotMet as e:
-        emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
+        _emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
         _draw(e.points, f"{source.name}: no index meets the target", plot)
         note(f"embedrec: {e}")
         raise click.exceptions.Exit(_TARGET_NOT_MET) from None
@@ -189,8 +192,15 @@ def build_index(
     about = done.about
     points = about["facts"].get("points")
     one = {"spec": about["spec"], "items": about["items"], **about["facts"]}
-    emit([{"index": done.name, **point} for point in points or [one]], as_json)
+    _emit([{"index": done.name, **point} for point in points or [one]], as_json)
     _draw(points or [{**one, "kept": True}], f"{done.name}: {about['items']:,} items", plot)
+
+
+def _emit(points: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print measurements: all in a pipe and as JSON, those of `_SHOWN` that have values on a terminal."""
+    values = {name: [point[name] for point in points] for name in (points[0] if points else ())}
+    shown = {name for name in values if name in _SHOWN or name.startswith("recall@")}
+    emit(points, as_json, columns={name for name in shown if set(values[name]) - {None, ""}})
 
 
 def _draw(points: Sequence[Mapping[str, Any]], title: str, plot: Path | None) -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -18,7 +19,7 @@ import click
 
 from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.failures import TRACEBACK, interruptible, redirect_library_output, unexpected_error
-from embedrec.cli.shared.options import LOG_JSON
+from embedrec.cli.shared.options import LOG_JSON, note
 from embedrec.cli.shared.terminal import (
     close_streams,
     flush_results,
@@ -28,6 +29,7 @@ from embedrec.cli.shared.terminal import (
     write_message,
 )
 from embedrec.errors import EmbedrecError, system_error
+from embedrec.runtime import announcement
 from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
 from embedrec.runtime.native_stderr import separate_stderr
 from embedrec.version import __version__
@@ -56,6 +58,7 @@ COMMANDS = {
     "verify": "embedrec.cli.info:verify",
     "completion": "embedrec.cli.completion",
 }
+_COMPILING = "compiling kernels for this machine; later runs take them from a cache"
 COMPLETION = "_EMBEDREC_COMPLETE"  # environment variable by which a shell requests completions
 
 
@@ -97,6 +100,7 @@ def main() -> NoReturn:
     open_streams()
     separate_stderr()
     redirect_library_output()
+    announcement.announce = partial(note, _COMPILING)
     try:
         if COMPLETION in os.environ:
             from embedrec.cli.completion import complete
@@ -107,7 +111,11 @@ def main() -> NoReturn:
         # with colorama installed, numba would write a colour reset to the terminal at exit
         os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
         # not cli.main(), which has its own exit code for a closed pipe
-        with interruptible(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
+        with (
+            interruptible(),
+            safe_children(),
+            cli.make_context("embedrec", sys.argv[1:]) as context,
+        ):
             meta = context.meta
             cli.invoke(context)
         flush_results()

@@ -5,6 +5,8 @@ import sys
 import warnings
 from typing import Any
 
+from embedrec.runtime import announcement
+
 _FILE = ".numba_config.yaml"  # numba's settings in the current folder, see `load_numba`
 
 
@@ -49,5 +51,20 @@ def ignore_unreadable_caches() -> None:
     IndexDataCacheFile._load_index = read_or_none
 
 
+def announce_compilation() -> None:
+    """Make numba tell `runtime.Announcement` when it compiles; kernels from its cache are not compiled."""
+    from numba.core import event
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:
+            announcement.start()
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Listener())
+
+
 load_numba()
 ignore_unreadable_caches()
+announce_compilation()

@@ -6,6 +6,10 @@
 
 import os
 
+TYPE_CHECKING = False  # a type checker takes it for that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def available_cores() -> int:
     """Number of cores that this process may use; all cores if the system cannot tell (macOS)."""
@@ -13,3 +17,25 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+class Announcement:
+    """What to call when numba compiles the first kernel of this process, which takes seconds; `embedrec.kernels` calls
+    `start`. Kernels from numba's cache are not compiled.
+
+    announce  set by the command line
+    done      whether it was called
+    """
+
+    def __init__(self) -> None:
+        self.announce: Callable[[], None] | None = None
+        self.done = False
+
+    def start(self) -> None:
+        """Report that a compilation starts."""
+        if self.announce is not None and not self.done:
+            self.done = True
+            self.announce()
+
+
+announcement = Announcement()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from embedrec.cli.shared import options
 from embedrec.index import build, measure, on_disk_ivf
 from embedrec.index.build import build_index
 from embedrec.vectors.embeddings import Embeddings
@@ -38,6 +39,17 @@ def test_type_auto_measures_and_selects(run: Run, vectors_700: Embeddings) -> No
     facts = json.loads(succeed(run, "info", "v-auto", "--json").out)["facts"]
     assert facts["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
     assert "facts.points.0.spec\tHNSW16" in succeed(run, "info", "v-auto").out
+
+
+def test_a_terminal_shows_the_main_measurements(run: Run, vectors_700: Embeddings, monkeypatch: Any) -> None:
+    """Columns without values are left out, too: a flat index has no settings of a search."""
+    monkeypatch.setattr(options, "on_terminal", lambda: True)
+    tuned = succeed(run, "build-index").out.splitlines()
+    assert tuned[0].split()[-4:] == ["recall@20", "query_ms_p95", "bytes_per_vector", "kept"]
+    assert tuned[0].split()[:3] == ["index", "spec", "ef_search"] and len(tuned) == 4
+    flat = succeed(run, "build-index", "--type", "flat").out.splitlines()
+    assert flat[0].split() == ["index", "spec", "items", "recall@20", "query_ms_p95", "bytes_per_vector"]
+    assert flat[1].split()[:4] == ["v-flat", "Flat", "700", "1.0000"]
 
 
 def test_an_index_that_meets_the_target(run: Run, vectors_700: Embeddings) -> None:

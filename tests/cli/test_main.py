@@ -1,8 +1,11 @@
-"""The entry point: environment variables for libraries."""
+"""The entry point: environment variables for libraries, and the line that kernels are compiled."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +28,18 @@ def test_waiting_openmp_threads_yield_their_cores(
     monkeypatch.setattr(os, "environ", environment)
     module.limit_spinning()
     assert environment.get("GOMP_SPINCOUNT") == after
+
+
+def test_one_line_while_kernels_are_compiled(shop: Path, tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(module.__file__).parents[2]),
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    command = [sys.executable, "-m", "embedrec", "recommend", "a", "-n", "1", "--model", "sr"]
+    cold, warm = (
+        subprocess.run(command, cwd=shop, env=env, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    used = "using model sr (models/sr)\n"
+    assert cold.stderr == f"{used}compiling kernels for this machine; later runs take them from a cache\n"
+    assert warm.stderr == used and warm.stdout == cold.stdout != ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -181,10 +181,17 @@ def use_threads(threads: int) -> None:
     faiss.omp_set_num_threads(threads)
 
 
-def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = False) -> None:
+def emit(
+    records: Iterable[Mapping[str, Any]],
+    as_json: bool,
+    *,
+    header: bool = False,
+    columns: Collection[str] | None = None,
+) -> None:
     """Print records with the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines.
 
-    header  whether column names are also printed in a pipe; `--header` and `--no-header` override it
+    header   whether column names are also printed in a pipe; `--header` and `--no-header` override it
+    columns  the columns of the table on a terminal; None for all
     """
     records = list(records)
     context = click.get_current_context(silent=True)
@@ -194,7 +201,10 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = 
             for record in records:
                 write_result(json_line(record))
         elif records and on_terminal():
-            _print_table(records, header_option is not False)
+            shown = records[0].keys() if columns is None else columns
+            _print_table(
+                [{k: v for k, v in record.items() if k in shown} for record in records], header_option is not False
+            )
         else:
             if records and (header if header_option is None else header_option):
                 write_result("\t".join(map(_cell, records[0])))
