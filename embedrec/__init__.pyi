@@ -28,6 +28,7 @@ from embedrec.models.session_knn.variants import VMIS as VMIS
 from embedrec.models.session_knn.variants import VSKNN as VSKNN
 from embedrec.models.session_knn.variants import VSTAN as VSTAN
 from embedrec.models.session_knn.wsknn import WSKNN as WSKNN
+from embedrec.models.transformer.recipe import SASRec as SASRec
 from embedrec.models.two_tower.recipe import TwoTower as TwoTower
 from embedrec.models.word2vec.recipe import Word2Vec as Word2Vec
 from embedrec.pipeline.prepare import prepare as prepare

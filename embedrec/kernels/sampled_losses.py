@@ -13,7 +13,7 @@ _ONE, _HALF, _LOWEST, _HIGHEST, _LEAST = _F(1), _F(0.5), _F(-87), _F(80), _F(-3e
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _exp(x):  # type: ignore[no-untyped-def]
+def exp(x):  # type: ignore[no-untyped-def]
     """exp(x) of float32 to 2 units in the last place, between exp(−87) and exp(80); vectorisable.
 
     x = k ln 2 + r, and exp(r) by the polynomial of the Cephes library (Moshier 1992).
@@ -47,7 +47,7 @@ def cross_entropy(scores, column, logs, own, losses):  # type: ignore[no-untyped
             top = max(top, r[j])
         total = _F(0)
         for j in range(u):
-            e = _exp(r[j] - top) if r[j] > _LEAST else _F(0)
+            e = exp(r[j] - top) if r[j] > _LEAST else _F(0)
             r[j] = e
             total += e
         losses[i] = top + np.log(total) - right
@@ -75,15 +75,15 @@ def bpr_max(scores, column, weights, elu, bpreg, losses):  # type: ignore[no-unt
         if elu > 0:
             for j in range(u):
                 score = r[j]
-                r[j] = score if score > 0 else elu * (_exp(score) - _ONE)
+                r[j] = score if score > 0 else elu * (exp(score) - _ONE)
         top = _LEAST
         for j in range(u):
             top = max(top, r[j] if left[j] > 0 else _LEAST)
         right = r[own]
-        scale = _exp(top - right)
+        scale = exp(top - right)
         total, mean, squared, length = _F(0), _F(0), _F(0), _F(0)
         for j in range(u):
-            e = _exp(r[j] - top)
+            e = exp(r[j] - top)
             s, w = e * left[j], _ONE / (_ONE + e * scale)  # w = σ(right − r)
             share[j], win[j] = s, w
             total += s

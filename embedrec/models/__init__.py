@@ -86,6 +86,7 @@ MODELS: dict[str, ModelEntry] = {
         "embedrec.models.factorization.neural_cf:NeuralCF", "a perceptron over session and item vectors (torch)"
     ),
     "gru4rec": ModelEntry("embedrec.models.gru4rec.recipe:GRU4Rec", "a recurrent network over sessions (torch)"),
+    "sasrec": ModelEntry("embedrec.models.transformer.recipe:SASRec", "self-attention over sessions (torch)"),
     "fusion": ModelEntry("embedrec.ranking.fusion:Fusion", "the lists of several models as one, by weighted sums"),
 }
 # with `vectors`, the models that `embedrec vectors import` makes of files

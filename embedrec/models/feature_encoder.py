@@ -74,6 +74,17 @@ def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | 
     return vocab, known.align(vocab)
 
 
+def all_users(sessions: Sessions, *, features: bool) -> Vocab | None:
+    """The users of a model: users of the sessions, then users that only have features; None without users."""
+    if sessions.users is None:
+        return None
+    users, known = Vocab(np.unique(sessions.users)), sessions.user_features
+    if not features or known is None or known.vocab.integer != users.integer:
+        return users
+    new = known.vocab.ids[users.rows(known.vocab.ids) < 0]
+    return Vocab(np.append(users.ids, new)) if len(new) else users
+
+
 class FeatureSum(nn.Module):
     """Rows → the sum of their feature embeddings, (u, d)."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Features, Sessions, Vocab
+from embedrec.data.features import Categories, Lists
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from tests.conftest import of_lists
@@ -26,6 +28,20 @@ def clustered_sessions(count: int = 120, *, seed: int = 0) -> Sessions:
     made = of_lists(lists, Vocab([f"i{i}" for i in range(30)])).drop_unused_items()
     users = np.array([f"u{session % 12}" for session in range(count)], dtype=object)
     return Sessions(made.offsets, made.items, made.vocab, made.ids, users=users)
+
+
+def featured(sessions: Sessions, strangers: int = 2) -> Sessions:
+    """Every item has its group as a category, in a list, and a number; two items of each group never occur."""
+    new = [f"i{group * 5 + 100 + i}" for group in range(6) for i in range(strangers)]
+    ids = [*sessions.vocab.ids.tolist(), *new]
+    group = np.array([(int(i[1:]) % 100) // 5 for i in ids], dtype=np.int32)
+    group = np.where([int(i[1:]) >= 100 for i in ids], np.array([(int(i[1:]) - 100) // 5 for i in ids]), group)
+    names = np.array([f"g{g}" for g in range(6)], dtype=object)
+    lists = Lists(np.arange(len(ids) + 1), group, names)
+    numbers = {"number": group.astype(np.float32)}
+    return replace(
+        sessions, item_features=Features(Vocab(ids), numbers, {"group": Categories(group, names)}, {"l": lists})
+    )
 
 
 class Line(nn.Module):

@@ -15,7 +15,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
-from embedrec.models.feature_encoder import FeatureSum, catalogue, distinct, encode_features
+from embedrec.models.feature_encoder import FeatureSum, all_users, catalogue, distinct, encode_features
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
@@ -29,17 +29,6 @@ def create_learner(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, d
     """Towers for the items (and users, and features) of these sessions, and their examples."""
     vocab, item_features = catalogue(sessions, features=recipe.features)
     return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
-
-
-def all_users(sessions: Sessions, *, features: bool) -> Vocab | None:
-    """The users of a model: users of the sessions, then users that only have features; None without users."""
-    if sessions.users is None:
-        return None
-    users, known = Vocab(np.unique(sessions.users)), sessions.user_features
-    if not features or known is None or known.vocab.integer != users.integer:
-        return users
-    new = known.vocab.ids[users.rows(known.vocab.ids) < 0]
-    return Vocab(np.append(users.ids, new)) if len(new) else users
 
 
 class TwoTowerLearner:

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.data import Features, Sessions, Vocab
+from embedrec.data import Features, Vocab
 from embedrec.data.events import DAY
-from embedrec.data.features import Categories, Lists
+from embedrec.data.features import Categories
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.feature_encoder import all_users
 from embedrec.models.two_tower.recipe import TwoTower
-from embedrec.models.two_tower.training import (
-    all_users,
-)
 from tests.conftest import of_lists
 from tests.models.two_tower.toy_learner import SMALL
-from tests.training.toy import clustered_sessions
+from tests.training.toy import clustered_sessions, featured
 
 
 @pytest.mark.parametrize("scoring", ["cosine", "dot"])
@@ -72,20 +70,6 @@ def test_users_count_and_unknown_ones_do_not() -> None:
     numbered = replace(sessions, users=np.arange(len(sessions)) % 12)
     whole = TwoTower(**{**SMALL, "users": True}).fit(numbered, seed=2)
     assert whole.arrays["user_ids"].tolist() == list(range(12))
-
-
-def featured(sessions: Sessions, strangers: int = 2) -> Sessions:
-    """Every item has its group as a category, in a list, and a number; two items of each group never occur."""
-    new = [f"i{group * 5 + 100 + i}" for group in range(6) for i in range(strangers)]
-    ids = [*sessions.vocab.ids.tolist(), *new]
-    group = np.array([(int(i[1:]) % 100) // 5 for i in ids], dtype=np.int32)
-    group = np.where([int(i[1:]) >= 100 for i in ids], np.array([(int(i[1:]) - 100) // 5 for i in ids]), group)
-    names = np.array([f"g{g}" for g in range(6)], dtype=object)
-    lists = Lists(np.arange(len(ids) + 1), group, names)
-    numbers = {"number": group.astype(np.float32)}
-    return replace(
-        sessions, item_features=Features(Vocab(ids), numbers, {"group": Categories(group, names)}, {"l": lists})
-    )
 
 
 def test_cold_items_are_found() -> None:

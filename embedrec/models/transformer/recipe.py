@@ -1,0 +1,52 @@
+"""SASRec: self-attention over the last items of a session predicts the next one.
+
+Kang & McAuley 2018 (SASRec); Hou et al. 2022 (CORE: a session in the space of its items, cosine over a temperature);
+Petrov & Macdonald 2023 (gBCE); Klenitskiy & Vasilev 2023 (many negatives and cross-entropy instead of one and binary
+cross-entropy); Wilm et al. 2023 (TRON: shared negatives, gradient through the hardest); Tikhonovich et al. 2025
+(eSASRec: sampled softmax and LiGR's gates).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.models.array_packing import shaped
+from embedrec.models.base import Arrays
+from embedrec.models.transformer.numpy_transformer import Transformer
+from embedrec.models.transformer.settings import SASRecSettings
+from embedrec.models.vector_model import VectorModel
+from embedrec.vectors.embeddings import Embeddings
+
+
+@dataclass(frozen=True)
+class SASRec(SASRecSettings):
+    """A self-attentive model; see `SASRecSettings`.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import SASRec, Sessions
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = SASRec(dim=8, epochs=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
+    """
+
+    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+        """See `Neural.learner`."""
+        from embedrec.models.transformer.training import SASRecLearner
+
+        return SASRecLearner(self, sessions, seed=seed)
+
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of its arrays, see `SASRecLearner.model`. Raises DataError when they do not fit.
+
+        Inference does not need torch.
+        """
+        items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
+        shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
+        embeddings = Embeddings(items, vocab, "cosine")
+        answers = embeddings if self.scoring == "cosine" else Embeddings(items, vocab, "dot")
+        return VectorModel(self, arrays, embeddings, Transformer.of(self, arrays), answers, answers)

@@ -1,0 +1,132 @@
+"""Training of the self-attentive model: windows of sessions, batches, and the finished model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.kernels.sampling import alias_table, draw, noise_weights
+from embedrec.models.array_packing import pack_ids
+from embedrec.models.feature_encoder import all_users, catalogue
+from embedrec.models.transformer.network import Network
+from embedrec.models.transformer.settings import SASRecSettings
+from embedrec.models.vector_model import VectorModel
+from embedrec.training.devices import generator
+from embedrec.training.loop import Batch
+from embedrec.training.row_adagrad import RowAdagrad
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of at most `history` inputs, each followed by its target; every target is in one window.
+
+    starts   (w,) the first event of a window
+    lengths  (w,) its inputs
+    firsts   (w,) the first input whose next event is a target of this window: later windows of a session begin half a
+             window before their first target, so that it has a history
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    firsts: np.ndarray
+
+    @classmethod
+    def of(cls, sessions: Sessions, history: int) -> Windows:
+        """The windows of sessions of two events or more, in the order of their first events."""
+        order = np.arange(len(sessions))
+        if sessions.times is not None and len(sessions.items):
+            first = np.minimum(sessions.offsets[:-1], len(sessions.items) - 1)
+            order = np.argsort(sessions.times[first], kind="stable")
+        inputs = sessions.lengths[order] - 1
+        order, inputs = order[inputs > 0], inputs[inputs > 0]
+        stride = (history + 1) // 2
+        counts = 1 + -(-np.maximum(inputs - history, 0) // stride)  # windows of each session
+        number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        skipped, inputs = number * stride, np.repeat(inputs, counts)
+        lengths = np.minimum(inputs - skipped, history)
+        firsts = np.where(number > 0, history - stride, 0)
+        return cls(np.repeat(sessions.offsets[order], counts) + skipped, lengths, firsts)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(w,) number of targets of each window."""
+        return self.lengths - self.firsts
+
+
+@dataclass(frozen=True)
+class WindowBatch(Batch):
+    """Windows of a step; its examples are their targets.
+
+    examples  number of targets
+    """
+
+    examples: int = 0
+
+    def __len__(self) -> int:
+        return self.examples
+
+    def part(self, number: int, count: int) -> Batch:
+        """Every count-th window, so that processes get windows of similar lengths."""
+        return Batch(tuple(tensor[number::count] for tensor in self.each), self.shared)
+
+
+class SASRecLearner:
+    """See `training.loop.Learner`. An example is an event and the events before it in its window."""
+
+    def __init__(self, recipe: SASRecSettings, sessions: Sessions, *, seed: int) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.vocab, features = catalogue(sessions, features=recipe.features)
+        self.user_ids = all_users(sessions, features=recipe.features) if recipe.users else None
+        self.windows = Windows.of(sessions, recipe.history)
+        self.examples = int(self.windows.targets.sum())
+        if not self.examples:
+            raise DataError(
+                f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
+                "prepare sessions of two or more events"
+            )
+        self.counts = np.bincount(sessions.items, minlength=len(self.vocab))
+        self.items = sessions.items.astype(np.int64)
+        self.module: nn.Module = Network(recipe, sessions, self.counts, features, self.user_ids)
+        self.drawn = alias_table(noise_weights(self.counts, recipe.ns_exponent))
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
+        others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
+        return [RowAdagrad(tables, self.recipe.learning_rate), torch.optim.AdamW(others, self.recipe.layer_rate)]
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Windows of about `batch` targets: `starts`, `lengths`, `firsts`; and all their targets, and negatives."""
+        windows, order = self.windows, np.arange(len(self.windows))
+        if self.recipe.order == "random":
+            order = torch.randperm(len(order), generator=generator(self.seed, epoch)).numpy()
+        ends = np.cumsum(windows.targets[order])
+        steps = np.unique(np.searchsorted(ends, np.arange(0, self.examples, self.recipe.batch), side="left"))
+        for step, (first, stop) in enumerate(zip(steps, [*steps[1:], len(order)], strict=True)):
+            chosen = order[first:stop]
+            chosen = chosen[np.argsort(windows.lengths[chosen], kind="stable")]
+            starts, lengths, firsts = windows.starts[chosen], windows.lengths[chosen], windows.firsts[chosen]
+            count = lengths - firsts
+            before = np.repeat(starts + firsts - (np.cumsum(count) - count), count)
+            targets = self.items[before + np.arange(count.sum()) + 1]
+            drawn = np.empty(self.recipe.negatives, dtype=np.int64)
+            draw(*self.drawn, self.seed, epoch, step, drawn)
+            each = tuple(torch.from_numpy(array) for array in (starts, lengths, firsts))
+            yield WindowBatch(each, (torch.from_numpy(targets), torch.from_numpy(drawn)), int(count.sum()))
+
+    def model(self) -> VectorModel:
+        """Arrays "cold" (n,) uint8, those of `Network.arrays`, and the ids of users."""
+        network = self.module
+        assert isinstance(network, Network)
+        arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **network.arrays()}
+        if self.user_ids is not None:
+            arrays |= pack_ids(self.user_ids.ids, "user")
+        return self.recipe.from_arrays(self.vocab, arrays)

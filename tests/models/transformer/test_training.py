@@ -1,0 +1,90 @@
+"""Windows, batches, and the loss of a batch against one forward pass an example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from embedrec.data.events import DAY
+from embedrec.errors import DataError
+from embedrec.models.transformer.network import expected_draws
+from embedrec.models.transformer.recipe import SASRec
+from embedrec.models.transformer.training import Windows
+from tests.conftest import of_lists
+from tests.models.transformer.toy_learner import SMALL, create_learner, network_of, random_learner
+from tests.training.toy import clustered_sessions
+
+
+@pytest.mark.parametrize("history", [1, 2, 3, 5, 50])
+def test_every_event_but_the_first_is_a_target_once(history: int) -> None:
+    sessions = of_lists(["abcdefghijk", "a", "", "bc", "defgh", "ababab"])
+    windows = Windows.of(sessions, history)
+    assert windows.lengths.max() <= history and (windows.lengths > windows.firsts).all()
+    targets = []
+    for start, length, first in zip(windows.starts, windows.lengths, windows.firsts, strict=True):
+        session = sessions.session_of[start]
+        assert start + length < sessions.offsets[session + 1] and (first == 0 or start > sessions.offsets[session])
+        targets += range(start + first + 1, start + length + 1)
+    assert sorted(targets) == np.flatnonzero(sessions.position_of > 0).tolist()
+    assert windows.targets.sum() == len(targets)
+
+
+def test_sessions_are_in_order_of_time() -> None:
+    plain = of_lists(["ab", "bc", "cd"])
+    sessions = replace(plain, times=np.array([5, 6, 1, 9, 3, 4]) * DAY)
+    assert Windows.of(sessions, 5).starts.tolist() == [2, 4, 0]
+    assert Windows.of(plain, 5).starts.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("order", ["time", "random"])
+def test_batches_hold_every_window_once_and_repeat(order: Any) -> None:
+    learner, again = (create_learner(clustered_sessions(), order=order, history=4) for _ in range(2))
+    one, same, other = list(learner.batches(1)), list(again.batches(1)), list(learner.batches(2))
+    starts = torch.cat([batch.each[0] for batch in one])
+    assert sorted(starts.tolist()) == sorted(learner.windows.starts.tolist())
+    assert sum(len(batch) for batch in one) == learner.examples
+    assert all(torch.equal(a.each[0], b.each[0]) and torch.equal(a.shared[1], b.shared[1])
+               for a, b in zip(one, same, strict=True))  # fmt: skip
+    assert torch.equal(one[0].each[0], other[0].each[0]) == (order == "time")
+    assert not torch.equal(one[0].shared[1], other[0].shared[1])
+    for batch in one[:-1]:
+        assert 32 - 8 < len(batch) < 32 + 8 and len(batch.shared[0]) == len(batch)
+        assert (batch.each[1].diff() >= 0).all()
+    parts = [one[0].part(number, 3) for number in range(3)]
+    assert sorted(torch.cat([part.each[0] for part in parts]).tolist()) == sorted(one[0].each[0].tolist())
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"query": "last", "scoring": "dot", "temperature": 1.0}, {"users": True, "history": 3}]
+)
+def test_the_loss_is_that_of_one_pass_an_example(settings: Any) -> None:
+    sessions = clustered_sessions(20)
+    learner = random_learner(sessions, **settings)
+    network, recipe, batch = network_of(learner), learner.recipe, next(learner.batches(1))
+    targets, drawn = batch.shared
+    pool = torch.cat([targets, drawn])
+    corrections = torch.from_numpy(np.log(expected_draws(recipe, learner.counts)))
+    expected, vectors = 0.0, network.item_vectors(torch.arange(len(sessions.vocab)))
+    scale = torch.nn.functional.normalize if recipe.scoring == "cosine" else lambda x, dim: x
+    for start, length, first in zip(*(tensor.tolist() for tensor in batch.each), strict=True):
+        for place in range(first, length):
+            rows = network.items[start : start + place + 1]
+            query = network.queries(vectors[rows], torch.tensor([len(rows)]))[-1:]
+            if learner.user_ids is not None:
+                query = query + network.user_vectors(network.user_of[start : start + 1])
+            target = int(network.items[start + place + 1])
+            logits = ((scale(query, dim=1) @ scale(vectors, dim=1).T)[0] / recipe.temperature).double() - corrections
+            rivals = torch.cat([logits[pool[pool != target]], logits[target : target + 1]])
+            expected += float((torch.logsumexp(rivals, 0) - logits[target]).detach())
+    assert float(network(batch).detach()) == pytest.approx(expected, rel=1e-4)
+    parts = [float(network(batch.part(number, 3)).detach()) for number in range(3)]
+    assert sum(parts) == pytest.approx(expected, rel=1e-4)
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(DataError, match=r"no session has two events to learn from \(2 sessions, 2 events\)"):
+        SASRec(**SMALL).fit(of_lists(["a", "b"]))
