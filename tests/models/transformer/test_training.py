@@ -11,11 +11,10 @@ import torch
 
 from embedrec.data.events import DAY
 from embedrec.errors import DataError
-from embedrec.models.transformer.network import expected_draws
 from embedrec.models.transformer.recipe import SASRec
 from embedrec.models.transformer.training import Windows
 from tests.conftest import of_lists
-from tests.models.transformer.toy_learner import SMALL, create_learner, network_of, random_learner
+from tests.models.transformer.toy_learner import SMALL, create_learner
 from tests.training.toy import clustered_sessions
 
 
@@ -56,33 +55,6 @@ def test_batches_hold_every_window_once_and_repeat(order: Any) -> None:
         assert (batch.each[1].diff() >= 0).all()
     parts = [one[0].part(number, 3) for number in range(3)]
     assert sorted(torch.cat([part.each[0] for part in parts]).tolist()) == sorted(one[0].each[0].tolist())
-
-
-@pytest.mark.parametrize(
-    "settings", [{}, {"query": "last", "scoring": "dot", "temperature": 1.0}, {"users": True, "history": 3}]
-)
-def test_the_loss_is_that_of_one_pass_an_example(settings: Any) -> None:
-    sessions = clustered_sessions(20)
-    learner = random_learner(sessions, **settings)
-    network, recipe, batch = network_of(learner), learner.recipe, next(learner.batches(1))
-    targets, drawn = batch.shared
-    pool = torch.cat([targets, drawn])
-    corrections = torch.from_numpy(np.log(expected_draws(recipe, learner.counts)))
-    expected, vectors = 0.0, network.item_vectors(torch.arange(len(sessions.vocab)))
-    scale = torch.nn.functional.normalize if recipe.scoring == "cosine" else lambda x, dim: x
-    for start, length, first in zip(*(tensor.tolist() for tensor in batch.each), strict=True):
-        for place in range(first, length):
-            rows = network.items[start : start + place + 1]
-            query = network.queries(vectors[rows], torch.tensor([len(rows)]))[-1:]
-            if learner.user_ids is not None:
-                query = query + network.user_vectors(network.user_of[start : start + 1])
-            target = int(network.items[start + place + 1])
-            logits = ((scale(query, dim=1) @ scale(vectors, dim=1).T)[0] / recipe.temperature).double() - corrections
-            rivals = torch.cat([logits[pool[pool != target]], logits[target : target + 1]])
-            expected += float((torch.logsumexp(rivals, 0) - logits[target]).detach())
-    assert float(network(batch).detach()) == pytest.approx(expected, rel=1e-4)
-    parts = [float(network(batch.part(number, 3)).detach()) for number in range(3)]
-    assert sum(parts) == pytest.approx(expected, rel=1e-4)
 
 
 def test_nothing_to_learn_from() -> None:

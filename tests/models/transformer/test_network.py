@@ -1,0 +1,67 @@
+"""The network in training: the loss of a batch against one forward pass an example, and attention by a slow loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from embedrec.models.transformer.network import Distances, PaddedGroups, causal_attention, expected_draws
+from embedrec.models.transformer.recipe import SASRec
+from tests.models.transformer.toy_learner import network_of, random_learner
+from tests.training.toy import clustered_sessions
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("lengths", [[1], [2, 2, 2], [1, 2, 3, 4, 5, 9]])
+def test_attention_by_a_slow_loop(heads: int, lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(sum(lengths), 4) for _ in range(3))
+    distances = Distances(heads, SASRec(history=9))
+    assert distances.logits is not None
+    distances.logits.data += torch.randn(heads, 9)
+    found = causal_attention(q, k, v, heads, distances, PaddedGroups(torch.tensor(lengths)))
+    width, first = 4 // heads, 0
+    for length in lengths:
+        for query in range(length):
+            for head in range(heads):
+                part = slice(head * width, (head + 1) * width)
+                keys = torch.arange(first, first + query + 1)
+                logits = k[keys, part] @ q[first + query, part] / width**0.5
+                logits = logits + distances.logits[head, query - torch.arange(query + 1)]
+                expected = torch.softmax(logits, 0) @ v[keys, part]
+                torch.testing.assert_close(found[first + query, part], expected, rtol=1e-4, atol=1e-5)
+        first += length
+
+
+def test_expected_draws_of_what_never_occurs() -> None:
+    assert expected_draws(SASRec(negatives=0, batch=10), np.array([4, 0, 1])).tolist() == [8, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"query": "last", "scoring": "dot", "temperature": 1.0}, {"users": True, "history": 3}]
+)
+def test_the_loss_is_that_of_one_pass_an_example(settings: Any) -> None:
+    sessions = clustered_sessions(20)
+    learner = random_learner(sessions, **settings)
+    network, recipe, batch = network_of(learner), learner.recipe, next(learner.batches(1))
+    targets, drawn = batch.shared
+    pool = torch.cat([targets, drawn])
+    corrections = torch.from_numpy(np.log(expected_draws(recipe, learner.counts)))
+    expected, vectors = 0.0, network.item_vectors(torch.arange(len(sessions.vocab)))
+    scale = torch.nn.functional.normalize if recipe.scoring == "cosine" else lambda x, dim: x
+    for start, length, first in zip(*(tensor.tolist() for tensor in batch.each), strict=True):
+        for place in range(first, length):
+            rows = network.items[start : start + place + 1]
+            query = network.queries(vectors[rows], torch.tensor([len(rows)]))[-1:]
+            if learner.user_ids is not None:
+                query = query + network.user_vectors(network.user_of[start : start + 1])
+            target = int(network.items[start + place + 1])
+            logits = ((scale(query, dim=1) @ scale(vectors, dim=1).T)[0] / recipe.temperature).double() - corrections
+            rivals = torch.cat([logits[pool[pool != target]], logits[target : target + 1]])
+            expected += float((torch.logsumexp(rivals, 0) - logits[target]).detach())
+    assert float(network(batch).detach()) == pytest.approx(expected, rel=1e-4)
+    parts = [float(network(batch.part(number, 3)).detach()) for number in range(3)]
+    assert sum(parts) == pytest.approx(expected, rel=1e-4)
