@@ -41,8 +41,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     given = parser.parse_args()
     embedrec = str(Path(sys.executable).with_name("embedrec"))
-    print(f"{given.runs} fresh processes each, {given.items:,} × {given.dim} vectors; seconds\n")
-    print(f"{'':28}  median    min    processor (median)")
+    print(f"{given.runs} fresh processes each, {given.items:,} × {given.dim} vectors; seconds:\n")
+    print("| | wall, median | wall, least | processor, median |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             ("python -c 'import embedrec'", [sys.executable, "-c", "import embedrec"]),
@@ -52,10 +52,10 @@ def main() -> None:
             name = indexed(Path(folder), given.items, given.dim, kind)
             item = f"spotify:artist:{given.items // 2:022d}"
             command = [embedrec, "similar", item, "--index", name, "--workspace", folder]
-            rows.append((f"embedrec similar X ({kind})", command))
+            rows.append((f"embedrec similar X --index {kind}", command))
         for title, command in rows:
             wall, processor = seconds(command, given.runs)
-            print(f"{title:28}  {median(wall):6.3f}  {min(wall):6.3f}  {median(processor):6.3f}", flush=True)
+            print(f"| `{title}` | {median(wall):.3f} | {min(wall):.3f} | {median(processor):.3f} |", flush=True)
 
 
 if __name__ == "__main__":
