@@ -71,7 +71,7 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("dim", "many", "must be a whole number, but is 'many'"),
         ("dim", 1.5, "must be a whole number, but is 1.5"),
@@ -98,11 +98,11 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
         ("", 5, "unknown setting ''"),
     ],
 )
-def test_what_does_not_fit_is_named(key: str, value: Any, says: str) -> None:
-    with pytest.raises(SettingsError) as said:
+def test_what_does_not_fit_is_named(key: str, value: Any, message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
         build(Settings, {key: value}, source="here")
-    assert says in str(said.value)
-    assert key in str(said.value) and "here" in str(said.value)
+    assert message in str(raised.value)
+    assert key in str(raised.value) and "here" in str(raised.value)
 
 
 def test_a_whole_float_is_a_whole_number() -> None:
@@ -257,14 +257,14 @@ def settings_classes() -> list[type[Any]]:
     for _, name, _ in walk_packages(embedrec.__path__, "embedrec."):
         if name not in ("embedrec.__main__",) and "kernels" not in name:
             import_module(name)
-    found: list[type[Any]] = []
+    results: list[type[Any]] = []
     waiting: list[type[Any]] = [config.Settings]
     while waiting:
         for cls in waiting.pop().__subclasses__():
             waiting.append(cls)
             if cls.__module__.startswith("embedrec.") and not isabstract(cls) and not cls.__name__.startswith("_"):
-                found.append(cls)
-    return found
+                results.append(cls)
+    return results
 
 
 WRONG: dict[Any, list[Any]] = {
@@ -305,7 +305,7 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"dim = " + b"9" * 5000, "is not valid TOML: Exceeds the limit"),
         (b"dim = " + b"[" * 5000, "is not valid TOML"),
@@ -316,9 +316,9 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         (b"\0", "is not valid TOML"),
     ],
 )
-def test_toml_that_no_settings_could_be_is_one_sentence(content: bytes, says: str, tmp_path: Path) -> None:
+def test_toml_that_no_settings_could_be_is_one_sentence(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_bytes(content)
-    with pytest.raises(SettingsError, match=says):
+    with pytest.raises(SettingsError, match=message):
         read_toml(tmp_path / "s.toml")
 
 

@@ -219,10 +219,10 @@ def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     for path in sorted(folder.iterdir()):
 
-        def refuse(asked: Path, path: Path = path) -> str:
-            if asked == path:
+        def refuse(requested: Path, path: Path = path) -> str:
+            if requested == path:
                 raise PermissionError(13, "Permission denied")
-            return read(asked)
+            return read(requested)
 
         monkeypatch.setattr(artifacts, "sha256", refuse)
         if path.name != "manifest.json":
@@ -230,7 +230,7 @@ def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "is damaged"),
         (b"[]", "has no format number"),
@@ -246,10 +246,10 @@ def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
         (b'{"format": 1}\xff', "is damaged"),
     ],
 )
-def test_manifests_that_are_none(content: bytes, says: str, good: Path, tmp_path: Path) -> None:
+def test_manifests_that_are_none(content: bytes, message: str, good: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(good / "popular", tmp_path / "x")
     (folder / "manifest.json").write_bytes(content)
-    refused(folder, says)
+    refused(folder, message)
 
 
 ODD = [None, True, 0, -1, 10**30, 1.5, "", "x", "../../etc/passwd", [], ["x"], [[]], {}, {"x": {}}, {"x": 5}, "\ud800"]
@@ -293,20 +293,20 @@ def loads_or_refused(folder: Path) -> None:
 )
 def test_names_that_leave_the_folder(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.npy").write_bytes(b"secret")
-    said = {"bytes": 6, "sha256": atomic.sha256(tmp_path / "secret.npy")}
-    sign(folder, lambda m: m["files"].update({name: said}))
+    entry = {"bytes": 6, "sha256": atomic.sha256(tmp_path / "secret.npy")}
+    sign(folder, lambda m: m["files"].update({name: entry}))
     if name == "manifest.json":
         assert "is damaged" in (verify_artifact(folder) or "")
     else:
         refused(folder, f"lists the file {name!r}, which is not a plain file name")
 
 
-@pytest.mark.parametrize("said", [{}, {"bytes": 5}, {"sha256": "x"}, {"bytes": "5", "sha256": "x"}, [], None, 5])
-def test_files_that_are_not_described(said: Any, folder: Path) -> None:
+@pytest.mark.parametrize("entry", [{}, {"bytes": 5}, {"sha256": "x"}, {"bytes": "5", "sha256": "x"}, [], None, 5])
+def test_files_that_are_not_described(entry: Any, folder: Path) -> None:
     original = (folder / "manifest.json").read_bytes()
     for name in json.loads(original)["files"]:
         (folder / "manifest.json").write_bytes(original)
-        sign(folder, lambda m, name=name: m["files"].update({name: said}))
+        sign(folder, lambda m, name=name: m["files"].update({name: entry}))
         refused(folder, "its field 'files' is missing or invalid")
 
 

@@ -29,16 +29,16 @@ def test_every_format_so_far_has_its_folder() -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_it_answers_as_it_did(folder: Path) -> None:
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
-    found = json.loads(json.dumps(answers(folder)))
-    assert found.keys() == expected.keys()
-    for name, said in expected.items():
-        for key, value in said.items():
+    result = json.loads(json.dumps(answers(folder)))
+    assert result.keys() == expected.keys()
+    for name, answers_of_artifact in expected.items():
+        for key, value in answers_of_artifact.items():
             if key == "scores":
-                assert found[name][key] == [pytest.approx(row, abs=2e-6) for row in value], name
+                assert result[name][key] == [pytest.approx(row, abs=2e-6) for row in value], name
             elif key == "settings":  # later versions may have more of them
-                assert value.items() <= found[name][key].items(), name
+                assert value.items() <= result[name][key].items(), name
             else:
-                assert found[name][key] == value, (name, key)
+                assert result[name][key] == value, (name, key)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)

@@ -107,10 +107,10 @@ def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     n, long = 20_000, "x" * 10_000
     table = pa.table({"session": np.arange(n) // 5, "item": np.arange(n), "title": [f"{i}{long}" for i in range(n)]})
     pq.write_table(table, tmp_path / "log.parquet")
-    said = prepared(tmp_path, tmp_path / "log.parquet", Table(name="title"), BUDGET, 1, filters=LOOSE)
-    assert isinstance(said, str)
-    assert said.startswith("the distinct ids and names take 1")
-    assert said.endswith(
+    message = prepared(tmp_path, tmp_path / "log.parquet", Table(name="title"), BUDGET, 1, filters=LOOSE)
+    assert isinstance(message, str)
+    assert message.startswith("the distinct ids and names take 1")
+    assert message.endswith(
         "M of them for names), but a memory budget of 256M leaves 160M for them; raise the budget or read fewer files"
     )
 

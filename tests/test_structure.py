@@ -61,8 +61,8 @@ def imported_by(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
     known = {dotted(p) for p in PACKAGE.rglob("*.py")}
-    found = {name if name in known else name.rpartition(".")[0] for name in names if name.split(".")[0] == "embedrec"}
-    return found - {dotted(path), "embedrec"}
+    result = {name if name in known else name.rpartition(".")[0] for name in names if name.split(".")[0] == "embedrec"}
+    return result - {dotted(path), "embedrec"}
 
 
 def test_every_room_has_a_layer() -> None:

@@ -117,9 +117,9 @@ def test_results_leave_out_missing_ones() -> None:
 
 
 def test_other_libraries_read_the_tables() -> None:
-    found = results().to_arrow(["q", "r"])
-    assert pl.from_arrow(found).filter(pl.col("rank") == 1)["item"].to_list() == [30, 20]  # type: ignore[union-attr]
-    assert duckdb.from_arrow(found).filter("item_name IS NULL").project("item").fetchall() == [(20,)]
+    result = results().to_arrow(["q", "r"])
+    assert pl.from_arrow(result).filter(pl.col("rank") == 1)["item"].to_list() == [30, 20]  # type: ignore[union-attr]
+    assert duckdb.from_arrow(result).filter("item_name IS NULL").project("item").fetchall() == [(20,)]
     embeddings = some_embeddings(n=5, d=3)
     frame = pl.from_arrow(embeddings.to_arrow())
     assert frame.schema["vector"] == pl.Array(pl.Float32, 3)  # type: ignore[union-attr]

@@ -59,7 +59,7 @@ def test_all_of_several(features: Features) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("year", "a condition is a feature, one of = != < <= > >= and a value, such as year>=2000 .*, but is 'year'"),
         ("=rock", "but is '=rock'"),
@@ -74,8 +74,8 @@ def test_all_of_several(features: Features) -> None:
         ("tags=folk", "no item has 'folk' in 'tags'; available are rock, pop, Jazz & Blues"),
     ],
 )
-def test_bad_input(text: str, says: str, features: Features) -> None:
-    with pytest.raises(SettingsError, match=says):
+def test_bad_input(text: str, message: str, features: Features) -> None:
+    with pytest.raises(SettingsError, match=message):
         Condition.of(text).matches(features)
 
 

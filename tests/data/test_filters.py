@@ -317,14 +317,14 @@ def test_refused(make: Any, error: type, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "last", "told"), [(90, 40_000, True), (90, 160, True), (90, 120, False), (9, 99, False)]
+    ("days", "last", "has_note"), [(90, 40_000, True), (90, 160, True), (90, 120, False), (9, 99, False)]
 )
-def test_an_event_in_the_far_future_is_told(days: float, last: int, told: bool) -> None:
+def test_an_event_in_the_far_future_is_told(days: float, last: int, has_note: bool) -> None:
     """Days are counted back from the last event, so that one wrong time drops all others."""
     times = np.array([*range(100), last], dtype=np.int64) * DAY
     events = Events.of(np.arange(101) % 7, np.arange(101) % 9, time=times)
     _, (removed, *_) = Filters(days=days, min_length=None).apply(events)
     assert removed.filter == "days"
-    assert bool(removed.note) == told
-    if told:
+    assert bool(removed.note) == has_note
+    if has_note:
         assert removed.note.startswith("the last 1 events (") and "others, which end on 1970-04-10" in removed.note

@@ -40,7 +40,7 @@ def test_what_is_meant(text: str, row: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("2y", f"'2y' may mean 2 items ({A}2y (Queen), spotify:track:2y (Björk)); give the id"),
         ("QUEEN", f"'QUEEN' may mean 2 items ({A}2y (Queen), {A}3z (queen)); give the id"),
@@ -56,10 +56,10 @@ def test_what_is_meant(text: str, row: int) -> None:
         (":", "no item ':'"),
     ],
 )
-def test_what_is_not_clear(text: str, says: str) -> None:
-    with pytest.raises(UnknownItemError) as said:
+def test_what_is_not_clear(text: str, message: str) -> None:
+    with pytest.raises(UnknownItemError) as raised:
         find_items(VOCAB, [f"{A}1x", text])
-    assert says in str(said.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["--5", "-", "", "9" * 5000, "²", "٣", "1.0", " 7", "7 ", "+7", "0x7", "None"])
@@ -103,10 +103,10 @@ def test_an_id_means_itself_and_nothing_else_breaks(ids: list[str], text: str) -
 def test_one_name_in_two_forms_of_unicode() -> None:
     from unicodedata import normalize
 
-    for stored, asked in (("NFC", "NFD"), ("NFD", "NFC")):
+    for stored, queries in (("NFC", "NFD"), ("NFD", "NFC")):
         names = np.array([normalize(stored, "Röyksopp"), "Roy"], dtype=object)
         for vocab in (Vocab([1, 2], names), Vocab(names)):
             for text in ("Röyksopp", "RÖYKSOPP") if vocab.names is not None else ("Röyksopp",):
-                assert find_items(vocab, [normalize(asked, text)]).tolist() == [0]
+                assert find_items(vocab, [normalize(queries, text)]).tolist() == [0]
     both = Vocab([normalize("NFC", "ö"), normalize("NFD", "ö")])
     assert find_items(both, [normalize("NFD", "ö"), normalize("NFC", "ö")]).tolist() == [1, 0]  # ids stay as written

@@ -27,9 +27,9 @@ def test_parts_make_the_same_vocabulary(
         patch.setattr(parquet_io, "COUNTED_ROWS", looked_at)
         save_vocab(vocab, tmp_path / "vocab.parquet")
         save_ids(vocab.ids, tmp_path / "ids.parquet")
-    found = load_vocab(tmp_path / "vocab.parquet")
-    assert (found.ids.tolist(), found.counts.tolist()) == (ids, list(range(len(ids))))  # type: ignore[union-attr]
-    assert found.names.tolist() == names.tolist()  # type: ignore[union-attr]
+    result = load_vocab(tmp_path / "vocab.parquet")
+    assert (result.ids.tolist(), result.counts.tolist()) == (ids, list(range(len(ids))))  # type: ignore[union-attr]
+    assert result.names.tolist() == names.tolist()  # type: ignore[union-attr]
     assert load_ids(tmp_path / "ids.parquet").tolist() == ids
 
 

@@ -24,21 +24,21 @@ def measured(ranks: list[list[float]], ks: tuple[int, ...]) -> dict[str, list[fl
 
 def test_worked_by_hand() -> None:
     """Three questions at 3: one target found at 2; of two, one at 1 and one not at all; of four, at 1, 3 and 4."""
-    found = measured([[2], [inf, 1], [4, 1, 3, inf]], (3,))
-    assert found["hit_rate@3"] == [1, 1, 1]
-    assert found["precision@3"] == [1 / 3, 1 / 3, 2 / 3]
-    assert found["recall@3"] == [1, 1 / 2, 2 / 4]
-    assert found["mrr@3"] == [1 / 2, 1, 1]
-    assert found["map@3"] == pytest.approx([1 / 2, 1 / 2, (1 + 2 / 3) / 4])
+    result = measured([[2], [inf, 1], [4, 1, 3, inf]], (3,))
+    assert result["hit_rate@3"] == [1, 1, 1]
+    assert result["precision@3"] == [1 / 3, 1 / 3, 2 / 3]
+    assert result["recall@3"] == [1, 1 / 2, 2 / 4]
+    assert result["mrr@3"] == [1 / 2, 1, 1]
+    assert result["map@3"] == pytest.approx([1 / 2, 1 / 2, (1 + 2 / 3) / 4])
     best_2, best_4 = 1 + 1 / log2(3), 1 + 1 / log2(3) + 1 / 2
-    assert found["ndcg@3"] == pytest.approx([1 / log2(3), 1 / best_2, (1 + 1 / 2) / best_4])
-    assert found["r_precision"] == [0, 1 / 2, 3 / 4]
+    assert result["ndcg@3"] == pytest.approx([1 / log2(3), 1 / best_2, (1 + 1 / 2) / best_4])
+    assert result["r_precision"] == [0, 1 / 2, 3 / 4]
 
 
 def test_nothing_found() -> None:
-    found = measured([[inf], [4, inf]], (1, 3))
-    assert set(found) == {*(f"{name}@{k}" for name in RANKED_METRICS for k in (1, 3)), "r_precision"}
-    assert all(column == [0, 0] for column in found.values())
+    result = measured([[inf], [4, inf]], (1, 3))
+    assert set(result) == {*(f"{name}@{k}" for name in RANKED_METRICS for k in (1, 3)), "r_precision"}
+    assert all(column == [0, 0] for column in result.values())
 
 
 def test_no_questions() -> None:
@@ -47,22 +47,22 @@ def test_no_questions() -> None:
 
 def test_between_places() -> None:
     """A target in the middle of two items of equal score has rank 1.5."""
-    found = measured([[1.5]], (1, 2))
-    assert (found["mrr@1"], found["mrr@2"], found["r_precision"]) == ([0], [1 / 1.5], [0])
-    assert found["ndcg@2"] == [1 / log2(2.5)]
+    result = measured([[1.5]], (1, 2))
+    assert (result["mrr@1"], result["mrr@2"], result["r_precision"]) == ([0], [1 / 1.5], [0])
+    assert result["ndcg@2"] == [1 / log2(2.5)]
 
 
 def slow(ranks: list[float], k: int) -> dict[str, float]:
     """One question, the formulas as they stand in books."""
-    found = sorted(r for r in ranks if r <= k)
+    result = sorted(r for r in ranks if r <= k)
     ideal = sum(1 / log2(place + 1) for place in range(1, min(len(ranks), k) + 1))
     return {
-        f"hit_rate@{k}": float(bool(found)),
-        f"precision@{k}": len(found) / k,
-        f"recall@{k}": len(found) / len(ranks),
-        f"mrr@{k}": 1 / found[0] if found else 0,
-        f"map@{k}": sum(sum(s <= r for s in found) / r for r in found) / len(ranks),
-        f"ndcg@{k}": sum(1 / log2(r + 1) for r in found) / ideal,
+        f"hit_rate@{k}": float(bool(result)),
+        f"precision@{k}": len(result) / k,
+        f"recall@{k}": len(result) / len(ranks),
+        f"mrr@{k}": 1 / result[0] if result else 0,
+        f"map@{k}": sum(sum(s <= r for s in result) / r for r in result) / len(ranks),
+        f"ndcg@{k}": sum(1 / log2(r + 1) for r in result) / ideal,
         "r_precision": sum(r <= len(ranks) for r in ranks) / len(ranks),
     }
 
@@ -75,16 +75,16 @@ targets = st.lists(places, min_size=1, max_size=8).map(
 
 @given(st.lists(targets, max_size=6))
 def test_against_a_plain_twin(ranks: list[list[float]]) -> None:
-    found = measured(ranks, KS)
+    result = measured(ranks, KS)
     for k in KS:
         for q, own in enumerate(ranks):
             for key, value in slow(own, k).items():
-                assert found[key][q] == pytest.approx(value, abs=1e-12), key
+                assert result[key][q] == pytest.approx(value, abs=1e-12), key
 
 
 def test_bounds_and_perfection() -> None:
-    found = measured([[1, 2, 3], [1]], KS)
-    for key, column in found.items():
+    result = measured([[1, 2, 3], [1]], KS)
+    for key, column in result.items():
         assert all(0 <= v <= 1 for v in column)
         if key.partition("@")[0] in ("hit_rate", "mrr", "ndcg") or key == "r_precision":
             assert column == pytest.approx([1, 1]), key
@@ -101,21 +101,21 @@ def test_agrees_with_pytrec_eval(seed: int) -> None:
         qrels[f"q{q}"] = dict.fromkeys(relevant, 1)
         run[f"q{q}"] = {item: float(len(listed) - place) for place, item in enumerate(listed)}
         ranks.append([listed.index(i) + 1.0 if i in listed else inf for i in relevant])
-    found = measured(ranks, KS)
+    result = measured(ranks, KS)
     names = ("P", "recall", "map_cut", "ndcg_cut", "success")
     wanted = {f"{name}.{','.join(map(str, KS))}" for name in names}
     theirs = pytrec_eval.RelevanceEvaluator(qrels, {*wanted, "Rprec"}).evaluate(run)
     ours = {"P": "precision", "recall": "recall", "map_cut": "map", "ndcg_cut": "ndcg", "success": "hit_rate"}
     for q in range(40):
-        said = theirs[f"q{q}"]
-        assert found["r_precision"][q] == pytest.approx(said["Rprec"], abs=1e-9)
+        reference = theirs[f"q{q}"]
+        assert result["r_precision"][q] == pytest.approx(reference["Rprec"], abs=1e-9)
         for k in KS:
             for name, our in ours.items():
-                assert found[f"{our}@{k}"][q] == pytest.approx(said[f"{name}_{k}"], abs=1e-9), (name, k)
+                assert result[f"{our}@{k}"][q] == pytest.approx(reference[f"{name}_{k}"], abs=1e-9), (name, k)
     for k in KS:
         cut = {q: dict(sorted(own.items(), key=lambda pair: -pair[1])[:k]) for q, own in run.items()}
         first = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank"}).evaluate(cut)
-        assert found[f"mrr@{k}"] == pytest.approx([first[f"q{q}"]["recip_rank"] for q in range(40)], abs=1e-9)
+        assert result[f"mrr@{k}"] == pytest.approx([first[f"q{q}"]["recip_rank"] for q in range(40)], abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -131,10 +131,10 @@ def test_grades_count_as_in_trec_eval(seed: int) -> None:
         ranks += [listed.index(i) + 1.0 if i in listed else inf for i in relevant]
         grades += [qrels[f"q{q}"][i] for i in relevant]
     offsets = np.cumsum([0, *(len(own) for own in qrels.values())])
-    found = ranked_metrics(np.array(ranks), offsets, KS, np.array(grades, dtype=float))
+    result = ranked_metrics(np.array(ranks), offsets, KS, np.array(grades, dtype=float))
     binary = ranked_metrics(np.array(ranks), offsets, KS)
     theirs = pytrec_eval.RelevanceEvaluator(qrels, {f"ndcg_cut.{','.join(map(str, KS))}"}).evaluate(run)
     for k in KS:
-        assert found[f"ndcg@{k}"] == pytest.approx([theirs[f"q{q}"][f"ndcg_cut_{k}"] for q in range(30)], abs=1e-9)
+        assert result[f"ndcg@{k}"] == pytest.approx([theirs[f"q{q}"][f"ndcg_cut_{k}"] for q in range(30)], abs=1e-9)
         for name in ("recall", "map", "mrr", "precision", "hit_rate"):
-            assert (found[f"{name}@{k}"] == binary[f"{name}@{k}"]).all()
+            assert (result[f"{name}@{k}"] == binary[f"{name}@{k}"]).all()

@@ -37,7 +37,7 @@ def events_of(rows: list[tuple], *, users: bool = True, times: bool = True) -> E
     return replace(made, **{c: read_only(getattr(made, c)) for c in columns if getattr(made, c) is not None})
 
 
-def told(events: Events) -> list[tuple]:
+def rows_of(events: Events) -> list[tuple]:
     """(session, item, weight) of each event; the weight is the number of its row."""
     sessions, items = events.sessions.ids[events.session], events.items.ids[events.item]
     assert events.weight is not None
@@ -49,7 +49,7 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
     events = events_of(rows, users=users)
     seconds = [r[2] for r in rows]
     want, last = [], None
-    for session, _, row in told(events):
+    for session, _, row in rows_of(events):
         if last is None or session != last[0]:
             number = 1
         elif seconds[row] - last[1] > gap:
@@ -59,23 +59,23 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_budget, "CHUNK_EVENTS", at_once)
         got = cut_at_gaps(events, gap * 1000)
-    assert [session for session, _, _ in told(got)] == want
-    assert [t[1:] for t in told(got)] == [t[1:] for t in told(events)]
+    assert [session for session, _, _ in rows_of(got)] == want
+    assert [t[1:] for t in rows_of(got)] == [t[1:] for t in rows_of(events)]
     assert len(got.sessions) == len(set(want))
     assert got.user is not None and got.users is not None
     user = got.users.ids[got.user].tolist()
-    assert user == ([rows[row][3] if users else rows[row][0] for *_, row in told(got)])
+    assert user == ([rows[row][3] if users else rows[row][0] for *_, row in rows_of(got)])
 
 
 @draw.given(rows, st.booleans(), examples=100)
 def test_by_user_against_a_slow_twin(rows: list[tuple], times: bool) -> None:
     events = events_of(rows, times=times)
-    before = told(events)
+    before = rows_of(events)
     order = list(dict.fromkeys(r[3] for r in rows))  # users by first appearance
     number = {row: place for place, (*_, row) in enumerate(before)}
     want = sorted(range(len(rows)), key=lambda r: (order.index(rows[r][3]), rows[r][2] if times else 0, number[r]))
     got = group_by_user(events)
-    assert told(got) == [(rows[r][3], rows[r][1], r) for r in want]
+    assert rows_of(got) == [(rows[r][3], rows[r][1], r) for r in want]
     assert (got.time is not None) == times
     assert got.sessions is got.users is events.users
 
@@ -83,13 +83,13 @@ def test_by_user_against_a_slow_twin(rows: list[tuple], times: bool) -> None:
 def test_by_user_and_then_cut() -> None:
     rows = [("s", "a", 0, 7), ("s", "b", 10, 7), ("t", "c", 5, 8), ("u", "a", 12, 7), ("u", "b", 100, 7)]
     sessions = sessionize(Regroup("user", "15s").apply(events_of(rows)))
-    found = {i: "".join(sessions.vocab.ids[sessions[s]]) for s, i in enumerate(sessions.ids.tolist())}
-    assert found == {"7-1": "aba", "7-2": "b", "8-1": "c"}
+    result = {i: "".join(sessions.vocab.ids[sessions[s]]) for s, i in enumerate(sessions.ids.tolist())}
+    assert result == {"7-1": "aba", "7-2": "b", "8-1": "c"}
     assert sessions.users is not None and sessions.users.tolist() == [7, 7, 8]
     events = events_of(rows)
     assert AS_READ.apply(events) is events
     by = Regroup("user").apply(events)
-    assert [k for k, _ in groupby(told(by), key=lambda t: t[0])] == [7, 8]
+    assert [k for k, _ in groupby(rows_of(by), key=lambda t: t[0])] == [7, 8]
 
 
 @pytest.mark.parametrize(

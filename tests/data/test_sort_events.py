@@ -37,8 +37,8 @@ def test_as_numpy_sorts(
         memory = IN_MEMORY if in_memory else MemoryBudget(256 << 20, tmp_path)
         fast = sort_events(dict(columns), 6, "key" if kind else None, memory, threads)
     slow = sort_events(dict(columns), 6, "key" if kind else None, IN_MEMORY)
-    for found in (fast, slow):
-        assert found.keys() == columns.keys()
+    for result in (fast, slow):
+        assert result.keys() == columns.keys()
         for role, column in columns.items():
-            assert found[role].dtype == column.dtype
-            assert found[role].tolist() == column[want].tolist()
+            assert result[role].dtype == column.dtype
+            assert result[role].tolist() == column[want].tolist()

@@ -20,34 +20,34 @@ from tests.data import strategies as draw
 
 @draw.given(st.lists(st.text("abcdefghij", max_size=40), min_size=1, max_size=12).filter(any), examples=150)
 def test_against_a_slow_twin(lists: list[str]) -> None:
-    said = describe(of_lists(lists, Vocab(list("abcdefghijk"))))
+    statistics = describe(of_lists(lists, Vocab(list("abcdefghijk"))))
     lengths = sorted(map(len, lists))
     counts = sorted(Counter("".join(lists)).values(), reverse=True)
     events, n = sum(lengths), len(counts)
-    assert (said.sessions, said.items, said.events) == (len(lists), n, events)
-    assert (said.users, said.first, said.last) == (None, None, None)
+    assert (statistics.sessions, statistics.items, statistics.events) == (len(lists), n, events)
+    assert (statistics.users, statistics.first, statistics.last) == (None, None, None)
     least = [next(x for x in lengths if sum(y <= x for y in lengths) >= share * len(lists)) for share in (0.9, 0.99)]
-    assert said.lengths == LengthStatistics(
+    assert statistics.lengths == LengthStatistics(
         lengths[0], median(lengths), pytest.approx(mean(lengths)), *least, lengths[-1]
     )
     distinct = sum(len(set(session)) for session in lists)
-    assert said.sparsity == pytest.approx(1 - distinct / (len(lists) * n))
-    assert said.repeats == pytest.approx(1 - distinct / events)
-    assert said.top_1 == pytest.approx(counts[0] / events)  # of at most 10 items, rounded up
-    assert said.top_10 == said.top_1
+    assert statistics.sparsity == pytest.approx(1 - distinct / (len(lists) * n))
+    assert statistics.repeats == pytest.approx(1 - distinct / events)
+    assert statistics.top_1 == pytest.approx(counts[0] / events)  # of at most 10 items, rounded up
+    assert statistics.top_10 == statistics.top_1
     differences = sum(abs(a - b) for a in counts for b in counts)
-    assert said.gini == pytest.approx(differences / (2 * n * events), abs=1e-12)
-    assert said.median_item == median(counts)
-    assert sum(b.sessions for b in said.histogram) == len(lists)
-    for b in said.histogram:
+    assert statistics.gini == pytest.approx(differences / (2 * n * events), abs=1e-12)
+    assert statistics.median_item == median(counts)
+    assert sum(b.sessions for b in statistics.histogram) == len(lists)
+    for b in statistics.histogram:
         assert b.sessions == sum(b.least <= length <= b.most for length in lengths)
-    assert said.histogram[0].sessions and said.histogram[-1].sessions
-    assert all(a.most + 1 == b.least for a, b in zip(said.histogram, said.histogram[1:], strict=False))
+    assert statistics.histogram[0].sessions and statistics.histogram[-1].sessions
+    assert all(a.most + 1 == b.least for a, b in zip(statistics.histogram, statistics.histogram[1:], strict=False))
 
 
 def test_buckets_double() -> None:
-    said = describe(of_lists(["a" * length for length in (1, 2, 3, 4, 5, 17)]))
-    assert said.histogram == (
+    statistics = describe(of_lists(["a" * length for length in (1, 2, 3, 4, 5, 17)]))
+    assert statistics.histogram == (
         Bucket(1, 1, 1), Bucket(2, 2, 1), Bucket(3, 4, 2), Bucket(5, 8, 1), Bucket(9, 16, 0), Bucket(17, 32, 1)
     )  # fmt: skip
     assert describe(of_lists(["", "a"])).histogram == (Bucket(0, 0, 1), Bucket(1, 1, 1))
@@ -56,8 +56,8 @@ def test_buckets_double() -> None:
 def test_users_and_times() -> None:
     sessions = tiny_sessions()
     users = np.arange(len(sessions)) % 3
-    said = describe(replace(sessions, users=users, times=np.arange(len(sessions.items))[::-1] * 1000))
-    assert (said.users, said.first, said.last) == (3, 0, (len(sessions.items) - 1) * 1000)
+    statistics = describe(replace(sessions, users=users, times=np.arange(len(sessions.items))[::-1] * 1000))
+    assert (statistics.users, statistics.first, statistics.last) == (3, 0, (len(sessions.items) - 1) * 1000)
 
 
 def test_nothing_to_describe() -> None:

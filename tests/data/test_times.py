@@ -51,12 +51,12 @@ _BERLIN = timezone(timedelta(hours=1))
     ],
 )
 def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
-    found = as_times(given)
-    assert found.dtype == np.int64 and found.tolist() == want
+    result = as_times(given)
+    assert result.dtype == np.int64 and result.tolist() == want
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         (np.array(["2020", "NaT"], dtype="datetime64[s]"), "times must not contain NaT; drop or repair those rows"),
         (pd.to_datetime(["2020-01-01", None]), "times must not contain NaT"),
@@ -74,10 +74,10 @@ def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
         (np.array([10**12], dtype="datetime64[Y]"), "times must be within 270,000 years of 1970"),
     ],
 )
-def test_refused(given: Any, says: str) -> None:
-    with pytest.raises(DataError, match=says):
+def test_refused(given: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         as_times(given)
-    with pytest.raises(DataError, match=says.replace("times", "times of events", 1)):
+    with pytest.raises(DataError, match=message.replace("times", "times of events", 1)):
         Events.of([1], ["a"], time=given)
 
 

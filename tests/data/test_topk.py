@@ -87,7 +87,7 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
 
 
 @pytest.mark.parametrize(
-    ("rows", "values", "says"),
+    ("rows", "values", "message"),
     [
         ([[0, 1]], [[1.0]], "must have the same shape"),
         ([0, 1], [1.0, 0.0], "must have the same shape"),
@@ -97,8 +97,8 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
         ([[0, 1]], [[1.0, -np.inf]], "both"),
     ],
 )
-def test_what_is_no_answer(rows: list, values: list, says: str) -> None:
-    with pytest.raises(DataError, match=says):
+def test_what_is_no_answer(rows: list, values: list, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         TopK(np.array(rows), np.array(values), VOCAB)
 
 

@@ -57,8 +57,8 @@ def commands(block: Block) -> list[tuple[str, list[str] | None]]:
     """
     text = re.sub(r"\\\n\s*", "", block.text)
     if block.language == "console":
-        found = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, flags=re.M)
-        return [(line, shown.splitlines() or None) for line, shown in found]
+        results = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, flags=re.M)
+        return [(line, shown.splitlines() or None) for line, shown in results]
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if all(line.startswith("embedrec ") for line in lines):
         return [(line, None) for line in lines]

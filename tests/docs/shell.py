@@ -74,9 +74,9 @@ def _read_all(terminal: int, into: list[bytes]) -> None:
 def check_lines(command: str, expected: list[str], printed: list[str]) -> None:
     """Raises AssertionError unless the lines are the same up to noise; "…" stands for any number of lines."""
     printed = [line for line in printed if not line.startswith("compiling kernels")]  # without a cache
-    wanted, found = ([without_noise(line) for line in lines] for lines in (expected, printed))
-    while found and not found[-1]:  # a terminal ends with a reset of colours
-        found.pop()
+    wanted, results = ([without_noise(line) for line in lines] for lines in (expected, printed))
+    while results and not results[-1]:  # a terminal ends with a reset of colours
+        results.pop()
     parts: list[list[str]] = [[]]
     for line in wanted:
         if line == "…":
@@ -84,16 +84,16 @@ def check_lines(command: str, expected: list[str], printed: list[str]) -> None:
         else:
             parts[-1].append(line)
     if len(parts) == 1:
-        assert found == wanted, (command, found, wanted)
+        assert results == wanted, (command, results, wanted)
         return
     first, *middle, last = parts
-    assert found[: len(first)] == first, (command, found, first)
-    end = len(found) - len(last)
-    assert end >= len(first) and found[end:] == last, (command, found, last)
+    assert results[: len(first)] == first, (command, results, first)
+    end = len(results) - len(last)
+    assert end >= len(first) and results[end:] == last, (command, results, last)
     at = len(first)
     for part in middle:
-        starts = [i for i in range(at, end - len(part) + 1) if found[i : i + len(part)] == part]
-        assert starts, (command, part, found[at:end])
+        starts = [i for i in range(at, end - len(part) + 1) if results[i : i + len(part)] == part]
+        assert starts, (command, part, results[at:end])
         at = starts[0] + len(part)
 
 

@@ -74,8 +74,8 @@ def test_the_blocks_run(
     name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = NAMED[name].read_text()
-    found = [block for block in blocks(text) if not block.not_run]
-    runnable = [block for block in found if block.language in ("console", "sh", "python", "toml")]
+    result = [block for block in blocks(text) if not block.not_run]
+    runnable = [block for block in result if block.language in ("console", "sh", "python", "toml")]
     if runnable:
         prepared = "<!-- workspace: prepared -->" in text
         copy_workspace(request.getfixturevalue("prepared" if prepared else "files"), tmp_path)
@@ -126,8 +126,8 @@ NUMBER = re.compile(r"-?\d*\.\d+|\d+")
 
 def check_numbers(expected: str, printed: str) -> None:
     """Raises AssertionError unless the texts are equal up to spaces, and their fractions up to a twentieth."""
-    wanted, found = (" ".join(NUMBER.sub("#", text).split()) for text in (expected, printed))
-    assert found == wanted
+    wanted, result = (" ".join(NUMBER.sub("#", text).split()) for text in (expected, printed))
+    assert result == wanted
     for a, b in zip(NUMBER.findall(expected), NUMBER.findall(printed), strict=True):
         assert a == b or ("." in a and float(b) == pytest.approx(float(a), rel=0.05, abs=0.01)), printed
 
@@ -164,16 +164,16 @@ def parse(line: str) -> None:
     command: click.Command = cli
     context = click.Context(cli, info_name="embedrec")
     while isinstance(command, click.Group):
-        name, found, words = command.resolve_command(context, words)
-        assert found is not None
-        command, context = found, click.Context(found, info_name=name, parent=context)
+        name, result, words = command.resolve_command(context, words)
+        assert result is not None
+        command, context = result, click.Context(result, info_name=name, parent=context)
     with contextlib.suppress(click.exceptions.Exit), contextlib.redirect_stdout(io.StringIO()):
         command.make_context(line, words)
 
 
 def test_the_blocks_that_are_not_run_are_known() -> None:
     reasons = {name: [b.not_run for b in blocks(path.read_text()) if b.not_run] for name, path in NAMED.items()}
-    assert {name: found for name, found in reasons.items() if found} == NOT_RUN
+    assert {name: result for name, result in reasons.items() if result} == NOT_RUN
 
 
 def test_noise_is_numbers_ids_and_names() -> None:

@@ -72,34 +72,34 @@ def make(root: Path) -> None:
     for name, kind in (("cosine-hnsw", "HNSW4"), ("dot-sq8", "IVF4,SQ8"), ("l2-fastscan", "Pad6,IVF4,PQ3x4fsr")):
         built = build_index(embeddings(name.partition("-")[0]), kind)
         save_index(built, root / "indexes" / name, {"seed": 0})
-    said = json.dumps(answers(root), indent=1, ensure_ascii=False)
-    (root / "expected.json").write_text(said + "\n", encoding="utf-8")
+    content = json.dumps(answers(root), indent=1, ensure_ascii=False)
+    (root / "expected.json").write_text(content + "\n", encoding="utf-8")
 
 
 def answers(root: Path) -> dict[str, Any]:
     """What the artifacts under `root` answer: their name → ids, rows and scores as JSON values."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for folder in sorted(root.glob("*/*")):
         artifact = artifacts.read(folder)
         key = f"{artifact.kind} {artifact.name}"
         if artifact.kind == "sessions":
             s = Sessions.load(artifact)
             columns = ("offsets", "items", "ids", "times", "weights", "kinds", "users")
-            found[key] = {c: getattr(s, c).tolist() for c in columns}
-            found[key] |= {c: getattr(s.vocab, c).tolist() for c in ("names", "counts")} | {
+            result[key] = {c: getattr(s, c).tolist() for c in columns}
+            result[key] |= {c: getattr(s.vocab, c).tolist() for c in ("names", "counts")} | {
                 "vocab": s.vocab.ids.tolist()
             }
         elif artifact.kind == "model":
             model = load_model(artifact)
             histories: list[Any] = HISTORIES if not model.vocab.integer else [[-7000, 0], [], [12000, 12000, 5]]
             answer = model.recommend(of_lists(histories, model.vocab), 4)
-            found[key] = {"settings": artifact.about["settings"], **_plain(answer)}
+            result[key] = {"settings": artifact.about["settings"], **_plain(answer)}
         else:
             index = load_index(artifact)
             near = index.neighbours(np.arange(FIRST, FIRST + 5), 3)
             nprobe = index.settings.nprobe or 0
-            found[key] = {"spec": index.spec, "metric": index.metric, "nprobe": nprobe, **_plain(near)}
-    return found
+            result[key] = {"spec": index.spec, "metric": index.metric, "nprobe": nprobe, **_plain(near)}
+    return result
 
 
 def _plain(answer: TopK) -> dict[str, Any]:

@@ -31,19 +31,19 @@ def test_the_map_uses_the_seed(report_workspace: Workspace, monkeypatch: pytest.
         return np.zeros((len(rows), 2)), "zeros"
 
     monkeypatch.setattr("embedrec.html_report.content.project_to_plane", on_a_plane)
-    found = collect_report(report_workspace, "part", ("word2vec",), (), ReportSettings(method="umap", seed=7))
-    assert calls == [("umap", 7)] and found.map is not None and found.map["method"] == "zeros"
+    result = collect_report(report_workspace, "part", ("word2vec",), (), ReportSettings(method="umap", seed=7))
+    assert calls == [("umap", 7)] and result.map is not None and result.map["method"] == "zeros"
 
 
 def test_neighbours_are_those_of_the_models(report_workspace: Workspace) -> None:
     from embedrec.workflows.similar import open_item_neighbours
 
     item = f"{HTML_TEXTS[0]}0"
-    found = full_content(report_workspace, items=[item]).near
-    assert found is not None and found["models"] == ["word2vec", "cooccurrence"]
-    (result,) = found["items"]
+    results = full_content(report_workspace, items=[item]).near
+    assert results is not None and results["models"] == ["word2vec", "cooccurrence"]
+    (result,) = results["items"]
     assert result["id"] == item
-    for name, listed in zip(found["models"], result["lists"], strict=True):
+    for name, listed in zip(results["models"], result["lists"], strict=True):
         nearest = open_item_neighbours(report_workspace.find("model", name))
         want = nearest.neighbours(nearest.vocab.rows([item]), 10)
         rows = [r for r in want.rows[0].tolist() if r >= 0]
@@ -119,10 +119,10 @@ def test_popularity_is_an_ordered_scale(report_workspace: Workspace) -> None:
 def test_colours_by_popularity_and_by_a_file(report_workspace: Workspace, tmp_path: Path) -> None:
     rows = [{"item": f"{HTML_TEXTS[0]}0", "labels": ["one", "two"]}, {"item": f"{HTML_TEXTS[1]}1", "labels": ["two"]}]
     (tmp_path / "genres.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = full_content(report_workspace, label=str(tmp_path / "genres.jsonl")).map
-    assert found is not None
-    of = {item[0]: found["groups"][item[5]] for item in found["items"]}
-    assert found["groups"] == ["two", "one", "other"] and found["by"] == "genres"
+    result = full_content(report_workspace, label=str(tmp_path / "genres.jsonl")).map
+    assert result is not None
+    of = {item[0]: result["groups"][item[5]] for item in result["items"]}
+    assert result["groups"] == ["two", "one", "other"] and result["by"] == "genres"
     assert (of[f"{HTML_TEXTS[0]}0"], of[f"{HTML_TEXTS[1]}1"], of[f"{HTML_TEXTS[2]}2"]) == ("one", "two", "other")
     with pytest.raises(SettingsError, match=r"'tags' is neither a file nor a list .*; did you mean '<i>tags'"):
         full_content(report_workspace, label="tags")

@@ -47,14 +47,14 @@ def test_few_vectors_are_searched_exactly() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("recall", "k"), [(0.9, 20), (0.98, 10), (1.0, 5)])
-def test_the_promise_holds_on_fresh_queries(recall: float, k: int, seed: int, small: None) -> None:
+def test_the_target_is_met_on_other_queries(recall: float, k: int, seed: int, small: None) -> None:
     embeddings = clustered(1500, metric=METRICS[seed % 3], seed=seed)
     index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(recall, k), seed=seed))
     assert index.measurements["recall_low"] >= recall and f"recall@{k}" in index.measurements
     assert sample_items(embeddings, seed + 100, k=k).recall_of(index).mean >= recall - 0.01
 
 
-def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
+def test_the_fastest_index_that_meets_the_target_is_chosen(small: None) -> None:
     index = build_index(
         clustered(1500), settings=BuildSettings(target=SearchTarget(0.95, 10, ram=60_000))
     )  # only compressed types fit
@@ -71,19 +71,19 @@ def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
     assert index.measurements["tuning_seconds"] > 0
 
 
-def test_memory_is_kept(small: None) -> None:
+def test_the_index_stays_within_the_memory_limit(small: None) -> None:
     embeddings = clustered(1500)
     plain, most = 1500 * 16 * 4, 60_000
     index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(0.95, ram=most)))
     assert faiss_bytes(index) <= most < plain
     assert index.measurements["recall_low"] >= 0.95
     assert all(p["spec"] != "IVF38,Flat" for p in index.measurements["points"])  # known beforehand not to fit
-    with pytest.raises(TargetNotMet, match="no index type fits into 1,000 bytes; raise --max-ram") as said:
+    with pytest.raises(TargetNotMet, match="no index type fits into 1,000 bytes; raise --max-ram") as raised:
         build_index(embeddings, settings=BuildSettings(target=SearchTarget(ram=1000)))
-    assert said.value.points == []
+    assert raised.value.points == []
 
 
-def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
+def test_a_given_type_and_given_settings_are_not_changed(small: None) -> None:
     embeddings = clustered(1500)
     index = build_index(
         embeddings, "hnsw-sq8", BuildSettings(search=SearchSettings(rerank=2), target=SearchTarget(0.9))
@@ -93,7 +93,7 @@ def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
         build_index(embeddings, "ivf", BuildSettings(search=SearchSettings(ef_search=20)))
 
 
-def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
+def test_auto_tries_only_types_that_have_the_given_settings(small: None) -> None:
     for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,Flat"})):
         index = build_index(
             clustered(900), "auto", BuildSettings(search=SearchSettings(**settings), target=SearchTarget(0.9))
@@ -104,7 +104,7 @@ def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
         build_index(clustered(900), "auto", BuildSettings(search=SearchSettings(nprobe=2, ef_search=20)))
 
 
-def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_are_tried_when_cells_visit_many_vectors(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,Flat"])):
         monkeypatch.setattr(autotune, "MAX_VISITED", visited)
         index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
@@ -115,13 +115,15 @@ def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.Mon
         clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, ram=150_000))
     )  # a graph takes 480 kB
     assert {p["spec"] for p in little.measurements["points"]} == {"IVF38,Flat"}
-    with pytest.raises(TargetNotMet) as said:
+    with pytest.raises(TargetNotMet) as raised:
         build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e-6)))
-    told = list(dict.fromkeys(p["spec"] for p in said.value.points))
-    assert told == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ4x4np", "IVF38,PQ8x4fsr", "HNSW16_SQ8"]
+    types = list(dict.fromkeys(p["spec"] for p in raised.value.points))
+    assert types == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ4x4np", "IVF38,PQ8x4fsr", "HNSW16_SQ8"]
 
 
-def test_where_a_graph_does_not_keep_it_many_cells_may(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_that_visit_many_vectors_are_tried_when_graphs_miss_the_target(
+    small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(autotune, "MAX_VISITED", 0)
     measure_search = autotune.measure_search
 
@@ -135,21 +137,21 @@ def test_where_a_graph_does_not_keep_it_many_cells_may(small: None, monkeypatch:
     assert [p["spec"] for p in index.measurements["points"][:2]] == ["HNSW16", "IVF38,Flat"]
 
 
-def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
-    with pytest.raises(TargetNotMet) as said:
+def test_an_unmet_target_lists_the_closest_indexes(small: None) -> None:
+    with pytest.raises(TargetNotMet) as raised:
         build_index(clustered(700), settings=BuildSettings(target=SearchTarget(0.9, 10, p95_ms=1e-6)))
-    message, points = str(said.value), said.value.points
+    message, points = str(raised.value), raised.value.points
     assert message.startswith("no index meets the target; the closest are ")
     assert message.count(" ms is above 1e-06 ms") == 3 and "\n" not in message
     assert {p["spec"] for p in points} >= {"IVF17,Flat", "IVF17,SQ8", "HNSW16", "HNSW16_SQ8"}
-    with pytest.raises(TargetNotMet, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as said:
+    with pytest.raises(TargetNotMet, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as raised:
         build_index(
             clustered(700), "IVF2,Flat", BuildSettings(search=SearchSettings(nprobe=1), target=SearchTarget(1.0))
         )
-    json.dumps(said.value.points)
+    json.dumps(raised.value.points)
 
 
-def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_centroids_are_trained_once(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
     construct_index = autotune.construct_index
 
@@ -164,7 +166,7 @@ def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> 
     assert given == ([False] + [True] * 5) * 3
 
 
-def test_facts_are_saved(small: None, tmp_path: Path) -> None:
+def test_measurements_are_saved(small: None, tmp_path: Path) -> None:
     index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.95, 10, 1e6, 10**9)))
     save_index(index, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))

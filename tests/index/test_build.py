@@ -19,17 +19,17 @@ from tests.conftest import some_embeddings
 @pytest.mark.parametrize(
     ("n", "metric"), [(1, "dot"), (2, "cosine"), (39, "l2"), (623, "dot"), (624, "cosine"), (625, "dot"), (2000, "l2")]
 )
-def test_faiss_has_nothing_to_say(type_: str, metric: str, n: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_faiss_writes_no_warning(type_: str, metric: str, n: int, capfd: pytest.CaptureFixture[str]) -> None:
     """Named types fit their number of vectors, so that nothing is warned about on stderr."""
     index = build_index(some_embeddings(n, 5, metric, spread=0.5), type_)
     index.search(index.embeddings.vectors[:2], 1)
-    said = capfd.readouterr()
-    assert (said.out, said.err) == ("", "")
+    output = capfd.readouterr()
+    assert (output.out, output.err) == ("", "")
     assert index.measurements["recall@20"] >= 0.99
 
 
 @pytest.mark.parametrize(
-    ("kind", "n", "says"),
+    ("kind", "n", "message"),
     [
         ("I\udcff", 50, "a FAISS factory string consists of printable ASCII characters, but is 'I"),
         ("Nonsense", 50, "FAISS cannot build 'Nonsense' for 8 dimensions"),
@@ -40,18 +40,18 @@ def test_faiss_has_nothing_to_say(type_: str, metric: str, n: int, capfd: pytest
         ("flat", 0, "there are no vectors to index"),
     ],
 )
-def test_types_that_cannot_be_built(kind: str, n: int, says: str) -> None:
-    with pytest.raises(SettingsError) as said:
+def test_types_that_cannot_be_built_are_refused(kind: str, n: int, message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
         build_index(some_embeddings(n), kind)
-    assert says in str(said.value)
-    assert "\n" not in str(said.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_as_many_cells_as_vectors() -> None:
+def test_an_index_may_have_as_many_cells_as_vectors() -> None:
     assert build_index(some_embeddings(50), "IVF50,Flat").measurements["recall@20"] >= 0.99
 
 
-def test_cells_that_are_visited() -> None:
+def test_nprobe_is_tuned_unless_given() -> None:
     embeddings = some_embeddings(2000, 8)
     tuned = build_index(embeddings, "IVF64,Flat")
     nprobe = tuned.settings.nprobe
@@ -80,7 +80,7 @@ def test_cells_that_are_visited() -> None:
         ("PQ4x4np", {"rerank"}),
     ],
 )
-def test_factory_strings_are_tuned_as_names_are(kind: str, settings: set[str]) -> None:
+def test_settings_of_factory_strings_are_tuned(kind: str, settings: set[str]) -> None:
     """More of any of their settings finds more, also below transforms and refinements."""
     embeddings = some_embeddings(1000, 8)
     tuned = build_index(embeddings, kind)
@@ -94,18 +94,18 @@ def test_factory_strings_are_tuned_as_names_are(kind: str, settings: set[str]) -
 
 
 @pytest.mark.parametrize("kind", ["HNSW1", "HNSW1_SQ8", "IVF4_HNSW1,Flat", "PCA4,HNSW1"])
-def test_a_graph_of_one_link(kind: str) -> None:
+def test_a_graph_of_one_link_is_refused(kind: str) -> None:
     """FAISS crashes when a vector is added to it."""
     with pytest.raises(SettingsError, match="a graph needs at least 2 links a vector"):
         build_index(some_embeddings(200), kind)
 
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**31, 2**63])
-def test_seeds_of_any_size(seed: int) -> None:
+def test_seeds_of_any_size_are_accepted(seed: int) -> None:
     assert build_index(some_embeddings(50), "ivf", BuildSettings(seed=seed)).measurements["recall@20"] == 1
 
 
-def test_what_faiss_does_is_not_changed_for_others() -> None:
+def test_building_restores_the_number_of_faiss_threads() -> None:
     threads = faiss.omp_get_max_threads()
     build_index(some_embeddings(200), "ivf")
     assert faiss.omp_get_max_threads() == threads

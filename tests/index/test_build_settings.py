@@ -11,7 +11,7 @@ from embedrec.index.search_settings import AS_BUILT
 from embedrec.storage.memory_budget import IN_MEMORY
 
 
-def test_defaults_leave_everything_to_the_build() -> None:
+def test_defaults_are_cpu_seed_0_in_memory_without_target() -> None:
     settings = BuildSettings()
     assert (settings.search, settings.target, settings.device) == (AS_BUILT, None, "cpu")
     assert (settings.seed, settings.memory) == (0, IN_MEMORY)

@@ -13,7 +13,7 @@ from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
 
-def test_only_cells_need_augmented_vectors() -> None:
+def test_only_cells_of_dot_products_have_augmented_vectors() -> None:
     augmented = {(t, m): build_index(some_embeddings(50, metric=m), t).augmented for t in INDEXES for m in METRICS}
     cells = {"ivf", "ivf-sq8", "ivfpq", "opq", "fastscan"}
     assert {key for key, value in augmented.items() if value} == {(t, "dot") for t in cells}
@@ -21,20 +21,20 @@ def test_only_cells_need_augmented_vectors() -> None:
     assert not build_index(some_embeddings(50, metric="dot"), "HNSW16").augmented
 
 
-def test_parts_that_must_be_equal_are_padded_when_vectors_are_augmented() -> None:
+def test_augmented_vectors_are_padded_to_equal_parts_of_product_quantizers() -> None:
     assert build_index(some_embeddings(700, 8, "dot"), "IVF4,PQ4x4np").spec == "Pad12,IVF4,PQ4x4np"
     assert build_index(some_embeddings(700, 8, "l2"), "IVF4,PQ4x4np").spec == "IVF4,PQ4x4np"
 
 
 def test_progress_is_reported() -> None:
-    told: list[tuple[str, int, int]] = []
-    build_index(some_embeddings(70), "flat", report=lambda event, **n: told.append((event, n["done"], n["total"])))
-    assert told == [("progress", 70, 70)]
+    reports: list[tuple[str, int, int]] = []
+    build_index(some_embeddings(70), "flat", report=lambda event, **n: reports.append((event, n["done"], n["total"])))
+    assert reports == [("progress", 70, 70)]
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("rows", [slice(3, 9), np.array([8, 0, 8])], ids=["slice", "rows"])
-def test_vectors_as_faiss_stores_them(metric: str, rows: slice | np.ndarray) -> None:
+def test_stored_vectors_are_normalized_for_cosine_and_augmented_for_dot(metric: str, rows: slice | np.ndarray) -> None:
     given = some_embeddings(20, 5, metric, spread=0.5)
     vectors = given.vectors[rows].astype(np.float64)
     expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if metric == "cosine" else vectors
@@ -50,11 +50,11 @@ def test_vectors_as_faiss_stores_them(metric: str, rows: slice | np.ndarray) -> 
 @pytest.mark.parametrize(
     ("vectors", "norm"), [([[3, 4], [0, 1]], 5.0), ([[0, 0]], 1.0), ([], 1.0), ([[1e30, 0]], 1e30)]
 )
-def test_largest_norm(vectors: list[list[float]], norm: float) -> None:
+def test_the_largest_norm_is_that_of_the_longest_vector(vectors: list[list[float]], norm: float) -> None:
     assert largest_norm(np.array(vectors, dtype=np.float32).reshape(-1, 2)) == pytest.approx(norm)
 
 
-def test_given_centroids_are_used_where_they_fit() -> None:
+def test_given_centroids_are_used_if_their_number_fits() -> None:
     given = some_embeddings(400, 4)
     centroids = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0].astype(np.float32)
     index = construct_index(given, "IVF4,Flat", centroids=centroids)
@@ -63,7 +63,7 @@ def test_given_centroids_are_used_where_they_fit() -> None:
     assert other.faiss.quantizer.ntotal == 5
 
 
-def test_no_vectors() -> None:
+def test_no_vectors_are_refused() -> None:
     with pytest.raises(SettingsError) as error:
         construct_index(some_embeddings(0), "flat")
     assert str(error.value) == "there are no vectors to index; train on sessions with items"

@@ -58,26 +58,26 @@ def queries_for(index: Index, count: int = 30) -> np.ndarray:
     return read_only(np.random.default_rng(5).normal(size=(count, index.dim)).astype(np.float32))
 
 
-def test_scores_are_exact_and_fall(index: Index) -> None:
+def test_scores_are_exact_and_descending(index: Index) -> None:
     queries = queries_for(index)
-    found = index.search(queries, 10)
-    assert found.rows.shape == (30, 10) and found.vocab is index.vocab
+    results = index.search(queries, 10)
+    assert results.rows.shape == (30, 10) and results.vocab is index.vocab
     for q, query in enumerate(queries):
         slow = np.array(slow_scores(index.embeddings.vectors, query, index.metric), dtype=np.float32)
-        there = found.rows[q] >= 0
-        np.testing.assert_allclose(found.scores[q][there], slow[found.rows[q][there]], rtol=2e-7, atol=1e-12)
-        assert len(set(found.rows[q][there].tolist())) == there.sum()
+        valid = results.rows[q] >= 0
+        np.testing.assert_allclose(results.scores[q][valid], slow[results.rows[q][valid]], rtol=2e-7, atol=1e-12)
+        assert len(set(results.rows[q][valid].tolist())) == valid.sum()
 
 
-def test_it_finds_what_a_slow_twin_finds(index: Index) -> None:
+def test_results_of_the_widest_search_equal_a_slow_search(index: Index) -> None:
     """With settings that leave nothing out; a graph may miss some, as its facts say."""
     queries = queries_for(index)
-    found, near = index.search(queries, 10, widest(index)), index.neighbours(SOME, 7, widest(index))
+    results, near = index.search(queries, 10, widest(index)), index.neighbours(SOME, 7, widest(index))
     missed = 0
     for q, query in enumerate(queries):
         wanted = slow_nearest(index.embeddings.vectors, query, index.metric, 10)
-        missed += len({*wanted} - {*found.rows[q].tolist()})
-        assert graph(index) or found.rows[q].tolist() == wanted
+        missed += len({*wanted} - {*results.rows[q].tolist()})
+        assert graph(index) or results.rows[q].tolist() == wanted
     for q, row in enumerate(SOME.tolist()):
         wanted = slow_nearest(index.embeddings.vectors, index.embeddings.vectors[row], index.metric, 7, without=row)
         missed += len({*wanted} - {*near.rows[q].tolist()})
@@ -85,7 +85,7 @@ def test_it_finds_what_a_slow_twin_finds(index: Index) -> None:
     assert missed <= 0.05 * 10 * len(queries)
 
 
-def test_the_recall_it_says_is_the_recall_it_has(index: Index) -> None:
+def test_measured_recall_equals_recall_against_exact_search(index: Index) -> None:
     assert index.measurements["recall_queries"] == N  # all of them, so that the sample is known
     exact = index.embeddings.search(index.embeddings.vectors, 21).without(np.arange(N)).rows
     near = index.neighbours(np.arange(N), 20).rows
@@ -96,7 +96,7 @@ def test_the_recall_it_says_is_the_recall_it_has(index: Index) -> None:
         assert exact[row].tolist() == slow_nearest(index.embeddings.vectors, own, index.metric, 20, row)
 
 
-def test_facts(index: Index) -> None:
+def test_measurements_are_positive_numbers(index: Index) -> None:
     measurements = index.measurements
     assert 0 < measurements["query_ms_p50"] <= measurements["query_ms_p95"] <= measurements["query_ms_p99"]
     assert 0 < measurements["bytes_per_vector"] < 1000
@@ -104,7 +104,7 @@ def test_facts(index: Index) -> None:
     assert all(isinstance(value, int | float) for value in measurements.values())
 
 
-def test_the_same_alone_and_in_a_batch(index: Index) -> None:
+def test_a_query_has_the_same_results_alone_and_in_a_batch(index: Index) -> None:
     queries = queries_for(index, 60)
     batch = index.search(queries, 5)
     for q in (0, 17, 59):
@@ -113,16 +113,16 @@ def test_the_same_alone_and_in_a_batch(index: Index) -> None:
         assert (alone.scores == batch.scores[q : q + 1]).all()
 
 
-def test_the_same_from_several_threads(index: Index) -> None:
+def test_searches_of_several_threads_have_the_same_results(index: Index) -> None:
     queries = queries_for(index)
     expected, failed = index.search(queries, 5), []
 
     def search() -> None:
         for settings in (AS_BUILT, widest(index), AS_BUILT):
-            found = index.search(queries, 5, settings)
-            same = (found.rows == expected.rows).all() and (found.scores == expected.scores).all()
+            results = index.search(queries, 5, settings)
+            same = (results.rows == expected.rows).all() and (results.scores == expected.scores).all()
             if settings is AS_BUILT and not same:
-                failed.append(found)
+                failed.append(results)
 
     threads = [threading.Thread(target=search) for _ in range(4)]
     for thread in threads:
@@ -132,7 +132,7 @@ def test_the_same_from_several_threads(index: Index) -> None:
     assert failed == []
 
 
-def test_saved_and_loaded(index: Index, tmp_path: Path) -> None:
+def test_a_loaded_index_equals_the_saved_one(index: Index, tmp_path: Path) -> None:
     save_index(index, tmp_path / "x", {"seed": 1})
     loaded = load_index(artifacts.read(tmp_path / "x", "index"))
     for name in ("spec", "augmented", "settings", "measurements", "metric", "dim"):
@@ -141,11 +141,11 @@ def test_saved_and_loaded(index: Index, tmp_path: Path) -> None:
     assert loaded.vocab.ids.tolist() == index.vocab.ids.tolist()
     assert loaded.vocab.counts is not None and loaded.vocab.counts.tolist() == list(range(N, 0, -1))
     queries = queries_for(index)
-    for found, again in (
+    for result, again in (
         (index.search(queries, 9), loaded.search(queries, 9)),
         (index.neighbours(np.arange(N), 9), loaded.neighbours(np.arange(N), 9)),
     ):
-        assert (found.rows == again.rows).all() and (found.scores == again.scores).all()
+        assert (result.rows == again.rows).all() and (result.scores == again.scores).all()
     save_index(loaded, tmp_path / "y", {"seed": 1})
     assert artifacts.read(tmp_path / "x").fingerprint == artifacts.read(tmp_path / "y").fingerprint
 
@@ -158,13 +158,13 @@ def test_the_same_seed_gives_the_same_index(index: Index, tmp_path: Path) -> Non
     assert artifacts.read(tmp_path / "x").fingerprint == artifacts.read(tmp_path / "y").fingerprint
 
 
-def test_the_item_itself_is_left_out(index: Index) -> None:
+def test_neighbours_exclude_the_item_itself(index: Index) -> None:
     near = index.neighbours(read_only(np.arange(N)), 5)
     assert near.rows.shape == (N, 5)
     assert not (near.rows == np.arange(N)[:, None]).any()
 
 
-def test_what_does_not_fit(index: Index) -> None:
+def test_wrong_k_shapes_and_settings_are_refused(index: Index) -> None:
     queries = queries_for(index)
     for k in (0, -3, N + 1):
         with pytest.raises(SettingsError, match=f"k must be between 1 and {N}, the number of items, but is {k}"):
@@ -190,45 +190,45 @@ def test_what_does_not_fit(index: Index) -> None:
                 index.search(queries, 1, SearchSettings(**{name: 3}))
 
 
-def test_all_of_the_catalogue(index: Index) -> None:
+def test_search_returns_all_items_when_k_is_their_number(index: Index) -> None:
     for settings in (widest(index), AS_BUILT):
-        found = index.search(queries_for(index, 5), N, settings)
-        assert found.rows.shape == (5, N)
-        assert (np.sort(found.rows, axis=1) == np.arange(N)).all()
+        results = index.search(queries_for(index, 5), N, settings)
+        assert results.rows.shape == (5, N)
+        assert (np.sort(results.rows, axis=1) == np.arange(N)).all()
 
 
-def test_only_rows_that_are_allowed(index: Index) -> None:
+def test_results_contain_allowed_rows_only(index: Index) -> None:
     """Few rows and most of them; as rows in any order, and as a mask."""
     queries = queries_for(index, 6)
     for count in (0, 1, 4, 60, N - 1):
         allowed = read_only(np.random.default_rng(count).permutation(N)[:count])
         mask = np.isin(np.arange(N), allowed)
-        found, near = index.search(queries, 10, allowed=allowed), index.neighbours(SOME[:4], 10, allowed=mask)
-        assert (found.rows == index.search(queries, 10, allowed=mask).rows).all()
-        assert set(found.rows.ravel().tolist()) <= {*allowed.tolist(), -1}
-        assert ((found.rows >= 0).sum(axis=1) == min(10, count)).all()
+        results, near = index.search(queries, 10, allowed=allowed), index.neighbours(SOME[:4], 10, allowed=mask)
+        assert (results.rows == index.search(queries, 10, allowed=mask).rows).all()
+        assert set(results.rows.ravel().tolist()) <= {*allowed.tolist(), -1}
+        assert ((results.rows >= 0).sum(axis=1) == min(10, count)).all()
         for q, query in enumerate(queries):
             slow = slow_nearest(index.embeddings.vectors[mask], query, index.metric, 10)
-            assert found.rows[q][: len(slow)].tolist() == np.flatnonzero(mask)[slow].tolist()
+            assert results.rows[q][: len(slow)].tolist() == np.flatnonzero(mask)[slow].tolist()
         for row, rows in zip(SOME, near.rows, strict=False):
-            there = rows[rows >= 0].tolist()
-            assert row not in there and len(there) == min(10, count - int(mask[row])) and mask[there].all()
+            valid = rows[rows >= 0].tolist()
+            assert row not in valid and len(valid) == min(10, count - int(mask[row])) and mask[valid].all()
 
 
-def test_rows_that_are_not_there(index: Index) -> None:
+def test_allowed_rows_outside_the_index_are_refused(index: Index) -> None:
     queries = queries_for(index, 1)
-    for allowed, says in (
+    for allowed, message in (
         (np.ones(N + 1, dtype=bool), rf"a mask of allowed items must have shape \({N},\), but has \({N + 1},\)"),
         (np.array([0, N]), f"allowed rows must be between 0 and {N - 1}, but one is {N}"),
         (np.array([-1, 3]), f"allowed rows must be between 0 and {N - 1}, but one is -1"),
         (np.array([0.5]), "allowed must be a mask or rows, but is float64"),
         (np.array([[1]]), "allowed must be a mask or rows, but is int64 of shape"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             index.search(queries, 1, allowed=allowed)
 
 
-def test_no_queries(index: Index) -> None:
+def test_no_queries_have_empty_results(index: Index) -> None:
     assert index.search(np.empty((0, D), dtype=np.float32), 3).rows.shape == (0, 3)
     assert index.neighbours(np.empty(0, dtype=np.int64), 3).rows.shape == (0, 3)
 
@@ -236,10 +236,10 @@ def test_no_queries(index: Index) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("type_", [*INDEXES, "SQ8"])
-def test_very_few_items(metric: str, type_: str, n: int) -> None:
+def test_one_to_three_items_can_be_indexed(metric: str, type_: str, n: int) -> None:
     small = build_index(some_embeddings(n, D, metric), type_)
-    found = small.search(small.embeddings.vectors, n)
-    assert (np.sort(found.rows, axis=1) == np.arange(n)).all()
+    results = small.search(small.embeddings.vectors, n)
+    assert (np.sort(results.rows, axis=1) == np.arange(n)).all()
     if n == 1:
         with pytest.raises(SettingsError, match="neighbours must be between 1 and 0 for 1 items"):
             small.neighbours(np.array([0]), 1)
@@ -250,18 +250,18 @@ def test_very_few_items(metric: str, type_: str, n: int) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("type_", [*INDEXES, *SMALL])
-def test_twins_and_zeros(type_: str, metric: str) -> None:
+def test_equal_and_zero_vectors_are_ordered_by_row(type_: str, metric: str) -> None:
     """Equal vectors have equal scores, ties go by lower row, zero vectors break nothing."""
     vectors = some_embeddings(60, 4).vectors.copy()
     vectors[30:] = vectors[:30]  # every vector has a twin
     vectors[[5, 35, 17]] = 0
     index = build_index(Embeddings(read_only(vectors), Vocab(np.arange(60)), metric), type_)  # type: ignore[arg-type]
-    found = index.search(vectors, 20, widest(index))
+    results = index.search(vectors, 20, widest(index))
     for q in range(60):
-        there = found.rows[q] >= 0
-        slow = np.array(slow_scores(vectors, vectors[q], metric), dtype=np.float32)[found.rows[q][there]]
-        np.testing.assert_allclose(found.scores[q][there], slow, rtol=1e-6, atol=1e-6)
-    for rows, scores in zip(found.rows, found.scores, strict=True):
+        valid = results.rows[q] >= 0
+        slow = np.array(slow_scores(vectors, vectors[q], metric), dtype=np.float32)[results.rows[q][valid]]
+        np.testing.assert_allclose(results.scores[q][valid], slow, rtol=1e-6, atol=1e-6)
+    for rows, scores in zip(results.rows, results.scores, strict=True):
         place = {int(r): i for i, r in enumerate(rows) if r >= 0}
         for low in set(place) & set(range(30)):
             if low + 30 in place and low != 17:
@@ -274,26 +274,26 @@ def test_twins_and_zeros(type_: str, metric: str) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("type_", [*(t for t in INDEXES if "hnsw" not in t), *SMALL[:2]])
-def test_ties_at_the_edge_go_by_lower_row(type_: str, metric: str) -> None:
+def test_ties_at_the_last_result_go_to_the_lower_row(type_: str, metric: str) -> None:
     """FAISS itself keeps the higher rows of inner products that tie; k here is never a multiple of the ties."""
     vectors = np.tile(some_embeddings(40, 4, spread=0.3).vectors, (4, 1))
     index = build_index(Embeddings(vectors, Vocab(np.arange(160)), metric), type_)  # type: ignore[arg-type]
     for k in (3, 6):
-        found = index.search(vectors[:40], k, widest(index))
+        results = index.search(vectors[:40], k, widest(index))
         for q in range(40):
-            assert found.rows[q].tolist() == slow_nearest(vectors, vectors[q], metric, k)
+            assert results.rows[q].tolist() == slow_nearest(vectors, vectors[q], metric, k)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("type_", [*INDEXES, "IVF8,Flat", "HNSW16"])
-def test_all_vectors_are_one(type_: str, metric: str) -> None:
+def test_equal_vectors_all_have_the_same_score(type_: str, metric: str) -> None:
     for value in (0.0, 0.5):
         vectors = np.full((50, 4), value, dtype=np.float32)
         index = build_index(Embeddings(vectors, Vocab(np.arange(50)), metric), type_)  # type: ignore[arg-type]
         near = index.neighbours(np.arange(50), 4)
-        there = near.rows >= 0
-        assert there.any() and not (near.rows == np.arange(50)[:, None]).any()
-        assert len(set(near.scores[there].tolist())) == 1
+        valid = near.rows >= 0
+        assert valid.any() and not (near.rows == np.arange(50)[:, None]).any()
+        assert len(set(near.scores[valid].tolist())) == 1
 
 
 def test_unknown_rows_are_refused(index: Index) -> None:

@@ -23,12 +23,12 @@ def test_results_do_not_depend_on_threads(threads: int, monkeypatch: pytest.Monk
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:
-        found = scoring.rescore(given.vectors, given.vectors[:31], rows, 9, "cosine", given.vocab)
+        result = scoring.rescore(given.vectors, given.vectors[:31], rows, 9, "cosine", given.vocab)
         none = scoring.rescore(given.vectors, given.vectors[:0], rows[:0], 9, "cosine", given.vocab)
     finally:
         faiss.omp_set_num_threads(before)
     expected = given.search(given.vectors[:31], 9)
-    assert (found.rows == expected.rows).all() and none.rows.shape == (0, 9)
+    assert (result.rows == expected.rows).all() and none.rows.shape == (0, 9)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -43,8 +43,8 @@ def test_keys_have_the_same_bits_whether_numba_is_loaded_or_not(
         import numba  # noqa: F401
     else:
         monkeypatch.delitem(sys.modules, "numba", raising=False)
-    found = score_keys(given.vectors, given.vectors[:12], rows, given.metric)
-    assert (found == expected).all() and found.dtype == np.float64
+    result = score_keys(given.vectors, given.vectors[:12], rows, given.metric)
+    assert (result == expected).all() and result.dtype == np.float64
     top = scoring.rescore(given.vectors, given.vectors[:12], rows, 5, given.metric, given.vocab)
     ordered = sort_by_keys(rows, expected, given.vocab).first(5)
     assert (top.rows == ordered.rows).all() and (top.scores == ordered.scores).all()
@@ -64,10 +64,10 @@ def test_a_search_that_misses_results_is_replaced_by_an_exact_one(metric: str, s
         rows = np.tile(valid[:count], (len(prepared), 1))
         return rows, np.full(rows.shape, expected.scores.max() + 1, dtype=np.float32)
 
-    found = search_verified(given, queries, 4, subset, queries, first_rows, 6)
+    results = search_verified(given, queries, 4, subset, queries, first_rows, 6)
     assert calls == [6]
-    assert (found.rows == expected.rows).all() and (found.scores == expected.scores).all()
-    assert set(found.rows.ravel()) <= set(valid.tolist())
+    assert (results.rows == expected.rows).all() and (results.scores == expected.scores).all()
+    assert set(results.rows.ravel()) <= set(valid.tolist())
 
 
 def test_only_uncertain_results_are_replaced() -> None:

@@ -62,27 +62,27 @@ def masks(index: Index, share: float) -> dict[str, np.ndarray]:
     return {name: np.isin(np.arange(n), rows) for name, rows in chosen.items()}
 
 
-def asked(index: Index) -> np.ndarray:
+def queries_of(index: Index) -> np.ndarray:
     return index.embeddings.vectors[np.random.default_rng(5).permutation(len(index))[:100]]
 
 
 def check(index: Index, shares: tuple[float, ...], least: float = 0.99) -> None:
     """In a batch and alone: recall of 10, no result that is not allowed, none missing that there is."""
-    queries = asked(index)
+    queries = queries_of(index)
     for share in shares:
         for name, mask in masks(index, share).items():
             exact = index.embeddings.search(queries, 10, allowed=mask)
-            found = index.search(queries, 10, allowed=mask)
-            assert Recall.of(found, exact).mean >= least, (index.spec, share, name)
-            assert ((found.rows >= 0).sum(axis=1) == min(10, mask.sum())).all()
-            assert mask[found.rows[found.rows >= 0]].all()
+            results = index.search(queries, 10, allowed=mask)
+            assert Recall.of(results, exact).mean >= least, (index.spec, share, name)
+            assert ((results.rows >= 0).sum(axis=1) == min(10, mask.sum())).all()
+            assert mask[results.rows[results.rows >= 0]].all()
             alone = [index.search(query[None], 10, allowed=mask).rows[0] for query in queries[:15]]
-            same = np.mean([set(a) == set(b) for a, b in zip(alone, found.rows, strict=False)])
+            same = np.mean([set(a) == set(b) for a, b in zip(alone, results.rows, strict=False)])
             assert same >= 0.8, (index.spec, share, name)  # ways differ with the size of a batch
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_is_high_at_every_share_of_allowed_items(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAISS's selectors alone fall to .09 here, see below. Of a large index, what is few here would be many."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
@@ -90,7 +90,7 @@ def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_of_filtered_search_is_high_for_all_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where FAISS takes no selector, and below transforms and refinements."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
@@ -99,16 +99,18 @@ def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("metric", METRICS[1:])
 @pytest.mark.parametrize("kind", ["flat", "ivf", "IVF32,PQ3x4np", "HNSW16"])
-def test_other_metrics(kind: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_of_filtered_search_is_high_for_all_metrics(
+    kind: str, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
     check(wide(kind, metric), (0.9, 0.4, 0.05), least=0.95)
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
+def test_a_selector_of_faiss_alone_misses_results(kind: str) -> None:
     index = built(kind)
-    queries = asked(index)
+    queries = queries_of(index)
     mask = masks(index, 0.002)["random"]
     selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
     parameters = faiss_parameters(index.faiss, index.settings, selector)
@@ -117,7 +119,7 @@ def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
     assert (index.search(queries, 10, allowed=mask).rows >= 0).all()
 
 
-def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_method_depends_on_the_number_of_allowed_items(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     for module, name in (
         (filtered_search, "_post_filter"),
@@ -138,7 +140,7 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def ways(kind: str, share: float, queries: int = 1) -> list[str]:
         taken.clear()
         index = built(kind)
-        index.search(asked(index)[:queries], 10, SearchSettings(), allowed=masks(index, share)["random"])
+        index.search(queries_of(index)[:queries], 10, SearchSettings(), allowed=masks(index, share)["random"])
         return list(taken)
 
     assert ways("flat", 0.9) == ways("flat", 0.1) == ["search_verified"]
@@ -149,20 +151,20 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ways(kind, 0.01) == []  # few are compared exactly
 
 
-def test_all_near_ones_excluded() -> None:
+def test_results_beyond_many_excluded_neighbours_are_found() -> None:
     """Whoever leaves out the nearest thousand gets the next, also where cells and walks end before them."""
     for kind in KINDS:
         index = built(kind)
-        query = asked(index)[:1]
+        query = queries_of(index)[:1]
         order = index.embeddings.search(query, N).rows[0]
         for count in (1, 300, 1200):
             allowed = order[count:]
-            found = index.search(query, 10, allowed=allowed)
-            assert len({*found.rows[0].tolist()} & {*order[count : count + 10].tolist()}) >= 9, (kind, count)
+            results = index.search(query, 10, allowed=allowed)
+            assert len({*results.rows[0].tolist()} & {*order[count : count + 10].tolist()}) >= 9, (kind, count)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_queries_of_zeros(kind: str) -> None:
+def test_zero_queries_return_the_first_allowed_rows(kind: str) -> None:
     allowed = np.arange(7, 2500, 2)
-    found = wide(kind).search(np.zeros((2, D), dtype=np.float32), 3, allowed=allowed)
-    assert found.rows.tolist() == [[7, 9, 11]] * 2
+    results = wide(kind).search(np.zeros((2, D), dtype=np.float32), 3, allowed=allowed)
+    assert results.rows.tolist() == [[7, 9, 11]] * 2

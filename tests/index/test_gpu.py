@@ -42,20 +42,20 @@ def check_exact(exact: GpuExactSearch) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("at_once", [1 << 26, 1000])
-def test_exact_search_in_torch(metric: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_search_in_torch_equals_exact_search(metric: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "BLOCK_SCORES", at_once)  # three queries at a time
     embeddings = some_embeddings(300, 7, metric, spread=0.5)
     check_exact(GpuExactSearch.of(embeddings, "cpu"))
 
 
-def test_far_from_zero_digits_stay() -> None:
+def test_distances_far_from_the_origin_keep_their_precision() -> None:
     embeddings = some_embeddings(300, 7, "l2")
     moved = type(embeddings)(embeddings.vectors + 1000, embeddings.vocab, "l2")
     check_exact(GpuExactSearch.of(moved, "cpu"))
 
 
 @pytest.mark.parametrize("spherical", [False, True])
-def test_kmeans_in_torch(spherical: bool) -> None:
+def test_kmeans_in_torch_is_as_good_as_that_of_faiss(spherical: bool) -> None:
     """As good as FAISS's, and from the seed; no cell stays empty, though most vectors are the same."""
     vectors = some_embeddings(2000, 8).vectors
     if spherical:
@@ -79,7 +79,7 @@ def test_kmeans_in_torch(spherical: bool) -> None:
     [("ivf", "cosine", (25, 6)), ("auto", "l2", (25, 6)), ("ivf", "dot", (25, 7)), ("IVF9,SQ8", "l2", (9, 6))]
     + [(kind, "cosine", None) for kind in ("flat", "hnsw", "IVF9_HNSW4,Flat", "PCA4,IVF9,Flat", "IVF2000,Flat")],
 )
-def test_cells_are_those_that_a_type_needs(
+def test_centroids_have_the_number_and_dimension_of_the_type(
     kind: str, metric: str, shape: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpu, "torch_sees_gpu", lambda: True)
@@ -92,7 +92,7 @@ def test_cells_are_those_that_a_type_needs(
         assert built.measurements["recall@20"] >= 0.98
 
 
-def test_more_than_a_gpu_can() -> None:
+def test_more_results_than_a_gpu_can_return_are_refused() -> None:
     check_gpu_limit(2048, SearchSettings(nprobe=2048))
     with pytest.raises(SettingsError, match="no more than 2048 on a GPU, but this is nprobe 3000; use --device"):
         check_gpu_limit(10, SearchSettings(nprobe=3000))
@@ -101,7 +101,7 @@ def test_more_than_a_gpu_can() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "hnsw-sq8", "IVF8,PQ2x4fs", "SQ8", "IVF8,PQ2x4np,RFlat"])
-def test_types_that_cannot_go_there(kind: str) -> None:
+def test_types_without_gpu_support_are_refused(kind: str) -> None:
     index = construct_index(some_embeddings(700, 4), kind)
     with pytest.raises(SettingsError, match="does not support GPUs; build flat, ivf, ivf-sq8 or ivfpq, or use"):
         GpuIndex.of(index)
@@ -109,24 +109,24 @@ def test_types_that_cannot_go_there(kind: str) -> None:
 
 @needs_torch
 @pytest.mark.parametrize("metric", METRICS)
-def test_exact_search_on_a_gpu(metric: str) -> None:
+def test_exact_search_on_a_gpu_equals_exact_search(metric: str) -> None:
     check_exact(GpuExactSearch.of(some_embeddings(300, 7, metric, spread=0.5), "cuda"))
 
 
 @needs_torch
-def test_build_on_a_gpu() -> None:
+def test_an_index_built_on_a_gpu_has_high_recall() -> None:
     assert build_index(some_embeddings(5000, 16), "ivf", BuildSettings(device="cuda")).measurements["recall@20"] >= 0.98
 
 
 @needs_faiss
 @pytest.mark.parametrize("kind", ["flat", "ivf", "ivf-sq8", "IVF64,PQ8"])
-def test_an_index_on_a_gpu(kind: str) -> None:
+def test_an_index_on_a_gpu_has_the_results_of_the_cpu(kind: str) -> None:
     index = build_index(some_embeddings(20_000, 16), kind)
-    there = on_gpu(index)
+    gpu_index = on_gpu(index)
     queries = index.embeddings.vectors[:500]
-    assert Recall.of(there.search(queries, 10), index.search(queries, 10)).mean > 0.98
+    assert Recall.of(gpu_index.search(queries, 10), index.search(queries, 10)).mean > 0.98
     allowed = np.arange(0, 20_000, 3)
     exact = index.embeddings.search(queries, 10, allowed=allowed)
-    assert Recall.of(there.search(queries, 10, allowed=allowed), exact).mean > 0.98
+    assert Recall.of(gpu_index.search(queries, 10, allowed=allowed), exact).mean > 0.98
     with pytest.raises(SettingsError, match="no more than 2048"):
-        there.search(queries, 3000)
+        gpu_index.search(queries, 3000)

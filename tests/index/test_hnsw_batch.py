@@ -31,7 +31,7 @@ def graph(n: int, d: int, metric: str, links: int = 8) -> tuple[Any, np.ndarray]
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("n", "d"), [(1, 4), (3, 1), (40, 7), (2000, 33), (3000, 64), (500, 100)])
-def test_it_finds_what_faiss_finds(metric: str, n: int, d: int) -> None:
+def test_batch_search_has_the_results_of_faiss(metric: str, n: int, d: int) -> None:
     """For queries that have their own entry, whose greedy way down is the same."""
     index, queries = graph(n, d, metric)
     found_graph = hnsw_batch.graph_of(index)
@@ -51,32 +51,33 @@ def test_it_finds_what_faiss_finds(metric: str, n: int, d: int) -> None:
         if metric == "distance":
             scores = -((queries[:, None] - index.reconstruct_n(0, n)[None]) ** 2).sum(2)
         for query, row in zip(scores, rows, strict=True):
-            there = row[row >= 0]
-            assert (np.diff(query[there]) <= 1e-3).all() and len(np.unique(there)) == len(there)
+            valid = row[row >= 0]
+            assert (np.diff(query[valid]) <= 1e-3).all() and len(np.unique(valid)) == len(valid)
 
 
-def test_any_number_of_queries_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_order_batches_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     index, queries = graph(2000, 16, "product")
-    found = hnsw_batch.graph_of(index)
-    assert found is not None
-    order = hnsw_batch.traversal_order(found, queries)
+    graph_links = hnsw_batch.graph_of(index)
+    assert graph_links is not None
+    order = hnsw_batch.traversal_order(graph_links, queries)
     assert sorted(order) == list(range(200))
     np.testing.assert_array_equal(
-        hnsw_batch.search_graph(found, queries[order], 10, 20), hnsw_batch.search_graph(found, queries, 10, 20)[order]
+        hnsw_batch.search_graph(graph_links, queries[order], 10, 20),
+        hnsw_batch.search_graph(graph_links, queries, 10, 20)[order],
     )
-    assert hnsw_batch.traversal_order(found, queries[:0]).shape == (0,)
-    whole = hnsw_batch.search_graph(found, queries, 10, 20)
+    assert hnsw_batch.traversal_order(graph_links, queries[:0]).shape == (0,)
+    whole = hnsw_batch.search_graph(graph_links, queries, 10, 20)
     before = faiss.omp_get_max_threads()
     try:
         for threads in (1, 3):
             faiss.omp_set_num_threads(threads)
-            np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
+            np.testing.assert_array_equal(hnsw_batch.search_graph(graph_links, queries, 10, 20), whole)
     finally:
         faiss.omp_set_num_threads(before)
     monkeypatch.setattr(hnsw_batch, "MAX_CANDIDATES", 0)  # in blocks of 64
-    np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
+    np.testing.assert_array_equal(hnsw_batch.search_graph(graph_links, queries, 10, 20), whole)
     for count in (0, 1, 7, 9):
-        np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries[:count], 10, 20), whole[:count])
+        np.testing.assert_array_equal(hnsw_batch.search_graph(graph_links, queries[:count], 10, 20), whole[:count])
 
 
 def test_other_indexes_have_no_graph() -> None:
@@ -90,7 +91,7 @@ def test_other_indexes_have_no_graph() -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-def test_an_index_answers_batches_by_it(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_use_the_batch_search(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one query after the other, but for what ties."""
     embeddings = some_embeddings(2000, 16, metric=metric)
     index = build_index(embeddings, "hnsw", BuildSettings(search=SearchSettings(ef_search=64)))
@@ -105,7 +106,7 @@ def test_an_index_answers_batches_by_it(metric: Metric, monkeypatch: pytest.Monk
     assert (batch.rows == alone).mean() > 0.995
 
 
-def test_an_opened_index_answers_by_it(tmp_path: Path) -> None:
+def test_a_loaded_index_uses_the_batch_search(tmp_path: Path) -> None:
     embeddings = some_embeddings(2000, 16)
     index = build_index(embeddings, "hnsw")
     save_index(index, tmp_path / "x", {})

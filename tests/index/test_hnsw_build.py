@@ -36,8 +36,8 @@ def recall(index: Any, vectors: np.ndarray, queries: np.ndarray, ef: int) -> flo
     exact = faiss.IndexFlat(vectors.shape[1], index.metric_type)
     exact.add(vectors)
     innermost(index).hnsw.efSearch = ef
-    found, right = index.search(queries, 10)[1], exact.search(queries, 10)[1]
-    return float((found[:, :, None] == right[:, None, :]).any(axis=1).mean())
+    results, right = index.search(queries, 10)[1], exact.search(queries, 10)[1]
+    return float((results[:, :, None] == right[:, None, :]).any(axis=1).mean())
 
 
 def links_of(index: Any) -> list[list[np.ndarray]]:
@@ -53,7 +53,7 @@ def links_of(index: Any) -> list[list[np.ndarray]]:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("n", "d"), [(3000, 8), (6000, 33)])
-def test_it_finds_as_much_as_what_faiss_links(metric: str, n: int, d: int) -> None:
+def test_recall_is_that_of_graphs_linked_by_faiss(metric: str, n: int, d: int) -> None:
     vectors = some(n, d)
     if metric == "product":
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -68,22 +68,22 @@ def test_it_finds_as_much_as_what_faiss_links(metric: str, n: int, d: int) -> No
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 256, 257, 300, 2500])
-def test_links_lead_to_other_rows_of_the_level_each_once(n: int) -> None:
+def test_links_are_distinct_other_rows_of_the_level(n: int) -> None:
     index = linked("HNSW4", some(n, 5))
-    found, levels = links_of(index), faiss.vector_to_array(innermost(index).hnsw.levels)
-    assert len(found) == n == index.ntotal
+    result, levels = links_of(index), faiss.vector_to_array(innermost(index).hnsw.levels)
+    assert len(result) == n == index.ntotal
     assert levels[index.hnsw.entry_point] == levels.max() == index.hnsw.max_level + 1
-    for row, each in enumerate(found):
+    for row, each in enumerate(result):
         assert len(each) == levels[row]
         for level, links in enumerate(each):
-            there = links[links >= 0]
-            assert (links[len(there) :] == -1).all() and len(links) == (4 if level else 8)
-            assert row not in there and len(set(there)) == len(there)
-            assert (levels[there] > level).all()
-            assert len(there) or (levels > level).sum() == 1
+            valid = links[links >= 0]
+            assert (links[len(valid) :] == -1).all() and len(links) == (4 if level else 8)
+            assert row not in valid and len(set(valid)) == len(valid)
+            assert (levels[valid] > level).all()
+            assert len(valid) or (levels > level).sum() == 1
 
 
-def test_levels_are_as_often_as_with_faiss() -> None:
+def test_levels_have_the_frequencies_of_faiss() -> None:
     ours, theirs = linked("HNSW4", some(20_000, 2)), faiss.IndexHNSWFlat(2, 4)
     theirs.hnsw.set_default_probas(4, 1 / np.log(4))
     share = np.bincount(faiss.vector_to_array(ours.hnsw.levels))[1:] / 20_000
@@ -91,7 +91,7 @@ def test_levels_are_as_often_as_with_faiss() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_it_is_the_same_on_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_do_not_depend_on_the_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = some(3000, 8)
     first, other = linked("HNSW8", vectors), linked("HNSW8", vectors, seed=1)
     monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: threads)
@@ -102,7 +102,7 @@ def test_it_is_the_same_on_any_number_of_threads(threads: int, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("spec", ["HNSW8", "HNSW8_SQ8", "HNSW8_PQ4", "PCA8,HNSW8", "PCA12,PCA8,HNSW8_SQ8"])
-def test_codes_and_transforms(spec: str) -> None:
+def test_graphs_of_codes_and_transforms_have_the_recall_of_faiss(spec: str) -> None:
     vectors, queries = some(3000, 16), some(200, 16, 1)
     index = linked(spec, vectors)
     theirs = faiss.index_factory(16, spec)
@@ -115,38 +115,40 @@ def test_codes_and_transforms(spec: str) -> None:
     exact.add(np.vstack([vectors, queries]))
     assert index.ntotal == 3200
     assert recall(index, np.vstack([vectors, queries]), queries, 100) > recall(index, vectors, queries, 50) - 0.5
-    found = index.search(queries, 1)[1][:, 0]
-    assert (found == np.arange(3000, 3200)).mean() > (0.5 if "PQ" in spec else 0.95)
+    results = index.search(queries, 1)[1][:, 0]
+    assert (results == np.arange(3000, 3200)).mean() > (0.5 if "PQ" in spec else 0.95)
 
 
-def test_what_is_linked() -> None:
+def test_only_plain_graphs_are_linked() -> None:
     kinds = {"HNSW8": True, "PCA4,HNSW8_SQ8": True, "HNSW8,RFlat": False, "IVF4,Flat": False, "Flat": False}
     assert {spec: is_graph(faiss.index_factory(8, spec)) for spec in kinds} == kinds
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_equal_vectors(seed: int) -> None:
+def test_many_equal_vectors_are_all_reachable(seed: int) -> None:
     """More of them than links: all are found, and ways lead out of them."""
     vectors = np.vstack([np.ones((60, 4)), some(900, 4, seed)]).astype(np.float32)
     index = linked("HNSW8", vectors, seed=seed)
     innermost(index).hnsw.efSearch = 100
-    found = index.search(np.ones((1, 4), dtype=np.float32), 60)[1][0]
-    assert sorted(found) == list(range(60))
+    results = index.search(np.ones((1, 4), dtype=np.float32), 60)[1][0]
+    assert sorted(results) == list(range(60))
     assert recall(index, vectors, vectors[60:], 100) > 0.98
 
 
-def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_after_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw_build, "MAX_BATCH", 700)
-    vectors, told = some(3000, 4), []
+    vectors, reports = some(3000, 4), []
     index = faiss.IndexHNSWFlat(4, 8)
-    link_vectors(index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: told.append((event, numbers)))
-    assert [event for event, _ in told] == ["progress"] * len(told)
-    done = [numbers["done"] for _, numbers in told]
+    link_vectors(
+        index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: reports.append((event, numbers))
+    )
+    assert [event for event, _ in reports] == ["progress"] * len(reports)
+    done = [numbers["done"] for _, numbers in reports]
     assert done == sorted(done) and done[-1] == 3000 and max(np.diff(done)) <= 700
-    assert told[0][1].keys() == {"done", "total", "unit"} and told[0][1]["unit"] == "vectors"
+    assert reports[0][1].keys() == {"done", "total", "unit"} and reports[0][1]["unit"] == "vectors"
 
 
-def test_shared_work_covers_all() -> None:
+def test_parallel_work_covers_each_item_once() -> None:
     seen = np.zeros(10, dtype=int)
 
     def work(here: slice) -> None:
@@ -157,7 +159,7 @@ def test_shared_work_covers_all() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 256, 257, 3000])
-def test_every_row_comes_once(n: int) -> None:
+def test_the_local_order_is_a_permutation(n: int) -> None:
     vectors = np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32)
     order = local_order(vectors.__getitem__, n)
     assert order.dtype == np.int64
@@ -165,12 +167,12 @@ def test_every_row_comes_once(n: int) -> None:
     np.testing.assert_array_equal(order, local_order(vectors.__getitem__, n))
 
 
-def test_those_that_follow_each_other_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consecutive_rows_of_the_local_order_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw_build, "LEAF", 8)
     monkeypatch.setattr(hnsw_build, "PROJECTION_BLOCK", 100)
     vectors = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32)
-    found = vectors[local_order(vectors.__getitem__, 2000)]
-    apart, apart_as_given = (np.linalg.norm(np.diff(v, axis=0), axis=1).mean() for v in (found, vectors))
+    result = vectors[local_order(vectors.__getitem__, 2000)]
+    apart, apart_as_given = (np.linalg.norm(np.diff(v, axis=0), axis=1).mean() for v in (result, vectors))
     assert apart < apart_as_given / 3
 
 
@@ -184,6 +186,6 @@ def test_the_first_cut_is_across_the_longest_axis() -> None:
     assert left[order[:300]].all() or left[order[300:]].all()
 
 
-def test_vectors_that_are_all_the_same_are_ordered_too() -> None:
+def test_equal_vectors_have_a_local_order() -> None:
     vectors = np.ones((1000, 4), dtype=np.float32)
     assert sorted(local_order(vectors.__getitem__, 1000)) == list(range(1000))

@@ -14,26 +14,26 @@ from tests.conftest import some_embeddings
 
 @pytest.mark.parametrize(("kind", "name"), [("ivf", "nprobe"), ("hnsw", "ef_search"), ("ivf-sq8", "rerank")])
 @pytest.mark.parametrize("count", [1, 9])
-def test_settings_beyond_what_an_index_holds(kind: str, name: str, count: int) -> None:
+def test_settings_above_the_size_of_the_index_search_all_of_it(kind: str, name: str, count: int) -> None:
     """They are those of all of it: FAISS has them as an int."""
     index = build_index(some_embeddings(80, 8), kind)
     queries = index.embeddings.vectors[:count]
     exact = index.embeddings.search(queries, 5)
     for value in (80, 2**31 - 1, 2**31, 2**62):
-        found = index.search(
+        results = index.search(
             queries, 5, SearchSettings(**{"nprobe": 80, name: value} if kind != "hnsw" else {name: value})
         )
-        np.testing.assert_array_equal(found.rows, exact.rows)
+        np.testing.assert_array_equal(results.rows, exact.rows)
 
 
-def test_missing_results_are_padded() -> None:
+def test_results_missing_after_one_search_are_padded() -> None:
     """One cell does not hold as many as were asked for; a search goes on until it has them."""
     index = build_index(some_embeddings(60), "IVF30,Flat", BuildSettings(search=SearchSettings(nprobe=1)))
-    found = index.search_once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
-    assert found.rows.shape == (60, 60)
-    missing = found.rows < 0
+    results = index.search_once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
+    assert results.rows.shape == (60, 60)
+    missing = results.rows < 0
     assert missing.any(axis=1).all()
-    assert (found.rows[missing] == -1).all() and np.isneginf(found.scores[missing]).all()
+    assert (results.rows[missing] == -1).all() and np.isneginf(results.scores[missing]).all()
     assert (np.sort(missing, axis=1) == missing).all()  # they come last
     whole = index.search(index.embeddings.vectors, 60)
     assert (np.sort(whole.rows, axis=1) == np.arange(60)).all()
@@ -43,7 +43,7 @@ def test_missing_results_are_padded() -> None:
 
 
 @pytest.mark.parametrize("spread", [0.0, 2.0, 5.0])
-def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> None:
+def test_dot_products_of_very_different_norms_have_high_recall(spread: float) -> None:
     """Cells must find what inner products find though lengths differ by 10¹⁵, and queries are tiny or huge."""
     embeddings = some_embeddings(1000, 8, "dot", spread=spread)
     index = build_index(embeddings, "ivf")
@@ -51,12 +51,12 @@ def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> 
     queries = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
     exact = embeddings.search(queries, 10)
     for scale in (1e-10, 1.0, 1e10):
-        found = index.search(queries * np.float32(scale), 10, SearchSettings(nprobe=index.faiss.nlist))
-        assert Recall.of(found, embeddings.search(queries * np.float32(scale), 10)).mean == 1
-        np.testing.assert_allclose(found.scores, exact.scores * scale, rtol=1e-4)
+        results = index.search(queries * np.float32(scale), 10, SearchSettings(nprobe=index.faiss.nlist))
+        assert Recall.of(results, embeddings.search(queries * np.float32(scale), 10)).mean == 1
+        np.testing.assert_allclose(results.scores, exact.scores * scale, rtol=1e-4)
 
 
-def test_arguments_are_not_written_into() -> None:
+def test_building_and_searching_do_not_modify_vectors() -> None:
     vectors = some_embeddings(100, metric="cosine").vectors
     before = vectors.copy()
     index = build_index(Embeddings(vectors, Vocab(np.arange(100))), "ivf")

@@ -12,7 +12,7 @@ from embedrec.index.index_types import AUTO, INDEXES, POINTS_PER_CELL, factory_s
     ("n", "spec"),
     [(1, "IVF1"), (38, "IVF1"), (39, "IVF1"), (100, "IVF2"), (5000, "IVF128"), (10**5, "IVF1264"), (10**6, "IVF4000")],
 )
-def test_cells_grow_with_the_root(n: int, spec: str) -> None:
+def test_the_number_of_cells_grows_with_the_square_root(n: int, spec: str) -> None:
     assert factory_string("ivf", n, 64) == f"{spec},Flat"
     assert n < POINTS_PER_CELL or n // int(spec[3:]) >= POINTS_PER_CELL
 
@@ -20,12 +20,12 @@ def test_cells_grow_with_the_root(n: int, spec: str) -> None:
 def test_unknown_types_are_refused() -> None:
     assert factory_string("flat", 10, 64) == "Flat"
     assert factory_string("OPQ16_64,IVF4096,PQ16x4fsr", 10, 64) == "OPQ16_64,IVF4096,PQ16x4fsr"
-    for kind, says in (
+    for kind, message in (
         ("ivff", "no index type is called 'ivff'; did you mean 'ivf'"),
         ("lsh", "valid are flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, auto and FAISS"),
         ("", "no index type is called ''"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             factory_string(kind, 10, 64)
 
 
@@ -42,14 +42,14 @@ def test_unknown_types_are_refused() -> None:
         ("hnsw-sq8", "HNSW16_SQ8", "HNSW16_SQ8"),
     ],
 )
-def test_factory_strings_of_two_sizes(kind: str, small: str, large: str) -> None:
+def test_factory_strings_depend_on_the_number_of_vectors(kind: str, small: str, large: str) -> None:
     """Few vectors are not compressed; dimensions are padded to equal parts."""
     assert factory_string(kind, 100, 6) == small
     assert factory_string(kind, 410_000, 6) == large
     assert kind in INDEXES
 
 
-def test_codes_have_four_bits_where_eight_cannot_be_trained() -> None:
+def test_codes_have_four_bits_when_eight_cannot_be_trained() -> None:
     assert [factory_string("ivfpq", n, 8).split(",")[-1] for n in (623, 624, 9983, 9984)] == [
         "Flat",
         "PQ2x4np",
@@ -58,7 +58,7 @@ def test_codes_have_four_bits_where_eight_cannot_be_trained() -> None:
     ]
 
 
-def test_auto_tries_every_round() -> None:
+def test_rounds_of_auto_are_numbered_without_gaps() -> None:
     rounds = {entry.auto for entry in INDEXES.values()}
     assert rounds - {0} == set(range(1, max(rounds) + 1))
     assert AUTO not in INDEXES

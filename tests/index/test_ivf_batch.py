@@ -26,7 +26,9 @@ from tests.conftest import some_embeddings
 @pytest.mark.parametrize(("n", "d", "cells", "nprobe", "reach"), [
     (600, 6, 20, 4, 12), (600, 64, 20, 20, 29), (600, 17, 20, 1, 9), (50, 3, 1, 1, 50), (300, 16, 150, 9, 25),
 ])  # fmt: skip
-def test_against_faiss(metric: str, threads: int, n: int, d: int, cells: int, nprobe: int, reach: int) -> None:
+def test_search_by_cell_has_the_results_of_faiss(
+    metric: str, threads: int, n: int, d: int, cells: int, nprobe: int, reach: int
+) -> None:
     index = build_index(
         some_embeddings(n, d, metric, spread=0.5),
         f"IVF{cells},Flat",
@@ -36,12 +38,12 @@ def test_against_faiss(metric: str, threads: int, n: int, d: int, cells: int, np
     lists = lists_of(index.faiss)
     assert lists is not None and lists[:, 2].sum() == n
     faiss.omp_set_num_threads(threads)
-    found = search_by_cell(index.faiss, lists, queries, reach, nprobe)
+    results = search_by_cell(index.faiss, lists, queries, reach, nprobe)
     parameters = faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]
-    assert (np.sort(found) == np.sort(index.faiss.search(queries, reach, params=parameters)[1])).all()
+    assert (np.sort(results) == np.sort(index.faiss.search(queries, reach, params=parameters)[1])).all()
 
 
-def test_more_candidates_than_are_kept_at_a_time() -> None:
+def test_ascending_scores_displace_all_earlier_candidates() -> None:
     """Scores that rise along a cell: every vector displaces another."""
     vectors = np.outer(np.linspace(0.1, 1, 500), np.ones(4)).astype(np.float32)
     index = build_index(Embeddings(vectors, some_embeddings(500).vocab, "dot"), "IVF1,Flat")
@@ -64,7 +66,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def test_large_batches_of_whole_vectors_go_by_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_large_batches_of_uncompressed_vectors_are_searched_by_cell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     built = build_index(some_embeddings(600, 6), "IVF20,Flat", BuildSettings(search=SearchSettings(nprobe=5)))
     save_index(built, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
@@ -78,7 +82,7 @@ def test_large_batches_of_whole_vectors_go_by_cells(monkeypatch: pytest.MonkeyPa
     assert sizes == [100, 100]
 
 
-def test_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_indexes_are_not_searched_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = watched(monkeypatch)
     for kind, metric in (("IVF20,Flat", "l2"), ("IVF20,SQ8", "cosine"), ("PCA4,IVF20,Flat", "cosine"), ("Flat", "dot")):
         index: Index = build_index(some_embeddings(600, 6, metric), kind)
@@ -86,7 +90,7 @@ def test_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sizes == []
 
 
-def test_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_by_cell_is_used_for_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_worthwhile(1000, 4, 1000, 10**6) and not is_worthwhile(100, 4, 1000, 10**6)
     monkeypatch.delitem(sys.modules, "numba")  # then it must be imported first
     assert not is_worthwhile(1000, 4, 1000, 10**6) and is_worthwhile(100_000, 4, 1000, 10**6)

@@ -18,7 +18,7 @@ from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
 
-def test_recall() -> None:
+def test_recall_by_hand() -> None:
     vocab = Vocab(np.arange(9))
 
     of_rows = np.array([[9, 8, 7, 6, 5, 4, 3, 2, 1], [0, 0, 0, 0, 0, 6, 7, 8, 9]])  # what each query gives each row
@@ -34,7 +34,7 @@ def test_recall() -> None:
     assert Recall.of(answer([8, 7, 6, 5], [0, 1, 2, 3]), exact).mean == 0  # another query's do not count
 
 
-def test_the_lower_end_of_recall() -> None:
+def test_the_lower_bound_of_recall_holds_for_95_percent_of_samples() -> None:
     """Against its meaning: of many samples, about 95 of 100 have their end below the recall of all."""
     rng = np.random.default_rng(0)
     everyone = rng.random((5000, 20)) < rng.beta(20, 1, size=(5000, 1))  # what each of all queries finds
@@ -49,48 +49,48 @@ def test_the_lower_end_of_recall() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("size", [1.0, 1e-12])
-def test_recall_where_vectors_are_equal(metric: str, size: float) -> None:
+def test_any_of_equal_vectors_counts_as_found(metric: str, size: float) -> None:
     """Among equal vectors any is right: what is measured is the share of results that are as near as the exact ones."""
     vectors = np.repeat(np.random.default_rng(3).normal(size=(10, 8)) * size, 40, axis=0).astype(np.float32)
     given = Embeddings(vectors, Vocab(np.arange(400)), metric)  # type: ignore[arg-type]
     index = build_index(given, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=10)))
-    asked = sample_items(given, 1, 100)
-    assert asked.recall_of(index) == Recall(1, 1)
+    sample = sample_items(given, 1, 100)
+    assert sample.recall_of(index) == Recall(1, 1)
     among = index.search(vectors[::40], 20, allowed=np.arange(400) % 2 == 1)  # others than the lowest rows
     assert Recall.of(among, given.search(vectors[::40], 20)).mean == 1
-    worse = sort_results((asked.exact.rows + 40) % 400, asked.exact.scores - 1, given.vocab)
-    assert Recall.of(worse, asked.exact).mean == 0
+    worse = sort_results((sample.exact.rows + 40) % 400, sample.exact.scores - 1, given.vocab)
+    assert Recall.of(worse, sample.exact).mean == 0
 
 
-def test_recall_of_tiny_vectors_is_of_their_order() -> None:
+def test_recall_of_tiny_vectors_distinguishes_them() -> None:
     """Squared distances of 1e-60 are 0 in float32, but not all are as near."""
     vectors = (np.random.default_rng(0).normal(size=(300, 6)) * 1e-30).astype(np.float32)
     given = Embeddings(vectors, Vocab(np.arange(300)), "l2")
-    asked = sample_items(given, 0, 50, 10)
-    assert asked.recall_of(build_index(given, "flat")) == Recall(1, 1)
-    keys = score_keys(vectors, asked.queries, (asked.exact.rows + 150) % 300, "l2")
-    assert asked.recall_of_keys(keys, asked.thresholds(given)).mean < 0.2
+    sample = sample_items(given, 0, 50, 10)
+    assert sample.recall_of(build_index(given, "flat")) == Recall(1, 1)
+    keys = score_keys(vectors, sample.queries, (sample.exact.rows + 150) % 300, "l2")
+    assert sample.recall_of_keys(keys, sample.thresholds(given)).mean < 0.2
 
 
-def test_recall_of_graphs_is_that_of_large_and_small_batches() -> None:
+def test_recall_of_graphs_counts_large_and_small_batches() -> None:
     """Among many equal vectors a walk through a graph may end in another group, in large or in small batches."""
     vectors = np.repeat(np.random.default_rng(3).normal(size=(20, 16)), 200, axis=0).astype(np.float32)
     given = Embeddings(vectors, Vocab(np.arange(4000)), "cosine")
     index = build_index(given, "hnsw")
     index.search(np.tile(vectors, (2, 1)), 1)  # loads the compiled walk
     assert index.uses_graph_batch(4000) and not index.uses_graph_batch(63)
-    asked = sample_items(given, 0)
+    sample = sample_items(given, 0)
     for ef in (16, 64, int(index.settings.candidates)):
         settings = SearchSettings(ef_search=ef)
         whole = index.search_once(vectors, 21, settings)
         parts = [index.search_once(vectors[start : start + 63], 21, settings) for start in range(0, 4000, 63)]
-        shares = [float((found >= 1 - 1e-6).mean()) for found in (whole.scores, np.vstack([p.scores for p in parts]))]
-        recall = asked.recall_of(index, settings, once=True).mean
+        shares = [float((result >= 1 - 1e-6).mean()) for result in (whole.scores, np.vstack([p.scores for p in parts]))]
+        recall = sample.recall_of(index, settings, once=True).mean
         assert recall <= min(shares) + 0.025, (ef, recall, shares)
     assert index.measurements["recall@20"] >= 0.99
 
 
-def test_samples() -> None:
+def test_samples_are_distinct_items_or_the_first_queries() -> None:
     given = some_embeddings(50, 4)
     items = recall_sample(given, None, seed=3, count=20, k=7)
     assert items.rows is not None and len(set(items.rows.tolist())) == 20 and (np.diff(items.rows) > 0).all()
@@ -105,32 +105,32 @@ def test_samples() -> None:
     assert (few.k, few.at) == (2, 20)
 
 
-def test_measurements_of_an_exact_index() -> None:
+def test_an_exact_index_has_recall_1() -> None:
     index = build_index(some_embeddings(300, 8), "flat")
-    found = measure_index(index, sample_items(index.embeddings, 0, 100, 10))
-    assert (found["recall@10"], found["recall_low"], found["recall_queries"]) == (1, 1, 100)
-    assert 0 < found["query_ms_p50"] <= found["query_ms_p95"] <= found["query_ms_p99"]
-    assert found["queries_per_second"] > 0
+    result = measure_index(index, sample_items(index.embeddings, 0, 100, 10))
+    assert (result["recall@10"], result["recall_low"], result["recall_queries"]) == (1, 1, 100)
+    assert 0 < result["query_ms_p50"] <= result["query_ms_p95"] <= result["query_ms_p99"]
+    assert result["queries_per_second"] > 0
     assert faiss_bytes(index) == len(faiss.serialize_index(index.faiss))
-    assert found["bytes_per_vector"] == round(faiss_bytes(index) / 300, 1)
-    assert 32 <= found["bytes_per_vector"] < 33
+    assert result["bytes_per_vector"] == round(faiss_bytes(index) / 300, 1)
+    assert 32 <= result["bytes_per_vector"] < 33
 
 
-def test_a_catalogue_of_one_has_nothing_to_find() -> None:
+def test_a_single_item_has_recall_1() -> None:
     given = some_embeddings(1, 4)
     assert sample_items(given, 0).recall_of(build_index(given, "flat")) == Recall(1.0, 1.0)
     assert Recall(0.9, 0.85).high == pytest.approx(0.95)
 
 
-def test_recall_of_queries_that_are_no_items() -> None:
+def test_recall_of_given_queries_is_measured() -> None:
     """By hand: 3 nearest of 2 queries, of which an index that visits one cell finds what lies there."""
     embeddings = some_embeddings(50, 4, metric="dot")
     queries = np.random.default_rng(1).normal(size=(2, 4)).astype(np.float32)
-    asked = sample_queries(embeddings, queries, 3)
+    sample = sample_queries(embeddings, queries, 3)
     scores = queries @ embeddings.vectors.T
-    np.testing.assert_array_equal(asked.exact.rows, np.argsort(-scores, axis=1)[:, :3])
-    assert asked.recall_of(build_index(embeddings, "flat", queries=queries)).mean == 1
+    np.testing.assert_array_equal(sample.exact.rows, np.argsort(-scores, axis=1)[:, :3])
+    assert sample.recall_of(build_index(embeddings, "flat", queries=queries)).mean == 1
     some = build_index(embeddings, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=1)), queries=queries)
-    found = some.search(queries, 3).rows
-    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, asked.exact.rows, strict=True))
-    assert some.measurements["recall@20"] <= 1 and asked.recall_of(some).mean == pytest.approx(hits / 6)
+    results = some.search(queries, 3).rows
+    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(results, sample.exact.rows, strict=True))
+    assert some.measurements["recall@20"] <= 1 and sample.recall_of(some).mean == pytest.approx(hits / 6)

@@ -61,27 +61,27 @@ def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[
     train(index, spec, n, lambda rows: vectors[rows])
     plain: Any = faiss.deserialize_index(faiss.serialize_index(index))
     fill(plain, spec, n, lambda rows: vectors[rows])
-    told: list[int] = []
+    reports: list[int] = []
 
     def report(event: str, **numbers: Any) -> None:
-        told.append(numbers["done"])
+        reports.append(numbers["done"])
 
-    there, file = build_on_disk(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
-    assert there.ntotal == told[-1] == n
+    built, file = build_on_disk(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
+    assert built.ntotal == reports[-1] == n
     assert parse_file(file).ntotal == n
     return faiss.serialize_index(plain).tobytes(), file.read_bytes()
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 @pytest.mark.parametrize("spec", SPECS)
-def test_the_file_is_what_faiss_writes(spec: str, metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_equals_that_of_faiss(spec: str, metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few_at_a_time(monkeypatch, 70)
     plain, ours = written(spec, some_embeddings(N, D).vectors, metric, tmp_path)
     assert plain == ours
 
 
 @pytest.mark.parametrize("spec", [*SPECS, "PCA8,IVF16,Flat"])
-def test_in_one_block(spec: str, tmp_path: Path) -> None:
+def test_one_block_gives_the_file_of_faiss(spec: str, tmp_path: Path) -> None:
     plain, ours = written(spec, some_embeddings(N, D).vectors, "l2", tmp_path)
     assert plain == ours
 
@@ -90,7 +90,9 @@ def test_in_one_block(spec: str, tmp_path: Path) -> None:
     st.integers(1, 60), st.integers(1, 20), st.integers(1, 5), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99)
 )
 @settings(max_examples=60)
-def test_any_cells(n: int, nlist: int, d: int, at_once: int, kinds: int, seed: int) -> None:
+def test_files_of_any_cells_equal_those_of_faiss(
+    n: int, nlist: int, d: int, at_once: int, kinds: int, seed: int
+) -> None:
     """Cells may be empty, where vectors are alike; of few that are not, FAISS writes which they are."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(kinds, d)).astype(np.float32)[rng.integers(0, kinds, n)]
@@ -100,7 +102,7 @@ def test_any_cells(n: int, nlist: int, d: int, at_once: int, kinds: int, seed: i
     assert plain == ours
 
 
-def test_both_forms_of_sizes_occur(tmp_path: Path) -> None:
+def test_cell_sizes_have_a_sparse_and_a_full_form(tmp_path: Path) -> None:
     vectors = np.repeat(np.eye(4, 8, dtype=np.float32), 10, axis=0)
     few = written("IVF16,Flat", vectors, "l2", tmp_path)[1]
     many = written("IVF4,Flat", vectors, "l2", tmp_path)[1]
@@ -125,7 +127,7 @@ def files(memory: MemoryBudget) -> list[Path]:
 @pytest.mark.parametrize(
     ("kind", "metric"), [*(("ivf", metric) for metric in METRICS), ("ivf-sq8", "dot"), ("ivfpq", "dot"), ("opq", "l2")]
 )
-def test_searches_are_the_same(
+def test_searches_equal_those_of_an_index_built_in_memory(
     kind: str, metric: str, memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("embedrec.index.construct.max_training_vectors", lambda index, memory: None)
@@ -138,10 +140,10 @@ def test_searches_are_the_same(
     assert {name: ours.measurements[name] for name in same} == {name: plain.measurements[name] for name in same}
     some = SearchSettings(nprobe=3)
     for index in (ours, saved(ours, tmp_path / "index")):
-        found = index.neighbours(np.arange(0, 700, 9), 10, some)
+        results = index.neighbours(np.arange(0, 700, 9), 10, some)
         expected = plain.neighbours(np.arange(0, 700, 9), 10, some)
-        assert found.rows.tobytes() == expected.rows.tobytes()
-        assert found.scores.tobytes() == expected.scores.tobytes()
+        assert results.rows.tobytes() == expected.rows.tobytes()
+        assert results.scores.tobytes() == expected.scores.tobytes()
 
 
 def saved(index: Any, folder: Path) -> Any:
@@ -162,14 +164,14 @@ def test_saving_moves_the_file(memory: MemoryBudget, tmp_path: Path) -> None:
     assert (tmp_path / "again" / "index.faiss").read_bytes() == content
 
 
-def test_a_changed_index_is_another(memory: MemoryBudget, tmp_path: Path) -> None:
+def test_updates_leave_the_file_unchanged(memory: MemoryBudget, tmp_path: Path) -> None:
     index = build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(memory=memory))
     less = update.remove(index, ["i7"])
     assert less.file is None and len(saved(less, tmp_path / "less")) == N - 1
     assert files(memory) == [index.file]
 
 
-def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
+def test_an_index_that_fits_is_built_in_memory(tmp_path: Path) -> None:
     memory = MemoryBudget(BUDGET, tmp_path)
     for kind in ("ivf", "hnsw", "fastscan", "auto"):
         assert build_index(some_embeddings(N, D), kind, BuildSettings(memory=memory)).file is None
@@ -177,7 +179,7 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "message"),
     [
         (
             "hnsw",
@@ -197,29 +199,29 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_types_that_are_built_in_memory(
-    kind: str, says: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch
+def test_types_built_in_memory_that_do_not_fit_are_refused(
+    kind: str, message: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", BUDGET // 19_000)
-    with pytest.raises(SettingsError) as said:
+    with pytest.raises(SettingsError) as raised:
         build_index(some_embeddings(N, D), kind, BuildSettings(memory=memory))
-    assert str(said.value).startswith(says) and "ivf, ivf-sq8 or ivfpq" in str(said.value)
+    assert str(raised.value).startswith(message) and "ivf, ivf-sq8 or ivfpq" in str(raised.value)
     assert not files(memory)
 
 
-def test_too_little_for_training(memory: MemoryBudget) -> None:
+def test_too_few_training_vectors_are_refused(memory: MemoryBudget) -> None:
     assert (
         build_index(some_embeddings(N, D), "IVF26,Flat", BuildSettings(memory=memory)).file is not None
     )  # 26 × 39 vectors: 1,014
-    with pytest.raises(SettingsError) as said:
+    with pytest.raises(SettingsError) as raised:
         build_index(some_embeddings(N, D), "IVF27,Flat", BuildSettings(memory=memory))
-    assert str(said.value) == (
+    assert str(raised.value) == (
         "27 cells need at least 1,053 training vectors, but the memory budget allows 1,024; raise --memory, or use "
         "fewer cells, such as --type IVF1024,Flat"
     )
 
 
-def test_a_promise_under_a_budget(memory: MemoryBudget) -> None:
+def test_a_target_under_a_budget_is_met(memory: MemoryBudget) -> None:
     index = build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(target=SearchTarget(0.9), memory=memory))
     (kept,) = (point for point in index.measurements["points"] if point["kept"])
     assert index.file is not None and kept["bytes"] == index.file.stat().st_size
@@ -228,12 +230,12 @@ def test_a_promise_under_a_budget(memory: MemoryBudget) -> None:
 
 
 @pytest.mark.parametrize(("size", "expected"), [("IVF4,Flat", 72), ("Flat", 64), ("IVF4,SQ8", 24), ("PQ4", 4)])
-def test_bytes_that_vectors_take(size: str, expected: int) -> None:
+def test_the_bytes_of_a_vector_depend_on_the_type(size: str, expected: int) -> None:
     assert index_bytes(create_index(size, D, "l2"), 100) == 100 * expected
 
 
 @pytest.mark.parametrize("spec", ["HNSW16", "HNSW32_SQ8"])
-def test_bytes_of_graphs(spec: str) -> None:
+def test_the_bytes_of_graphs_include_links(spec: str) -> None:
     index = create_index(spec, D, "l2")
     vectors = some_embeddings(5000, D).vectors
     train(index, spec, 5000, lambda rows: vectors[rows])
@@ -244,7 +246,7 @@ def test_bytes_of_graphs(spec: str) -> None:
 # ---------------------------------------------------------------------------------------------- what goes wrong
 
 
-def test_writes_may_be_short(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_are_continued(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory).file
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:1000], at))
@@ -253,7 +255,7 @@ def test_writes_may_be_short(memory: MemoryBudget, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
-def test_a_full_disk(call: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_error_and_no_file(call: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -264,7 +266,7 @@ def test_a_full_disk(call: str, memory: MemoryBudget, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("after", [1, 2, 5, 9])
-def test_nothing_is_left_after_an_interrupt(after: int, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_files(after: int, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "BLOCK_PARTS", BUDGET // (4 * D * 200))  # six blocks, gone through twice
     left = after
 
@@ -279,12 +281,12 @@ def test_nothing_is_left_after_an_interrupt(after: int, memory: MemoryBudget, mo
     assert not files(memory)
 
 
-def test_a_budget_is_needed() -> None:
+def test_disk_needs_a_budget() -> None:
     with pytest.raises(SettingsError, match="building an index on disk needs a memory budget with a folder"):
         build_on_disk(create_index("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
 
 
-def test_other_lists_of_faiss(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_inverted_lists_of_faiss_are_refused(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "EMPTY_LISTS", b"another form")
     with pytest.raises(SettingsError, match="is unknown; build the index without --memory"):
         construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory)
@@ -336,7 +338,7 @@ def road(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
-def test_a_road_through_less_memory_than_the_vectors(tmp_path: Path) -> None:
+def test_vectors_larger_than_the_memory_limit_are_imported_indexed_and_searched(tmp_path: Path) -> None:
     """Import, build, save, open and search 51 MB of vectors where 42 MB more than at the start may be taken."""
     rng = np.random.default_rng(0)
     for name, n in (("small", 2000), ("large", 200_000)):

@@ -18,7 +18,7 @@ def rotated(embeddings: Embeddings) -> Embeddings:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_aligned(metric: str) -> None:
+def test_a_rotation_is_undone_by_the_common_items(metric: str) -> None:
     """A rotation is undone, by the common items alone; among themselves vectors stay as they are."""
     old = some_embeddings(80, 6, metric, spread=0.4)
     new = rotated(old)
@@ -27,12 +27,12 @@ def test_aligned(metric: str) -> None:
     np.testing.assert_allclose(back.vectors, old.vectors[40:], atol=2e-5)
     assert fit == pytest.approx(1)
     noisy = Embeddings(new.vectors + 0.3 * some_embeddings(80, 6, seed=9).vectors, old.vocab, old.metric)
-    there, fit = align_embeddings(noisy, old)
+    aligned, fit = align_embeddings(noisy, old)
     assert 0.8 < fit < 0.99
-    np.testing.assert_allclose(there.vectors @ there.vectors.T, noisy.vectors @ noisy.vectors.T, atol=1e-3)
+    np.testing.assert_allclose(aligned.vectors @ aligned.vectors.T, noisy.vectors @ noisy.vectors.T, atol=1e-3)
 
 
-def test_what_cannot_be_aligned() -> None:
+def test_vectors_without_a_common_space_are_refused() -> None:
     old = some_embeddings(20, 6)
     with pytest.raises(SettingsError, match="the index has 6 dimensions, but these vectors have 5"):
         align_embeddings(some_embeddings(20, 5), old)

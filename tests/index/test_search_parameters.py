@@ -40,38 +40,38 @@ def built(type_: str) -> Index:
 @pytest.mark.parametrize("type_", TYPES)
 @pytest.mark.parametrize("k", [60, 200, 1000, N - 1])
 @pytest.mark.parametrize("count", [1, 80])
-def test_long_lists_are_whole_and_keep_the_recall(type_: str, k: int, count: int) -> None:
+def test_long_lists_are_complete_and_have_high_recall(type_: str, k: int, count: int) -> None:
     """Alone and in a batch, which kernels answer."""
     index = built(type_)
     rows = np.arange(0, N, N // count)[:count]
-    found = index.neighbours(rows, k)
-    assert found.rows.shape == (count, k) and (found.rows >= 0).all()
-    assert all(len({row, *near}) == k + 1 for row, near in zip(rows.tolist(), found.rows.tolist(), strict=True))
+    results = index.neighbours(rows, k)
+    assert results.rows.shape == (count, k) and (results.rows >= 0).all()
+    assert all(len({row, *near}) == k + 1 for row, near in zip(rows.tolist(), results.rows.tolist(), strict=True))
     exact = index.embeddings.search(index.embeddings.vectors[rows], k + 1).without(rows)
-    assert Recall.of(found, exact).mean >= min(0.99, index.measurements["recall@20"]) - 0.01
+    assert Recall.of(results, exact).mean >= min(0.99, index.measurements["recall@20"]) - 0.01
 
 
-def test_a_graph_of_vectors_without_clusters() -> None:
+def test_long_lists_of_graphs_without_clusters_are_complete() -> None:
     """FAISS ends its own walk at as many candidates as it keeps, with fewer results than k."""
     index = build_index(some_embeddings(2000, 16), "hnsw")
     for row in (5, 900):
-        found = index.neighbours(np.array([row]), 500)
+        results = index.neighbours(np.array([row]), 500)
         exact = index.embeddings.search(index.embeddings.vectors[[row]], 501).without(np.array([row]))
-        assert (found.rows >= 0).all() and Recall.of(found, exact).mean > 0.98
+        assert (results.rows >= 0).all() and Recall.of(results, exact).mean > 0.98
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_settings_of_one_search_are_kept_and_lists_are_whole(type_: str) -> None:
+def test_lists_are_complete_with_the_lowest_settings(type_: str) -> None:
     index = built(type_)
     least = SearchSettings(**dict.fromkeys(index.settings.numbers(), 1))
     for count in (1, 80):
-        found = index.search(index.embeddings.vectors[:count], 700, least)
-        assert (found.rows >= 0).all()
+        results = index.search(index.embeddings.vectors[:count], 700, least)
+        assert (results.rows >= 0).all()
     assert index.effective_settings(least, 700) == least
 
 
 @pytest.mark.parametrize("type_", ["hnsw", "ivf", "ivfpq", "fastscan"])
-def test_whole_after_removals_and_among_some(type_: str) -> None:
+def test_lists_are_complete_after_removals_and_with_filters(type_: str) -> None:
     index = built(type_)
     left = update.remove(index, range(0, N, 2))
     assert (left.neighbours(np.arange(5), len(left) - 1).rows >= 0).all()
@@ -79,14 +79,14 @@ def test_whole_after_removals_and_among_some(type_: str) -> None:
     for share in (0.05, 0.5, 0.9):
         allowed = np.random.default_rng(3).random(N) < share
         for count in (1, 80):
-            found = index.search(index.embeddings.vectors[:count], 600, allowed=allowed)
-            assert ((found.rows >= 0).sum(axis=1) == min(600, allowed.sum())).all() and allowed[
-                found.rows[:, :100]
+            results = index.search(index.embeddings.vectors[:count], 600, allowed=allowed)
+            assert ((results.rows >= 0).sum(axis=1) == min(600, allowed.sum())).all() and allowed[
+                results.rows[:, :100]
             ].all()
 
 
 @pytest.mark.parametrize("count", [1, 80])
-def test_a_graph_in_pieces(count: int) -> None:
+def test_a_graph_without_links_returns_complete_lists(count: int) -> None:
     """Vectors that no link leads to are found by an exact search."""
     whole = build_index(clustered(N), "hnsw")
     links = whole.faiss.hnsw.neighbors
@@ -97,7 +97,7 @@ def test_a_graph_in_pieces(count: int) -> None:
     assert (whole.search(queries, 30).rows == whole.embeddings.search(queries, 30).rows).all()
 
 
-def test_nothing_changes_up_to_what_was_measured() -> None:
+def test_settings_are_those_of_the_index_up_to_the_measured_k() -> None:
     for type_ in TYPES:
         index = built(type_)
         assert index.measured_k == 21
@@ -120,21 +120,21 @@ def test_settings_grow_with_k(name: str) -> None:
     assert grown[-1] == (index.faiss.nlist if name == "nprobe" else N)
 
 
-def test_what_came_short_is_searched_harder_before_it_is_searched_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_lists_are_searched_with_higher_settings_and_then_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     index = replace(built("IVF64,Flat"), settings=SearchSettings(nprobe=1))
-    asked: list[int | None] = []
+    calls: list[int | None] = []
     once = Index.search_once
 
     def counted(self: Index, queries: np.ndarray, k: int, settings: SearchSettings, *more: object) -> object:
-        asked.append(settings.nprobe)
+        calls.append(settings.nprobe)
         return once(self, queries, k, settings, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Index, "search_once", counted)
     assert (index.search(index.embeddings.vectors[:5], 100, SearchSettings(nprobe=1)).rows >= 0).all()
-    assert asked[:2] == [1, 4] and len(asked) <= 3
+    assert calls[:2] == [1, 4] and len(calls) <= 3
 
 
-def test_recall_at_other_k_is_what_a_twin_counts() -> None:
+def test_recall_at_larger_k_stays_high() -> None:
     """On a sample, so that the growth of settings cannot be wrong without a word."""
     index = built("ivf")
     for k in (20, 100, 300):

@@ -9,12 +9,12 @@ from embedrec.index.search_settings import AS_BUILT, SearchSettings
 
 
 @pytest.mark.parametrize("name", ["nprobe", "ef_search", "rerank"])
-def test_settings_below_one(name: str) -> None:
+def test_settings_below_one_are_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} must be at least 1, but is 0"):
         SearchSettings(**{name: 0})
 
 
-def test_settings_over_others() -> None:
+def test_given_settings_override_others() -> None:
     ours, theirs = SearchSettings(nprobe=3), SearchSettings(nprobe=1, rerank=4)
     assert ours.over(theirs) == SearchSettings(nprobe=3, rerank=4)
     assert ours.numbers() == {"nprobe": 3}

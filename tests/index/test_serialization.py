@@ -18,7 +18,7 @@ from embedrec.storage import artifacts
 from tests.conftest import some_embeddings
 
 
-def test_written_and_read(tmp_path: Path) -> None:
+def test_a_loaded_index_equals_the_saved_one(tmp_path: Path) -> None:
     index = build_index(some_embeddings(60, 4, "dot", spread=0.3), "IVF3,Flat")
     save_index(index, tmp_path / "x", {"model": "m"})
     artifact = artifacts.read(tmp_path / "x", "index")
@@ -28,8 +28,8 @@ def test_written_and_read(tmp_path: Path) -> None:
         again = load_index(source)
         assert (again.spec, again.augmented, again.settings) == (index.spec, True, index.settings)
         assert (again.max_norm, again.measurements) == (index.max_norm, index.measurements)
-        found, expected = (one.search(index.embeddings.vectors, 5) for one in (again, index))
-        assert (found.rows == expected.rows).all() and (found.scores == expected.scores).all()
+        results, expected = (one.search(index.embeddings.vectors, 5) for one in (again, index))
+        assert (results.rows == expected.rows).all() and (results.scores == expected.scores).all()
 
 
 def test_reordered_rows_are_saved(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_reordered_rows_are_saved(tmp_path: Path) -> None:
     assert load_index(tmp_path / "x").rows.tolist() == index.rows.tolist()  # type: ignore[union-attr]
 
 
-def test_queries_and_features_beside_an_index(tmp_path: Path) -> None:
+def test_queries_and_features_are_saved_with_an_index(tmp_path: Path) -> None:
     index = build_index(some_embeddings(30, 4), "flat")
     save_index(index, tmp_path / "plain", {})
     plain = artifacts.read(tmp_path / "plain")
@@ -56,14 +56,14 @@ def test_queries_and_features_beside_an_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2], [2, -1, 0, -1, 1]])
-def test_rows_of_labels(rows: list[int]) -> None:
+def test_a_permutation_of_rows_is_accepted(rows: list[int]) -> None:
     check_rows(np.array(rows), 3)
 
 
 @pytest.mark.parametrize(
     "rows", [[0, 1], [0, 1, 1], [0, 1, 3], [0, 1, 2, 2], [0, 1, 2, -2], [[0, 1, 2]], [2**62, 0, 1]]
 )
-def test_rows_that_are_no_permutation(rows: Any) -> None:
+def test_rows_that_are_not_a_permutation_are_refused(rows: Any) -> None:
     with pytest.raises(DataError) as error:
         check_rows(np.array(rows), 3)
     assert str(error.value) == "the rows of its labels are not a permutation of 3 rows"

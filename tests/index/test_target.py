@@ -13,31 +13,31 @@ from embedrec.index.target import SearchTarget, parse_milliseconds, parse_recall
 @pytest.mark.parametrize(
     ("text", "means"), [("2ms", 2.0), ("2", 2.0), ("0.5s", 500.0), (".5 ms", 0.5), ("800us", 0.8), ("800µs", 0.8)]
 )
-def test_milliseconds_of_texts(text: str, means: float) -> None:
+def test_milliseconds_are_parsed(text: str, means: float) -> None:
     assert parse_milliseconds(text) == pytest.approx(means)
 
 
 @pytest.mark.parametrize("text", ["", "ms", "2 min", "-1ms", "1e3", "2ms2"])
-def test_texts_that_are_no_time(text: str) -> None:
+def test_texts_that_are_not_a_time_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="a time must be a number with us, ms or s, such as 2ms, but is "):
         parse_milliseconds(text)
 
 
-def test_recall_of_texts_and_its_bounds() -> None:
+def test_target_recalls_are_parsed_and_bounded() -> None:
     assert parse_recall(".98@10") == (0.98, 10) and parse_recall("0.5") == (0.5, 20)
     for text in ("", "x@10", ".9@x", ".9@1.5", "@"):
         with pytest.raises(
             SettingsError, match=r"a target recall must be a recall and a number of results, such as .98@20, but is"
         ):
             parse_recall(text)
-    for given, says in (
+    for given, message in (
         ({"recall": 99.0}, "recall must be between 0 and 1, but is 99"),
         ({"recall": 0.0}, "recall must be between 0 and 1, but is 0"),
         ({"recall": float("nan")}, "recall must be between 0 and 1, but is nan"),
         ({"k": 0}, "recall@k needs k of at least 1, but k is 0"),
         ({"p95_ms": 0.0}, "--max-p95 must be positive, but is 0 ms"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             SearchTarget(**given)  # type: ignore[arg-type]
 
 
@@ -64,7 +64,7 @@ def test_points_are_compared_with_the_target(target: SearchTarget, violations: l
     assert target.distance(POINT) == pytest.approx(distance)
 
 
-def test_targets_of_texts() -> None:
+def test_targets_are_parsed_from_options() -> None:
     assert parse_target(None, None, None) is None
     assert parse_target(".98@10", "2ms", "4G") == SearchTarget(0.98, 10, 2.0, 4 << 30)
     assert parse_target(None, "800us", None) == SearchTarget(0.99, 20, 0.8)

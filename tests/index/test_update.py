@@ -53,8 +53,8 @@ def widest(index: Index) -> SearchSettings:
     return SearchSettings(**{name: value for name, value in MOST.items() if name in able})
 
 
-def named(found: TopK) -> list[list[Any]]:
-    return [ids + [None] * (found.k - len(ids)) for ids in found.ids()]
+def named(results: TopK) -> list[list[Any]]:
+    return [ids + [None] * (results.k - len(ids)) for ids in results.ids()]
 
 
 class Life(RuleBasedStateMachine):
@@ -116,9 +116,9 @@ class Life(RuleBasedStateMachine):
         for some in (None, allowed):
             ids = index.vocab.ids if some is None else index.vocab.ids[some]
             wanted = construct_index(fresh, "Flat").search(queries, 8, allowed=fresh.vocab.rows(ids))
-            found = index.search(queries, 8, widest(index), allowed=some)
-            np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-6)
-            assert named(found) == named(wanted)
+            results = index.search(queries, 8, widest(index), allowed=some)
+            np.testing.assert_allclose(results.scores, wanted.scores, rtol=1e-6)
+            assert named(results) == named(wanted)
         near = index.neighbours(np.array([0]), 3, widest(index))
         assert index.vocab.id(0) not in near.ids()[0] and (near.rows >= 0).all()
 
@@ -128,7 +128,9 @@ LIVES = [(kind, METRICS[i % 3]) for i, kind in enumerate(TYPES)] + [("IVF4,Flat"
 
 @pytest.mark.parametrize(("kind", "metric"), LIVES)
 @pytest.mark.parametrize("few", [0, filtered_search.SMALL_COUNT])
-def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_sequence_of_updates_equals_a_new_index(
+    kind: str, metric: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At this size graphs, too, find everything; compressed vectors are all compared exactly."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", few)
     monkeypatch.setattr(
@@ -140,7 +142,7 @@ def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: 
 
 
 @pytest.mark.parametrize(("kind", "stones"), [("Flat", 0), ("IVF4,Flat", 0), ("HNSW8", 30), ("SQ8,RFlat", 30)])
-def test_tombstones_where_faiss_cannot_remove(kind: str, stones: int) -> None:
+def test_removed_vectors_are_tombstones_if_faiss_cannot_remove(kind: str, stones: int) -> None:
     index = construct_index(some_embeddings(100, D), kind)
     gone = update.remove(index, [f"i{r}" for r in range(30)])
     assert tombstones(gone) == stones and len(gone) == 70
@@ -151,7 +153,7 @@ def test_tombstones_where_faiss_cannot_remove(kind: str, stones: int) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
+def test_an_updated_index_is_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     index = update.add(update.remove(construct_index(some_embeddings(60, D), kind), ["i3", "i50"]), texts(["x", "y"]))
     index = update.replace(index, turned(index, 4))
     save_index(index, tmp_path / "x", {})
@@ -165,7 +167,7 @@ def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
     assert again.search(queries[9:10], 5, widest(index)).rows[0].tolist() == wanted
 
 
-def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
+def test_an_open_index_is_unchanged_when_its_folder_is_replaced(tmp_path: Path) -> None:
     """Files of an index are mapped, also the ids that were not read yet when the folder was replaced."""
     save_index(construct_index(some_embeddings(500, D), "IVF4,Flat"), tmp_path / "x", {})
     later, old = lazy_vocab(tmp_path / "x" / "vocab.parquet"), load_index(artifacts.read(tmp_path / "x"))
@@ -174,9 +176,9 @@ def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
 
     def search() -> None:
         for _ in range(20):
-            found = old.search(old.embeddings.vectors, 5)
-            if not (found.rows == before.rows).all():
-                failed.append(found)
+            results = old.search(old.embeddings.vectors, 5)
+            if not (results.rows == before.rows).all():
+                failed.append(results)
 
     thread = threading.Thread(target=search)
     thread.start()
@@ -186,28 +188,28 @@ def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
     assert len(later) == 500 and later.id(3) == "i3"
 
 
-def test_names_and_counts_of_what_is_added() -> None:
+def test_added_items_have_names_and_count_0() -> None:
     index = update.add(construct_index(some_embeddings(50, D), "Flat"), texts(["x"]))
     assert index.vocab.names is not None and index.vocab.counts is not None
     assert (index.vocab.name(3), index.vocab.name(50)) == ("", "X")
     assert index.vocab.counts.tolist() == [*range(50, 0, -1), 0]
 
 
-def test_longer_vectors_than_all_before_are_found() -> None:
+def test_added_vectors_longer_than_all_others_are_found() -> None:
     """Augmented vectors are divided by the longest norm there is."""
     index = construct_index(some_embeddings(200, D, "dot"), "IVF4,Flat")
     ids = [f"x{i}" for i in range(D)]
     more = update.add(index, Embeddings(100 * np.eye(D, dtype=np.float32), Vocab(ids), "dot"))
     assert more.max_norm == 100 and index.max_norm < 100
-    found = more.search(np.eye(D, dtype=np.float32), 1, SearchSettings(nprobe=1))
-    assert found.rows[:, 0].tolist() == [200, 201, 202, 203]
+    results = more.search(np.eye(D, dtype=np.float32), 1, SearchSettings(nprobe=1))
+    assert results.rows[:, 0].tolist() == [200, 201, 202, 203]
     assert update.remove(more, ids).max_norm == 100  # what is left is still divided by it
 
 
 @pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
-def test_bad_input(kind: str) -> None:
+def test_wrong_updates_are_refused(kind: str) -> None:
     index = construct_index(some_embeddings(60, D), kind)
-    for change, error, says in (
+    for change, error, message in (
         (
             lambda: update.add(index, turned(index, 4)),
             DataError,
@@ -235,7 +237,7 @@ def test_bad_input(kind: str) -> None:
             "these are all 60 items of the index; keep at least one",
         ),
     ):
-        with pytest.raises(error, match=says):
+        with pytest.raises(error, match=message):
             change()
     if kind.startswith("IVF"):
         with pytest.raises(SettingsError, match="IVF4,Flat needs at least 4 vectors, but there are 3"):

@@ -82,7 +82,7 @@ def slow_neighbours(
         sign = {MOST_SHARED: -1, LEAST_SHARED: 1}.get(formula.sampling, 0)
         pool = sorted(pool, key=lambda s: (sign * len(shared[s]), -s))[: formula.sample]
     m, norm = len(weights), sqrt(sum(weight**2 for weight in weights.values()))
-    found = []
+    results = []
     for s in pool:
         counts = Counter(past[s])
         size = len(counts)
@@ -99,8 +99,8 @@ def slow_neighbours(
         if formula.fade:
             age = now - times_of(past)[s]
             similarity *= exp(-(age if formula.future else max(age, 0)) / formula.fade)
-        found.append((s, similarity))
-    return sorted(found, key=lambda pair: (-rounded(pair[1]), -pair[0]))
+        results.append((s, similarity))
+    return sorted(results, key=lambda pair: (-rounded(pair[1]), -pair[0]))
 
 
 def slow_scores(

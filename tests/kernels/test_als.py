@@ -118,8 +118,8 @@ def test_blocks_change_no_bit() -> None:
     problem = Problem(2, rows=30)
     whole, minima = problem.solved(3)
     for cuts in ([0, 30], [0, 1, 17, 30], list(range(31))):
-        x, found = problem.solved(3, list(pairwise(cuts)))
-        assert x.tobytes() == whole.tobytes() and found.tobytes() == minima.tobytes()
+        x, result = problem.solved(3, list(pairwise(cuts)))
+        assert x.tobytes() == whole.tobytes() and result.tobytes() == minima.tobytes()
 
 
 def test_vectors_of_zeros_stay() -> None:

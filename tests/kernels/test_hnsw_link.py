@@ -34,12 +34,12 @@ def test_the_choice_is_that_of_the_paper(metric: str) -> None:
     width = 8
     links, begins = np.full(60 * width, -1, dtype=np.int32), np.arange(60) * width
     graph = np.array([vectors.ctypes.data, begins.ctypes.data, links.ctypes.data, 60, 0, 0, 6], dtype=np.int64)
-    new, found = np.arange(10), rng.permuted(np.tile(np.arange(10, 40), (10, 1)), axis=1)
-    found[3, 5:] = -1
-    given = found.copy()
-    found[:, 0] = np.where(new == 4, 4, found[:, 0])  # itself, which is passed over
+    new, result = np.arange(10), rng.permuted(np.tile(np.arange(10, 40), (10, 1)), axis=1)
+    result[3, 5:] = -1
+    given = result.copy()
+    result[:, 0] = np.where(new == 4, 4, result[:, 0])  # itself, which is passed over
     chosen = np.empty((10, width), dtype=np.int64)
-    link_new(graph, width, new, found, metric == "distance", chosen)
+    link_new(graph, width, new, result, metric == "distance", chosen)
     expected = [[near for near in given[i] if near >= 0] for i in new]
     expected[4] = expected[4][1:]
     lists = [chosen_slowly(vectors, i, rows, width, 0, metric) for i, rows in enumerate(expected)]

@@ -100,8 +100,8 @@ def similarity_of(vectors, row, query, by_distance):  # type: ignore[no-untyped-
 def test_similarity(metric: str, d: int) -> None:
     graph = random_graph(5, d)
     query = np.random.default_rng(d).normal(size=d).astype(np.float32)
-    found = [similarity_of(graph.vectors, row, query, metric == "distance") for row in range(5)]
-    np.testing.assert_allclose(found, [score(graph, row, query, metric) for row in range(5)], rtol=1e-4, atol=1e-5)
+    results = [similarity_of(graph.vectors, row, query, metric == "distance") for row in range(5)]
+    np.testing.assert_allclose(results, [score(graph, row, query, metric) for row in range(5)], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("metric", METRICS)

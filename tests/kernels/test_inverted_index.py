@@ -23,8 +23,8 @@ def flat(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 @given(sessions)
 def test_coded_marks_what_comes_again_later(lists: list[list[int]]) -> None:
     expected = [~row if row in one[place + 1 :] else row for one in lists for place, row in enumerate(one)]
-    found = mark_repeats(*flat(lists), N)
-    assert found.dtype == np.int32 and found.tolist() == expected
+    result = mark_repeats(*flat(lists), N)
+    assert result.dtype == np.int32 and result.tolist() == expected
 
 
 @given(sessions)

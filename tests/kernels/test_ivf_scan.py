@@ -43,9 +43,9 @@ def test_against_all_products(sizes: list[int], q: int, k: int) -> None:
     visited = np.array([rng.permutation(len(sizes))[:probes] for _ in range(q)], dtype=np.int64).reshape(q, probes)
     visited[rng.random(visited.shape) < 0.2] = -1
     queries = rng.normal(size=(q, 6)).astype(np.float32)
-    found = np.full((q, k), -9, dtype=np.int64)
-    scan_cells(cells.addresses(), read_only(visited), read_only(queries), found)
-    for row, cells_of_query, query in zip(found.tolist(), visited.tolist(), queries, strict=True):
+    result = np.full((q, k), -9, dtype=np.int64)
+    scan_cells(cells.addresses(), read_only(visited), read_only(queries), result)
+    for row, cells_of_query, query in zip(result.tolist(), visited.tolist(), queries, strict=True):
         expected = cells.best(cells_of_query, query.astype(np.float64), k)
         assert sorted(row) == sorted(expected + [-1] * (k - len(expected)))
         assert row[len(expected) :] == [-1] * (k - len(expected))
@@ -56,16 +56,16 @@ def test_scores_that_rise_along_a_cell(k: int) -> None:
     """Every vector displaces another one."""
     cells = Cells([500], 1)
     cells.vectors = [np.linspace(0.1, 1, 500, dtype=np.float32)[:, None]]
-    found = np.empty((17, k), dtype=np.int64)
-    scan_cells(cells.addresses(), np.zeros((17, 1), dtype=np.int64), np.ones((17, 1), dtype=np.float32), found)
-    assert (np.sort(found) == np.sort(cells.rows[0][-k:])).all()
+    result = np.empty((17, k), dtype=np.int64)
+    scan_cells(cells.addresses(), np.zeros((17, 1), dtype=np.int64), np.ones((17, 1), dtype=np.float32), result)
+    assert (np.sort(result) == np.sort(cells.rows[0][-k:])).all()
 
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_equal_scores_give_k_of_the_rows(k: int) -> None:
     cells = Cells([40], 2)
     cells.vectors = [np.ones((40, 2), dtype=np.float32)]
-    found = np.empty((2, k), dtype=np.int64)
-    scan_cells(cells.addresses(), np.zeros((2, 1), dtype=np.int64), np.ones((2, 2), dtype=np.float32), found)
-    for row in found.tolist():
+    result = np.empty((2, k), dtype=np.int64)
+    scan_cells(cells.addresses(), np.zeros((2, 1), dtype=np.int64), np.ones((2, 2), dtype=np.float32), result)
+    for row in result.tolist():
         assert len(set(row)) == k and set(row) <= set(cells.rows[0].tolist())

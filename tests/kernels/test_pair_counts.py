@@ -75,8 +75,8 @@ def test_reached(lists: list[list[int]], reach: int, back: bool, weighted: bool)
     m = mentions_of(lists, [1.0] * (reach + 1), factor, back=back, itself=True)
     counts = slow_counts(lists, m)
     expected = [sum(count for (a, _), count in counts.items() if a == row) for row in range(N)]
-    found = kernels.count_reached(*flat(lists), N, reach, back, read_only(factor))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    result = kernels.count_reached(*flat(lists), N, reach, back, read_only(factor))
+    np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
 @given(sessions)
@@ -121,9 +121,9 @@ def test_counts(lists: list[list[int]], gap: list[float], weighted: bool, back: 
     m = mentions_of(lists, gap, factor, back=back, itself=itself)
     counts = slow_counts(lists, m)
     for item in range(N):
-        found, met = counted(m, item)
-        assert found == {b: count for (a, b), count in counts.items() if a == item}
-        assert len(set(met)) == len(met) and set(found) <= set(met)
+        result, met = counted(m, item)
+        assert result == {b: count for (a, b), count in counts.items() if a == item}
+        assert len(set(met)) == len(met) and set(result) <= set(met)
 
 
 @given(sessions, st.booleans())
@@ -134,9 +134,9 @@ def test_counts_of_repeated_items(lists: list[list[int]], itself: bool) -> None:
     whole = slow_counts(lists, mentions_of(lists, [1.0] * 7, itself=itself))
     m = mentions_of(distinct, [1.0] * 7, times=read_only(times), itself=itself)
     for item in range(N):
-        found, _ = counted(m, item)
+        result, _ = counted(m, item)
         if len(times):  # (0,) means that every item counts once
-            assert found == {b: count for (a, b), count in whole.items() if a == item}
+            assert result == {b: count for (a, b), count in whole.items() if a == item}
 
 
 X, Y = np.linspace(1, 3, N), np.linspace(4, 2, N)
@@ -193,8 +193,8 @@ def test_pairs(lists: list[list[int]], kind: int) -> None:
     kernels.score_pairs(m, Formula(kind, X, Y, 0.0, 0.0, 0.0), 0, N - 1, starts, ends, rows, values)
     assert ends[N - 1] == -1
     for item in range(N - 1):
-        found = zip(rows[starts[item] : ends[item]].tolist(), values[starts[item] : ends[item]], strict=True)
-        assert dict(found) == pytest.approx({b: value for b, value in scores[item] if b > item})
+        result = zip(rows[starts[item] : ends[item]].tolist(), values[starts[item] : ends[item]], strict=True)
+        assert dict(result) == pytest.approx({b: value for b, value in scores[item] if b > item})
 
 
 def test_pairs_come_in_the_order_they_are_met() -> None:

@@ -39,8 +39,8 @@ def sum_after_fetch(array, place):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("copy", "dtype"), [(float_copy, np.float32), (int32_copy, np.int32), (int64_copy, np.int64)])
 def test_an_address_is_an_array(copy, dtype) -> None:  # type: ignore[no-untyped-def]
     array = np.array([1, -2, 3, 4], dtype=dtype)
-    found = copy(array.ctypes.data, 3)
-    assert found.dtype == dtype and found.tolist() == [1, -2, 3]
+    result = copy(array.ctypes.data, 3)
+    assert result.dtype == dtype and result.tolist() == [1, -2, 3]
     assert copy(array[2:].ctypes.data, 2).tolist() == [3, 4]
 
 

@@ -35,7 +35,9 @@ def slow(text: bytes, start: int, value_starts: bool, last: bool) -> tuple[int, 
     return len(text), False
 
 
-def found(text: bytes, start: int = 0, value_starts: bool = True, delimiter: bytes = b",", last: bool = True) -> tuple:
+def first_unclosed(
+    text: bytes, start: int = 0, value_starts: bool = True, delimiter: bytes = b",", last: bool = True
+) -> tuple:
     array = np.frombuffer(text, dtype=np.uint8)
     at, broken = first_unclosed_quote(array, start, value_starts, ord(delimiter), last)
     return int(at), bool(broken)
@@ -44,7 +46,7 @@ def found(text: bytes, start: int = 0, value_starts: bool = True, delimiter: byt
 @given(st.lists(st.sampled_from(b'"",\na \r'), max_size=25).map(bytes), st.booleans(), st.booleans(), st.data())
 def test_against_a_regular_expression(text: bytes, value_starts: bool, last: bool, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
-    assert found(text, start, value_starts, last=last) == slow(text, start, value_starts, last)
+    assert first_unclosed(text, start, value_starts, last=last) == slow(text, start, value_starts, last)
 
 
 @pytest.mark.parametrize(
@@ -64,4 +66,4 @@ def test_against_a_regular_expression(text: bytes, value_starts: bool, last: boo
     ],
 )
 def test_by_hand(text: bytes, delimiter: bytes, last: bool, expected: tuple[int, bool]) -> None:
-    assert found(text, delimiter=delimiter, last=last) == expected
+    assert first_unclosed(text, delimiter=delimiter, last=last) == expected

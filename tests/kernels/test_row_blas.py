@@ -47,9 +47,9 @@ def test_rows_are_padded_and_aligned(n: int, d: int, rows: int) -> None:
 def test_dot_products(tables: tuple[np.ndarray, np.ndarray], rows: tuple[int, ...]) -> None:
     x, y = tables
     for i in (0, 5, 11):
-        found = dots(x, i, y, rows)
+        result = dots(x, i, y, rows)
         np.testing.assert_allclose(
-            found, y[list(rows)].astype(np.float64) @ x[i].astype(np.float64), rtol=1e-4, atol=1e-5
+            result, y[list(rows)].astype(np.float64) @ x[i].astype(np.float64), rtol=1e-4, atol=1e-5
         )
 
 

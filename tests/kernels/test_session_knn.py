@@ -54,32 +54,32 @@ def test_ties_are_lower_for_later_sessions(session: int, other: int, place: int)
 
 
 @dataclass
-class Found:
+class Neighbours:
     """Sessions and similarities for each of some histories."""
 
     rows: list[list[int]]
     scores: list[list[float]]
 
 
-def found_by_kernel(
+def kernel_neighbours(
     past: list[list[int]],
     queries: list[list[int]],
     formula: KnnFormula,
     k: int,
     now: int = 0,
     proposed: np.ndarray | None = None,
-) -> Found:
+) -> Neighbours:
     scratch = new_scratch(len(past), N)
     rows, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
     candidates = np.empty((len(queries), 0), dtype=np.int32) if proposed is None else proposed
     index = index_of(past, formula, [], {})
     nearest_sessions(index, formula, *flat(queries), np.full(len(queries), now), candidates, scratch, rows, scores)
     assert (scratch.slot == -1).all() and not scratch.marks.any() and np.isneginf(scratch.totals).all()
-    return Found(rows.tolist(), scores.tolist())
+    return Neighbours(rows.tolist(), scores.tolist())
 
 
-def check(found: Found, expected: list[list[tuple[int, float]]], k: int) -> None:
-    for rows, scores, candidates in zip(found.rows, found.scores, expected, strict=True):
+def check(result: Neighbours, expected: list[list[tuple[int, float]]], k: int) -> None:
+    for rows, scores, candidates in zip(result.rows, result.scores, expected, strict=True):
         pairs = [pair for pair in candidates if pair[1] > 0][:k]
         missing = k - len(pairs)
         assert rows == [s for s, _ in pairs] + [-1] * missing
@@ -101,16 +101,16 @@ FORMULAS: list[dict[str, Any]] = [
 @given(past_sessions, histories, st.integers(1, 5), st.sampled_from([1, 2, 99]))
 def test_nearest(settings: dict[str, Any], past: list[list[int]], queries: list[list[int]], k: int, last: int) -> None:
     formula = KnnFormula(neighbours=3, sample=99, last=last, **settings)
-    found = found_by_kernel(past, queries, formula, k, now=3000)
-    check(found, [slow_neighbours(past, history, formula, 3000) for history in queries], k)
+    result = kernel_neighbours(past, queries, formula, k, now=3000)
+    check(result, [slow_neighbours(past, history, formula, 3000) for history in queries], k)
 
 
 @pytest.mark.parametrize("sampling", [NEWEST, MOST_SHARED, LEAST_SHARED])
 @given(past_sessions, histories, st.integers(1, 4))
 def test_samples(sampling: int, past: list[list[int]], queries: list[list[int]], sample: int) -> None:
     formula = KnnFormula(neighbours=3, sample=sample, sampling=sampling)
-    found = found_by_kernel(past, queries, formula, 9)
-    check(found, [slow_neighbours(past, history, formula, 0) for history in queries], 9)
+    result = kernel_neighbours(past, queries, formula, 9)
+    check(result, [slow_neighbours(past, history, formula, 0) for history in queries], 9)
 
 
 def test_the_newest_of_many_sessions() -> None:
@@ -120,8 +120,8 @@ def test_the_newest_of_many_sessions() -> None:
     for sample in (1, 2, 50, 700, 1700):
         formula = KnnFormula(neighbours=9, sample=sample)
         queries = [[1, 2], [0, 1], [3]]
-        found = found_by_kernel(past, queries, formula, 1800)
-        check(found, [slow_neighbours(past, history, formula, 0) for history in queries], 1800)
+        result = kernel_neighbours(past, queries, formula, 1800)
+        check(result, [slow_neighbours(past, history, formula, 0) for history in queries], 1800)
 
 
 def test_random_samples_depend_on_seed_and_history_only() -> None:
@@ -129,7 +129,7 @@ def test_random_samples_depend_on_seed_and_history_only() -> None:
 
     def sample(queries: list[list[int]], seed: int) -> list[set[int]]:
         formula = KnnFormula(neighbours=9, sample=10, sampling=RANDOM, seed=seed)
-        return [set(rows) for rows in found_by_kernel(past, queries, formula, 10).rows]
+        return [set(rows) for rows in kernel_neighbours(past, queries, formula, 10).rows]
 
     first, other = sample([[0], [1, 0]], 5)
     assert len(first) == len(other) == 10 and -1 not in first
@@ -145,11 +145,11 @@ def test_proposed_candidates(weight: int, past: list[list[int]], queries: list[l
     each = [data.draw(st.permutations(range(len(past)))) for _ in queries]
     width = max(len(past), 1)
     proposed = [[s if data.draw(st.booleans()) else -1 for s in row] + [-1] * (width - len(past)) for row in each]
-    found = found_by_kernel(past, queries, formula, 9, proposed=np.array(proposed, np.int32).reshape(-1, width))
+    result = kernel_neighbours(past, queries, formula, 9, proposed=np.array(proposed, np.int32).reshape(-1, width))
     expected = [
         slow_neighbours(past, h, formula, 0, [s for s in p if s >= 0]) for h, p in zip(queries, proposed, strict=True)
     ]
-    check(found, expected, 9)
+    check(result, expected, 9)
 
 
 @given(st.lists(st.integers(0, N - 1), max_size=7), st.integers(1, 8), st.sampled_from([W_DIV, W_COUNT]))

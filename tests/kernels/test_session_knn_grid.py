@@ -61,10 +61,10 @@ def test_places_of_targets(
         alone = formula._replace(neighbours=size)
         recommend(index, alone, *flat(queries), now, proposed, seen, True, scratch, rows, scores)
         for h, goal in enumerate(wanted):
-            found = {row: score for row, score in zip(rows[h].tolist(), scores[h].tolist(), strict=True) if row >= 0}
-            top = max((found[row] for row in goal if row in found), default=None)
+            result = {row: score for row, score in zip(rows[h].tolist(), scores[h].tolist(), strict=True) if row >= 0}
+            top = max((result[row] for row in goal if row in result), default=None)
             expected = (0, 0, 0)
             if top is not None:
-                tied = [row for row, score in found.items() if score == top]
-                expected = (sum(s > top for s in found.values()), len(tied), len(set(tied) & set(goal)))
+                tied = [row for row, score in result.items() if score == top]
+                expected = (sum(s > top for s in result.values()), len(tied), len(set(tied) & set(goal)))
             assert (higher[h, g], equal[h, g], own[h, g]) == expected

@@ -87,7 +87,7 @@ def test_no_session_holds_an_item_of_the_history() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "latest", "seen", "again", "expected"),
+    ("queries", "latest", "seen", "again", "expected"),
     [
         (False, False, False, False, False),
         (True, False, False, True, True),
@@ -96,9 +96,9 @@ def test_no_session_holds_an_item_of_the_history() -> None:
         (True, True, True, True, False),
     ],
 )
-def test_hidden_items(asked: bool, latest: bool, seen: bool, again: bool, expected: bool) -> None:
+def test_hidden_items(queries: bool, latest: bool, seen: bool, again: bool, expected: bool) -> None:
     for allowed in (0, 2):
-        assert is_excluded(np.uint8(asked | allowed), latest, seen, again) == expected
+        assert is_excluded(np.uint8(queries | allowed), latest, seen, again) == expected
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7e9, 0.0])

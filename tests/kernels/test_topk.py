@@ -28,8 +28,8 @@ def test_heap_against_a_sort(k: int, values: list[float], random) -> None:  # ty
             replace_worst(rows, heap, row, score)
             assert all((heap[(i - 1) // 2], -rows[(i - 1) // 2]) <= (heap[i], -rows[i]) for i in range(1, k))
     sort_heap(rows, heap)
-    found = [pair for pair in zip(rows.tolist(), heap.tolist(), strict=True) if pair[1] > -np.inf]
-    assert found == best_of(pairs, k)
+    result = [pair for pair in zip(rows.tolist(), heap.tolist(), strict=True) if pair[1] > -np.inf]
+    assert result == best_of(pairs, k)
 
 
 @given(
@@ -57,9 +57,9 @@ def test_merge_best(k: int, lines: list[list[float]], data: st.DataObject) -> No
     for start, stop in pairwise(cuts):
         merge_best(matrix[:, start:stop], start, rows, best)
     for line, row, values in zip(lines, rows.tolist(), best.tolist(), strict=True):
-        found = [pair for pair in zip(row, values, strict=True) if pair[1] > -np.inf]
-        assert best_of(found, k) == best_of([pair for pair in enumerate(line) if pair[1] > -np.inf], k)
-        assert row.count(-1) == k - len(found)
+        result = [pair for pair in zip(row, values, strict=True) if pair[1] > -np.inf]
+        assert best_of(result, k) == best_of([pair for pair in enumerate(line) if pair[1] > -np.inf], k)
+        assert row.count(-1) == k - len(result)
 
 
 def test_merge_best_takes_no_nan() -> None:

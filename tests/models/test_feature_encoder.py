@@ -17,8 +17,8 @@ from tests.conftest import tiny_sessions
 @pytest.mark.parametrize("n", [9, 10_000])
 def test_distinct_rows(n: int) -> None:
     rows = torch.tensor([7, 3, 3, 8, 7, 0])
-    found, place = distinct(rows, n)
-    assert found.tolist() == [0, 3, 7, 8] and torch.equal(found[place], rows)
+    result, place = distinct(rows, n)
+    assert result.tolist() == [0, 3, 7, 8] and torch.equal(result[place], rows)
     assert [len(part) for part in distinct(rows[:0], n)] == [0, 0]
 
 

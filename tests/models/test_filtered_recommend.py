@@ -33,16 +33,16 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     mask = np.isin(np.arange(n), allowed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filtered_recommend, "BLOCK_RESULTS", 7)
-        found = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
+        results = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
     whole = model.recommend(histories, n, exclude_seen=exclude_seen)
     for q in range(len(histories)):
         wanted = [row for row in whole.rows[q].tolist() if row in set(allowed.tolist())][:k]
-        assert found.rows[q].tolist() == wanted + [-1] * (k - len(wanted))
+        assert results.rows[q].tolist() == wanted + [-1] * (k - len(wanted))
         np.testing.assert_allclose(
-            found.scores[q][: len(wanted)], whole.scores[q][np.isin(whole.rows[q], wanted)], 1e-5
+            results.scores[q][: len(wanted)], whole.scores[q][np.isin(whole.rows[q], wanted)], 1e-5
         )
     again = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=mask)
-    assert (again.rows == found.rows).all()
+    assert (again.rows == results.rows).all()
     plain = recommend_filtered(model, histories, k, exclude_seen=exclude_seen)
     assert (plain.rows == model.recommend(histories, k, exclude_seen=exclude_seen).rows).all()
 

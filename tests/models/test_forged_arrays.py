@@ -47,9 +47,9 @@ def test_arrays_of_another_shape_or_type(folder: Path, how: str, tmp_path: Path)
         copy = Path(shutil.copytree(folder, tmp_path / file.stem))
         np.save(copy / file.name, FORGED[how](np.load(file)))
         sign(copy)
-        with pytest.raises(ArtifactError) as said:
+        with pytest.raises(ArtifactError) as raised:
             load_model(artifacts.read(copy))
-        assert str(copy) in str(said.value)
+        assert str(copy) in str(raised.value)
 
 
 def used(model: Any) -> None:

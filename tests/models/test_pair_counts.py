@@ -123,7 +123,7 @@ def test_best_lists_keep_the_best_and_break_ties_by_row() -> None:
 def test_all_pairs_have_each_pair_once(lists: list[str]) -> None:
     mentions = pair_counts.one_mention(letter_sessions(lists), np.arange(6), 0)
     pairs = pair_counts.all_pairs(pair_counts.PairCounting(mentions, PLAIN, 2, quiet))
-    found = [
+    result = [
         (a, int(b), float(value))
         for a in range(6)
         for b, value in zip(
@@ -131,7 +131,7 @@ def test_all_pairs_have_each_pair_once(lists: list[str]) -> None:
         )
     ]
     counts = slow_counts(lists)
-    assert sorted(found) == [
+    assert sorted(result) == [
         (a, b, counts[x + y]) for (a, x), (b, y) in combinations(enumerate("abcdef"), 2) if x + y in counts
     ]
 

@@ -31,13 +31,13 @@ def test_share_0_is_the_same_object() -> None:
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
 def test_directions_stay_and_norms_are_dialled(share: float) -> None:
     embeddings = with_zeros()
-    found = scale_norms(embeddings, share)
-    assert found.metric == "dot" and found.vocab is embeddings.vocab
-    for before, after in zip(embeddings.vectors.tolist(), found.vectors.tolist(), strict=True):
+    result = scale_norms(embeddings, share)
+    assert result.metric == "dot" and result.vocab is embeddings.vocab
+    for before, after in zip(embeddings.vectors.tolist(), result.vectors.tolist(), strict=True):
         norm = sum(x * x for x in before) ** 0.5
         assert after == pytest.approx([x / norm * norm**share if norm else 0 for x in before], abs=1e-6)
     if share == 1:
-        np.testing.assert_allclose(found.vectors, embeddings.vectors, rtol=1e-5)
+        np.testing.assert_allclose(result.vectors, embeddings.vectors, rtol=1e-5)
 
 
 def test_nearly_0_ranks_as_the_cosine() -> None:
@@ -84,7 +84,7 @@ def popular_sessions(count: int, kind: str) -> tuple[Embeddings, Sessions]:
 def test_the_best_share_is_that_of_a_plain_twin(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, sessions = popular_sessions(40, kind)
     hits = {share: slow_hits(embeddings, sessions, share) for share in SHARES}
-    best = min(share for share, found in hits.items() if found == max(hits.values()))
+    best = min(share for share, result in hits.items() if result == max(hits.values()))
     encoder = mean_encoder(embeddings.vectors)
     assert best_share(embeddings, encoder, sessions, seed=0) == best
     assert (best > 0) == (kind != "specific")
@@ -105,9 +105,9 @@ def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, sessions = popular_sessions(30, "both")
     monkeypatch.setattr(module, "SAMPLED_SESSIONS", 2)
     encoder = mean_encoder(embeddings.vectors)
-    found = [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
-    assert found == [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
-    assert len(set(found)) > 1
+    results = [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
+    assert results == [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
+    assert len(set(results)) > 1
 
 
 def test_one_item() -> None:

@@ -22,46 +22,46 @@ SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "batch": 32, "negatives": 12}
 
 def test_held_back_items_leave_training() -> None:
     sessions = clustered_sessions(200)
-    asked = hold_out_last_items(sessions, 1)
-    assert asked is not None
+    queries = hold_out_last_items(sessions, 1)
+    assert queries is not None
     long = int((sessions.lengths >= 3).sum())
-    assert 0 < len(asked.histories) <= -(-long // 20)
-    assert len(asked.train.items) == len(sessions.items) - len(asked.histories)
+    assert 0 < len(queries.histories) <= -(-long // 20)
+    assert len(queries.train.items) == len(sessions.items) - len(queries.histories)
     at = {i: s for s, i in enumerate(sessions.ids.tolist())}
-    for number, session in enumerate(asked.histories.ids.tolist()):
+    for number, session in enumerate(queries.histories.ids.tolist()):
         whole = sessions[at[session]].tolist()
-        assert [*asked.histories[number].tolist(), int(asked.targets[number])] == whole and len(whole) >= 3
-        assert asked.train[at[session]].tolist() == whole[:-1]
-    assert not asked.exclude_seen  # these sessions repeat items
-    assert not set(sessions.items.tolist()) - set(asked.train.items.tolist())
+        assert [*queries.histories[number].tolist(), int(queries.targets[number])] == whole and len(whole) >= 3
+        assert queries.train[at[session]].tolist() == whole[:-1]
+    assert not queries.exclude_seen  # these sessions repeat items
+    assert not set(sessions.items.tolist()) - set(queries.train.items.tolist())
     assert hold_out_last_items(of_lists(["ab", "c"]), 0) is None
     assert hold_out_last_items(of_lists(["abc", "ab"]), 0) is None  # c would be lost
 
 
 def test_validation_by_hand() -> None:
     sessions = clustered_sessions(200)
-    asked = hold_out_last_items(sessions, 1)
-    assert asked is not None
-    model = Popular().fit(asked.train)
-    order = model.recommend(asked.histories, 20, exclude_seen=False).ids()
-    targets = [sessions.vocab.id(int(t)) for t in asked.targets]
+    queries = hold_out_last_items(sessions, 1)
+    assert queries is not None
+    model = Popular().fit(queries.train)
+    order = model.recommend(queries.histories, 20, exclude_seen=False).ids()
+    targets = [sessions.vocab.id(int(t)) for t in queries.targets]
     ranks = [ids.index(t) + 1 if t in ids else None for ids, t in zip(order, targets, strict=True)]
-    judged = asked.evaluate(model)
+    judged = queries.evaluate(model)
     assert judged["recall@20"] == pytest.approx(np.mean([r is not None for r in ranks]))
     assert judged["mrr@20"] == pytest.approx(np.mean([1 / r if r else 0 for r in ranks]))
 
 
 def test_early_stop_restores_what_was_best() -> None:
-    told: list[dict[str, Any]] = []
+    reports: list[dict[str, Any]] = []
     recipe = TwoTower(**{**SMALL, "epochs": 12, "patience": 1, "learning_rate": 5.0})
     sessions = clustered_sessions(200)
-    model = recipe.fit(sessions, seed=3, report=lambda event, **n: told.append({"event": event, **n}))
-    epochs = [t for t in told if t["event"] == "epoch"]
-    best = told[-1]
+    model = recipe.fit(sessions, seed=3, report=lambda event, **n: reports.append({"event": event, **n}))
+    epochs = [t for t in reports if t["event"] == "epoch"]
+    best = reports[-1]
     assert best["event"] == "best" and len(epochs) in (best["epoch"] + 1, 12)
     assert best["recall@20"] == max(e["recall@20"] for e in epochs)
-    asked = hold_out_last_items(sessions, 3)
-    assert asked is not None and asked.evaluate(model)["recall@20"] == best["recall@20"]
+    queries = hold_out_last_items(sessions, 3)
+    assert queries is not None and queries.evaluate(model)["recall@20"] == best["recall@20"]
 
 
 def test_divergence_ends_with_a_clear_error() -> None:
@@ -88,11 +88,11 @@ def test_recipes_without_torch_have_one_way_to_train() -> None:
 
 
 def test_devices_of_recipes() -> None:
-    told: list[Any] = []
-    for asked in ("auto", "cpu"):
-        assert choose_device(Popular(), asked) == "cpu"
+    reports: list[Any] = []
+    for queries in ("auto", "cpu"):
+        assert choose_device(Popular(), queries) == "cpu"
     with pytest.raises(SettingsError, match="popular trains on the CPU only; leave --device out"):
         choose_device(Popular(), "cuda")
-    assert choose_device(TwoTower(), "cpu", lambda *a, **n: told.append(n)) == "cpu" and not told
-    chosen = choose_device(TwoTower(), "auto", lambda *a, **n: told.append(n))
-    assert told == [{"chosen": chosen}]
+    assert choose_device(TwoTower(), "cpu", lambda *a, **n: reports.append(n)) == "cpu" and not reports
+    chosen = choose_device(TwoTower(), "auto", lambda *a, **n: reports.append(n))
+    assert reports == [{"chosen": chosen}]

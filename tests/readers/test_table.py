@@ -339,7 +339,7 @@ def test_bad_rows_are_located(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("3", "row 2: the row must have a value for every column, but has 1 where there are 4 columns"),
         ("3,4,5,6,7", "row 2: the row must have a value for every column, but has 5 where there are 4 columns"),
@@ -349,11 +349,11 @@ def test_bad_rows_are_located(tmp_path: Path) -> None:
         ("6,,noon,nan", "row 2: item is missing"),
     ],
 )
-def test_the_first_bad_row_raises(tmp_path: Path, row: str, said: str) -> None:
+def test_the_first_bad_row_raises(tmp_path: Path, row: str, message: str) -> None:
     content = f"session,item,time,weight\n1,2,1462752000,1\n{row}\n,,,\n"
     with pytest.raises(DataError) as refused:
         read(tmp_path, content, "csv")
-    assert str(refused.value) == f"{tmp_path}/t.csv, {said}{_SKIP}"
+    assert str(refused.value) == f"{tmp_path}/t.csv, {message}{_SKIP}"
 
 
 def test_bad_dates_and_json_lines(tmp_path: Path) -> None:

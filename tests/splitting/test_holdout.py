@@ -39,8 +39,8 @@ def test_between_none_and_all_events_are_known(given: int) -> None:
     for lengths in ([given, 0], [0, given]):
         with pytest.raises(DataError) as error:
             HeldOut(sessions, np.array(lengths))
-        said = "`given` must be from 0 to the length of its held-out session; check it"
-        assert str(error.value) == said
+        message = "`given` must be from 0 to the length of its held-out session; check it"
+        assert str(error.value) == message
 
 
 def test_none_at_all_and_other_integers() -> None:

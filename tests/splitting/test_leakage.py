@@ -30,10 +30,10 @@ SPLIT = Time(at="1970-01-01T00:00:00.010").split(
 )
 
 
-def refused(train: Sessions, test: HeldOut, says: str, *, in_time: bool = False) -> None:
+def refused(train: Sessions, test: HeldOut, message: str, *, in_time: bool = False) -> None:
     with pytest.raises(DataError) as error:
         check_leaks(train, test, in_time=in_time)
-    assert str(error.value) == says
+    assert str(error.value) == message
 
 
 def test_a_clean_split_in_time() -> None:
@@ -62,8 +62,8 @@ def passes(rule: Rule, sessions: Sessions) -> None:
         split = rule.split(sessions)
     except DataError:  # parts would be empty; see the tests of the rules
         return
-    found = check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
-    assert found[0].startswith(f"all {len(split.train.vocab)} items ")
+    result = check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
+    assert result[0].startswith(f"all {len(split.train.vocab)} items ")
 
 
 def test_a_vocabulary_of_more_than_training() -> None:
@@ -233,12 +233,12 @@ def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
 
 
 def test_no_times_and_nothing_asked() -> None:
-    said = "there are no times, so the order of training and held-out events was not checked"
+    message = "there are no times, so the order of training and held-out events was not checked"
     for rule, part in ((LastItem(), ["ab", "bc"]), (Tail(0.5), ["abc", "bca"])):
-        assert check_leaks(*rule.split(of_lists(part)))[-1] == said
+        assert check_leaks(*rule.split(of_lists(part)))[-1] == message
     train, test = SPLIT
-    assert check_leaks(replace(train, times=None), test, in_time=True)[-1] == said
-    assert check_leaks(train, replace(test, sessions=replace(test.sessions, times=None)))[-1] == said
+    assert check_leaks(replace(train, times=None), test, in_time=True)[-1] == message
+    assert check_leaks(train, replace(test, sessions=replace(test.sessions, times=None)))[-1] == message
     single = HeldOut(timed(["a", "b"], [[20], [21]], ["y", "z"]), np.zeros(2))
     assert len(check_leaks(train, single)) == 2  # neither long enough to be copies, nor to be asked about
 

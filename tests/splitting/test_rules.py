@@ -121,7 +121,7 @@ def test_warm_time(plain: list[Plain], rule: dict[str, Any], stars: float | None
         return
     early = [[e for e in p.events if (e.time or 0) < cut] for p in plain]
     known = {e.item for events in early for e in events}
-    asked = [
+    queries = [
         [
             e
             for e in p.events
@@ -130,7 +130,7 @@ def test_warm_time(plain: list[Plain], rule: dict[str, Any], stars: float | None
         for p in plain
     ]
     train = [Plain(p.id, p.user, tuple(e)) for p, e in zip(plain, early, strict=True) if e]
-    test = [(Plain(p.id, p.user, (*e, *a)), len(e)) for p, e, a in zip(plain, early, asked, strict=True) if e and a]
+    test = [(Plain(p.id, p.user, (*e, *a)), len(e)) for p, e, a in zip(plain, early, queries, strict=True) if e and a]
     fails = EMPTY.format("training") if not train else EMPTY.format("held-out")
     check(split, plain, (train, test) if train and test else fails)
 
@@ -245,7 +245,7 @@ def test_every_rule_is_registered_under_its_name() -> None:
 
 @pytest.mark.parametrize("cls", [Time, WarmTime])
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         (
             {"at": "2024-05-31", "days": 1},
@@ -266,10 +266,10 @@ def test_every_rule_is_registered_under_its_name() -> None:
         ({"at": "2024-13-01"}, "at must be a date such as 2024-05-31 or 2024-05-31T23:59:00, but is '2024-13-01'"),
     ],
 )
-def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[str, Any], says: str) -> None:
+def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         cls(**settings)
-    assert str(error.value) == says
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize("cls", [UserShare, Random, Tail])
@@ -399,7 +399,7 @@ def test_every_rule_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("tine", "no split rule is called 'tine'; did you mean 'time'?"),
         (
@@ -415,7 +415,7 @@ def test_every_rule_in_words() -> None:
         ("time:days=inf", "days must be a positive number, but is inf"),
     ],
 )
-def test_words_that_are_no_rule(text: str, says: str) -> None:
+def test_words_that_are_no_rule(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         rule_of(text)
-    assert str(error.value) == says
+    assert str(error.value) == message

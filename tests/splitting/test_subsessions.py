@@ -43,10 +43,10 @@ def test_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> Non
     assert rows.users is not None and rows.users.tolist() == [f"u{s % 3}" for s, _ in want]
     assert rows.items.dtype == np.int32 and rows.offsets.dtype == np.int64
     for name in ("items", "times", "weights", "kinds"):
-        given, found = getattr(sessions, name), getattr(rows, name)
+        given, result = getattr(sessions, name), getattr(rows, name)
         prefixes = [given[sessions.offsets[s] :][:length].tolist() for s, length in want]
-        assert [part.tolist() for part in np.split(found, rows.offsets[1:-1]) if len(part)] == prefixes
-        assert found.dtype == given.dtype
+        assert [part.tolist() for part in np.split(result, rows.offsets[1:-1]) if len(part)] == prefixes
+        assert result.dtype == given.dtype
 
 
 def test_what_sessions_lack_sub_sessions_lack() -> None:

@@ -18,7 +18,7 @@ from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_ite
 from tests.conftest import of_lists, read_only
 from tests.data.plain import Plain, plain_sessions, sessions_of
 
-Asked = tuple[Any, list[Any], list[Any]]  # session id, history, targets; None for a target that is not known
+Case = tuple[Any, list[Any], list[Any]]  # session id, history, targets; None for a target that is not known
 NONE_LEFT = "no held-out session has an item after the first; hold out longer sessions"
 
 
@@ -33,7 +33,7 @@ def made(plain: list[Plain], given: list[int]) -> HeldOut:
     return HeldOut(sessions_of(plain), read_only(np.array(given, dtype=np.int64)))
 
 
-def asked(questions: TestCases) -> list[Asked]:
+def plain_cases(questions: TestCases) -> list[Case]:
     """Questions as plain lists."""
     ids = questions.sessions.vocab.ids
     histories = questions.histories(0, len(questions))
@@ -48,9 +48,9 @@ def asked(questions: TestCases) -> list[Asked]:
     ]
 
 
-def same(found: list[Asked], expected: list[Asked]) -> bool:
+def same(cases: list[Case], expected: list[Case]) -> bool:
     """Equal, whatever the order of the targets of a question."""
-    return [(s, h, sorted(map(str, t))) for s, h, t in found] == [(s, h, sorted(map(str, t))) for s, h, t in expected]
+    return [(s, h, sorted(map(str, t))) for s, h, t in cases] == [(s, h, sorted(map(str, t))) for s, h, t in expected]
 
 
 # ------------------------------------------------------------------------------------------------ next items
@@ -69,7 +69,7 @@ def test_every_next_item(held: tuple[list[Plain], list[int]]) -> None:
         assert str(error.value) == NONE_LEFT
         return
     questions = next_items(made(*held))
-    assert asked(questions) == expected
+    assert plain_cases(questions) == expected
     assert questions.targets.dtype == np.int64 and questions.relevant.tolist() == [1] * len(expected)
 
 
@@ -83,7 +83,7 @@ def test_the_last_item(held: tuple[list[Plain], list[int]]) -> None:
             next_items(made(*held), "last")
         assert str(error.value) == NONE_LEFT
         return
-    assert asked(next_items(made(*held), "last")) == expected
+    assert plain_cases(next_items(made(*held), "last")) == expected
 
 
 # -------------------------------------------------------------------------------------------------- the rest
@@ -98,10 +98,10 @@ def test_the_rest_after_so_many(held: tuple[list[Plain], list[int]], first: int)
     if not expected:
         with pytest.raises(DataError) as error:
             remaining_items(made(*held), first)
-        said = "no held-out session is longer than its given part; hold out longer sessions"
-        assert str(error.value) == said
+        message = "no held-out session is longer than its given part; hold out longer sessions"
+        assert str(error.value) == message
         return
-    assert same(asked(remaining_items(made(*held), first)), expected)
+    assert same(plain_cases(remaining_items(made(*held), first)), expected)
 
 
 @given(held_out())
@@ -110,7 +110,7 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
     expected = [(p.id, p.items[:n], list(set(p.items[n:]))) for p, n in kept if p.items[n:]]
     some = made([p for p, _ in kept], [n for _, n in kept])
     if expected:
-        assert same(asked(remaining_items(some)), expected)
+        assert same(plain_cases(remaining_items(some)), expected)
     if len(kept) < len(held[0]):
         with pytest.raises(SettingsError) as error:
             remaining_items(made(*held))
@@ -142,21 +142,21 @@ def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) ->
     if not long:
         with pytest.raises(DataError) as error:
             cooccurring_items(test, vocab, queries=queries, seed=seed)
-        said = f"no session has {max(queries, 2)} held-out items that training knows"
-        assert str(error.value) == f"{said}; hold out longer sessions"
+        message = f"no session has {max(queries, 2)} held-out items that training knows"
+        assert str(error.value) == f"{message}; hold out longer sessions"
         return
     questions = cooccurring_items(test, vocab, queries=queries, seed=seed)
     assert questions.sessions.vocab is vocab
-    found = asked(questions)
-    assert [s for s, _ in groupby(found, key=lambda q: q[0])] == long
-    for session, group in groupby(found, key=lambda q: q[0]):
+    result = plain_cases(questions)
+    assert [s for s, _ in groupby(result, key=lambda q: q[0])] == long
+    for session, group in groupby(result, key=lambda q: q[0]):
         of_session = list(group)
         alone = [h[0] for _, h, _ in of_session]
         assert len(set(alone)) == len(alone) == queries  # drawn without putting back
         for _, history, targets in of_session:
             assert len(history) == 1
             assert Counter(targets) == Counter(sets[session] - set(history))
-    assert asked(cooccurring_items(test, vocab, queries=queries, seed=seed)) == found
+    assert plain_cases(cooccurring_items(test, vocab, queries=queries, seed=seed)) == result
 
 
 def test_every_item_is_drawn_alike() -> None:
@@ -164,7 +164,7 @@ def test_every_item_is_drawn_alike() -> None:
     drawn = Counter(
         history[0]
         for seed in range(200)
-        for _, history, _ in asked(cooccurring_items(test, test.sessions.vocab, queries=2, seed=seed))
+        for _, history, _ in plain_cases(cooccurring_items(test, test.sessions.vocab, queries=2, seed=seed))
     )
     assert sorted(drawn) == list("abcdefgh") and 28 < min(drawn.values()) <= max(drawn.values()) < 72  # 50 each, ± 6
 
@@ -180,26 +180,26 @@ def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> No
     questions = remaining_items(HeldOut(test.sessions, np.zeros(len(test))), 1)
     known = data.draw(st.permutations(test.sessions.vocab.ids.tolist()))
     known = known[: data.draw(st.integers(0, len(known)))]
-    found = questions.reindex(Vocab(known))
+    result = questions.reindex(Vocab(known))
     expected = [
-        (s, [i for i in h if i in known], [i if i in known else None for i in t]) for s, h, t in asked(questions)
+        (s, [i for i in h if i in known], [i if i in known else None for i in t]) for s, h, t in plain_cases(questions)
     ]
-    assert asked(found) == expected  # also the order of targets
-    assert found.length.tolist() == [len(h) for _, h, _ in expected]
+    assert plain_cases(result) == expected  # also the order of targets
+    assert result.length.tolist() == [len(h) for _, h, _ in expected]
     kept = [(s, h, [i for i in t if i is not None]) for s, h, t in expected]
-    assert asked(found.answerable()) == [q for q in kept if q[2]]
-    assert len(found.answerable().answerable()) == len(found.answerable())
-    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(found), max_size=len(found))), dtype=bool)
-    assert asked(found.filter(keep)) == [q for q, k in zip(expected, keep, strict=True) if k]
+    assert plain_cases(result.answerable()) == [q for q in kept if q[2]]
+    assert len(result.answerable().answerable()) == len(result.answerable())
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(result), max_size=len(result))), dtype=bool)
+    assert plain_cases(result.filter(keep)) == [q for q, k in zip(expected, keep, strict=True) if k]
     if len(questions):
         start = data.draw(st.integers(0, len(questions)))
-        assert found.histories(start, len(questions)).ids.tolist() == list(range(start, len(questions)))
+        assert result.histories(start, len(questions)).ids.tolist() == list(range(start, len(questions)))
 
 
 def test_recoded_into_its_own_is_itself_and_into_another_type_knows_nothing() -> None:
     questions = next_items(HeldOut(of_lists(["abc"]), np.zeros(1)))
     assert questions.reindex(questions.sessions.vocab) is questions
-    assert asked(questions.reindex(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
+    assert plain_cases(questions.reindex(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
     assert len(questions.reindex(Vocab([])).answerable()) == 0
 
 
@@ -222,7 +222,7 @@ def sessions_events() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"length": [1]}, "every test case needs a session, a length and targets"),
         ({"session": [0, 1, 1]}, "every test case needs a session, a length and targets"),
@@ -236,10 +236,10 @@ def sessions_events() -> list[Any]:
         ({"session": [-1, 0]}, "histories must be prefixes of the sessions"),
     ],
 )
-def test_what_does_not_fit_together(change: dict[str, list[int]], says: str) -> None:
+def test_what_does_not_fit_together(change: dict[str, list[int]], message: str) -> None:
     parts = {"session": [0, 1], "length": [1, 2], "offsets": [0, 1, 2], "targets": [0, 1]}
     sessions = of_lists(["abc", "ab"])
     assert len(TestCases(sessions, **{k: np.array(v) for k, v in parts.items()})) == 2
     with pytest.raises(DataError) as error:
         TestCases(sessions, **{k: np.array(v) for k, v in {**parts, **change}.items()})
-    assert str(error.value) == says
+    assert str(error.value) == message

@@ -104,11 +104,11 @@ def test_another_manifest_or_a_copy_knows_nothing(folder: Path, hashed: list[str
 
 
 @pytest.mark.parametrize(
-    "said", ["", "{", "[]", "5", "null", '{"digest": 1}', "DIGEST:5", "DIGEST:{}", 'DIGEST:{"sha256": 5}']
+    "content", ["", "{", "[]", "5", "null", '{"digest": 1}', "DIGEST:5", "DIGEST:{}", 'DIGEST:{"sha256": 5}']
 )
-def test_odd_notes_say_nothing(said: str, folder: Path, hashed: list[str]) -> None:
+def test_odd_notes_say_nothing(content: str, folder: Path, hashed: list[str]) -> None:
     digest = json.dumps(artifacts.read(folder).digest)
-    body = f'{{"digest": {digest}, "checks": {said[7:]}}}' if said.startswith("DIGEST:") else said
+    body = f'{{"digest": {digest}, "checks": {content[7:]}}}' if content.startswith("DIGEST:") else content
     (folder / checksum_cache.FILE).write_text(body)
     opened(folder)
     assert len(hashed) == 3

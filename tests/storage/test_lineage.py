@@ -69,18 +69,18 @@ def test_the_source_of_neighbours_follows_the_newest_index(workspace: Workspace)
 _ORIGINS = {"sessions": "of", "model": "trained_on", "index": "indexed"}
 
 
-@pytest.mark.parametrize("said", ["x", 3, [], {}, {"name": 3}])
+@pytest.mark.parametrize("value", ["x", 3, [], {}, {"name": 3}])
 @pytest.mark.parametrize("kind", _ORIGINS)
-def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, said: Any) -> None:
+def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, value: Any) -> None:
     with pytest.raises(ArtifactError, match="contains an invalid value"):
-        put(workspace, kind, "m", **{_ORIGINS[kind]: said})
+        put(workspace, kind, "m", **{_ORIGINS[kind]: value})
 
 
-@pytest.mark.parametrize("said", [None, {"name": "../../etc"}, {"name": "absent"}, {"name": "m"}])
-def test_manifests_that_say_what_is_not_so(workspace: Workspace, said: Any) -> None:
+@pytest.mark.parametrize("value", [None, {"name": "../../etc"}, {"name": "absent"}, {"name": "m"}])
+def test_manifests_that_say_what_is_not_so(workspace: Workspace, value: Any) -> None:
     """Old artifacts, forged ones, ones whose origin is gone, and circles: nothing is known to have changed."""
-    found = [put(workspace, kind, "m", **{key: said}) for kind, key in _ORIGINS.items()]
-    for artifact in found:
+    saved = [put(workspace, kind, "m", **{key: value}) for kind, key in _ORIGINS.items()]
+    for artifact in saved:
         line_of(workspace, artifact)
         assert stale(workspace, artifact) is None
         assert isinstance(outdated_by(workspace, artifact), list)

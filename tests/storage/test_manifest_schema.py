@@ -48,9 +48,9 @@ def test_what_no_artifact_says(kind: str, key: str, value: Any, tmp_path: Path) 
     folder = written(tmp_path / "x", kind, MADE[kind] | {"more": ["of the", {"user": None}]})
     assert artifacts.read(folder).about["more"]
     sign(folder, lambda manifest: manifest["about"].update({key: value}))
-    with pytest.raises(ArtifactError, match=rf"contains an invalid value \(.*\$\.{key}.*\); write") as said:
+    with pytest.raises(ArtifactError, match=rf"contains an invalid value \(.*\$\.{key}.*\); write") as raised:
         artifacts.read(folder)
-    assert str(folder) in str(said.value) and "\n" not in str(said.value)
+    assert str(folder) in str(raised.value) and "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400])
@@ -66,18 +66,18 @@ def test_numbers_that_are_none(number: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {"more": 123456})
     path = folder / artifacts.MANIFEST
     path.write_text(path.read_text().replace("123456", number))
-    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged \(.*(not a valid number|limit)") as said:
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged \(.*(not a valid number|limit)") as raised:
         artifacts.read(folder)
-    assert len(str(said.value)) < 400
+    assert len(str(raised.value)) < 400
 
 
 @pytest.mark.parametrize("created", ["", "yesterday", "2026-13-01T00:00:00+00:00", "2026-01-01T00:00:00", "x" * 10_000])
 def test_moments_that_are_none(created: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {})
     sign(folder, lambda manifest: manifest.update(created=created))
-    with pytest.raises(ArtifactError, match="contains an invalid value") as said:
+    with pytest.raises(ArtifactError, match="contains an invalid value") as raised:
         artifacts.read(folder)
-    assert len(str(said.value)) < 400
+    assert len(str(raised.value)) < 400
 
 
 def test_numbers_that_are_some() -> None:
@@ -86,9 +86,9 @@ def test_numbers_that_are_some() -> None:
 
 
 def test_every_golden_manifest_is_what_artifacts_say() -> None:
-    found = list((Path(__file__).parents[1] / "golden").rglob("manifest.json"))
-    assert found
-    for path in found:
+    result = list((Path(__file__).parents[1] / "golden").rglob("manifest.json"))
+    assert result
+    for path in result:
         manifest = manifest_schema.parse(path.read_bytes())
         manifest_schema.check_about(manifest["kind"], manifest["about"])
         manifest_schema.check_created(manifest["created"])

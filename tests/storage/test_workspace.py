@@ -38,9 +38,9 @@ def test_the_latest_is_found(kind: str, workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("kind", list(FOLDERS))
 def test_nothing_is_there_yet(kind: str, workspace: Workspace) -> None:
-    says = {"sessions": "prepare SOURCE PATH", "model": "train word2vec", "index": "build-index"}[kind]
+    message = {"sessions": "prepare SOURCE PATH", "model": "train word2vec", "index": "build-index"}[kind]
     for name in (None, "a"):
-        with pytest.raises(ArtifactError, match=rf"no {kind} artifact.* in .*; make one with `embedrec {says}`"):
+        with pytest.raises(ArtifactError, match=rf"no {kind} artifact.* in .*; make one with `embedrec {message}`"):
             workspace.find(kind, name)
     assert workspace.artifacts(kind) == []
     assert list(workspace.root.iterdir()) == []

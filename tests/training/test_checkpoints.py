@@ -71,13 +71,13 @@ def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> No
     artifact = artifacts.read(folder, "checkpoint")
     artifact.check()
     assert len(artifact.about["epochs"]) == stop
-    told: list[tuple[str, Any]] = []
+    reports: list[tuple[str, Any]] = []
     again = trained(
-        TrainingContext(checkpoint=folder, resume=True), lambda event, **n: told.append((event, n.get("epoch")))
+        TrainingContext(checkpoint=folder, resume=True), lambda event, **n: reports.append((event, n.get("epoch")))
     )
     assert again.bytes() == whole.bytes()
-    assert told[0] == ("resumed", stop)
-    assert [n for event, n in told if event == "epoch"] == [1, 2, 3, 4, 5, 6]
+    assert reports[0] == ("resumed", stop)
+    assert [n for event, n in reports if event == "epoch"] == [1, 2, 3, 4, 5, 6]
     assert {type(f) for f in folder.iterdir()} and all(f.suffix in (".npy", ".json") for f in folder.iterdir())
 
 

@@ -44,9 +44,9 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     ]
     losses, arrays = curves(SETTINGS, DEFAULT_CONTEXT)
     assert [process.wait(timeout=120) for process in started] == [0, 0]
-    found = json.loads((tmp_path / "losses.json").read_text())
-    assert [len(curve) for curve in found] == [len(curve) for curve in losses]
-    for one, other in zip(found, losses, strict=True):
+    result = json.loads((tmp_path / "losses.json").read_text())
+    assert [len(curve) for curve in result] == [len(curve) for curve in losses]
+    for one, other in zip(result, losses, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)
     for number, array in enumerate(arrays):
         np.testing.assert_allclose(np.load(tmp_path / f"{number}.npy"), array, rtol=1e-2, atol=1e-3)

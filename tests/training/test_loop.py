@@ -16,24 +16,24 @@ from embedrec.training.loop import Batch, clip, train
 from embedrec.training.settings import TrainingSettings
 from tests.training.toy import POINTS, LineLearner
 
-Told = list[tuple[str, dict[str, Any]]]
+Reports = list[tuple[str, dict[str, Any]]]
 
 
-def run_line(learner: LineLearner, plan: TrainingSettings, **more: Any) -> Told:
-    told: Told = []
+def run_line(learner: LineLearner, plan: TrainingSettings, **more: Any) -> Reports:
+    reports: Reports = []
     given: dict[str, Any] = {"seed": 3, "context": DEFAULT_CONTEXT, "identity": {}, **more}
-    train(learner, plan, report=lambda event, **n: told.append((event, n)), **given)
-    return told
+    train(learner, plan, report=lambda event, **n: reports.append((event, n)), **given)
+    return reports
 
 
-def epochs_of(told: Told) -> list[dict[str, Any]]:
-    return [numbers for event, numbers in told if event == "epoch"]
+def epochs_of(reports: Reports) -> list[dict[str, Any]]:
+    return [numbers for event, numbers in reports if event == "epoch"]
 
 
 def test_steps_against_a_plain_loop() -> None:
     """The same steps by hand: mean loss of a batch, both optimisers, a gradient that is dense."""
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, TrainingSettings(epochs=3, patience=None))
+    reports = run_line(learner, TrainingSettings(epochs=3, patience=None))
     table, shift = (torch.zeros(6, 2, requires_grad=True), torch.zeros((), requires_grad=True))
     optimizers = [torch.optim.Adagrad([table], 0.05), torch.optim.AdamW([shift], 0.05)]
     for epoch in range(1, 4):
@@ -47,33 +47,33 @@ def test_steps_against_a_plain_loop() -> None:
             loss.backward()
             for optimizer in optimizers:
                 optimizer.step()
-        assert epochs_of(told)[epoch - 1]["loss"] == pytest.approx(total / POINTS, rel=1e-5)
+        assert epochs_of(reports)[epoch - 1]["loss"] == pytest.approx(total / POINTS, rel=1e-5)
     for name, tensor in (("table", table), ("shift", shift)):
-        found = learner.module.state_dict()[name].numpy()
-        np.testing.assert_allclose(found, tensor.detach().numpy(), rtol=1e-4, atol=1e-6)
+        result = learner.module.state_dict()[name].numpy()
+        np.testing.assert_allclose(result, tensor.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_what_it_tells() -> None:
-    told = run_line(LineLearner(), TrainingSettings(epochs=2, patience=None))
-    at = [place for place, (event, _) in enumerate(told) if event == "epoch"]
+    reports = run_line(LineLearner(), TrainingSettings(epochs=2, patience=None))
+    at = [place for place, (event, _) in enumerate(reports) if event == "epoch"]
     for epoch, place in enumerate(at, 1):  # more often where the machine is busy
-        assert told[place - 1] == ("progress", {"done": epoch * POINTS, "total": 2 * POINTS, "unit": "examples"})
-    assert {event for event, _ in told} == {"progress", "epoch"} and at[-1] == len(told) - 1
-    epochs = epochs_of(told)
+        assert reports[place - 1] == ("progress", {"done": epoch * POINTS, "total": 2 * POINTS, "unit": "examples"})
+    assert {event for event, _ in reports} == {"progress", "epoch"} and at[-1] == len(reports) - 1
+    epochs = epochs_of(reports)
     assert list(epochs[0]) == ["epoch", "epochs", "loss", "seconds", "examples_per_second"]
     assert [e["epoch"] for e in epochs] == [1, 2] and epochs[1]["loss"] < epochs[0]["loss"]
 
 
 def judge_of(values: list[float]) -> Any:
-    found: Iterator[float] = iter(values)
-    return lambda: {"recall@20": next(found), "mrr@20": 0.5}
+    result: Iterator[float] = iter(values)
+    return lambda: {"recall@20": next(result), "mrr@20": 0.5}
 
 
 def test_early_stop_keeps_the_best() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, TrainingSettings(epochs=9, patience=2), validate=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
-    assert [e["recall@20"] for e in epochs_of(told)] == [0.1, 0.3, 0.3, 0.2]
-    assert told[-1] == ("best", {"epoch": 2, "recall@20": 0.3, "mrr@20": 0.5})
+    reports = run_line(learner, TrainingSettings(epochs=9, patience=2), validate=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
+    assert [e["recall@20"] for e in epochs_of(reports)] == [0.1, 0.3, 0.3, 0.2]
+    assert reports[-1] == ("best", {"epoch": 2, "recall@20": 0.3, "mrr@20": 0.5})
     run_line(twin, TrainingSettings(epochs=2, patience=None))
     assert learner.bytes() == twin.bytes()
     assert not learner.module.training
@@ -81,8 +81,8 @@ def test_early_stop_keeps_the_best() -> None:
 
 def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, TrainingSettings(epochs=3, patience=1), validate=judge_of([0.1, 0.2, 0.3]))
-    assert len(epochs_of(told)) == 3
+    reports = run_line(learner, TrainingSettings(epochs=3, patience=1), validate=judge_of([0.1, 0.2, 0.3]))
+    assert len(epochs_of(reports)) == 3
     run_line(twin, TrainingSettings(epochs=3, patience=None))
     assert learner.bytes() == twin.bytes()
     assert (
@@ -155,8 +155,8 @@ def test_clipping_takes_sparse_and_dense_together() -> None:
     clip([torch.nn.Parameter(torch.zeros(1))], 1.0)  # nothing to shorten
     learner = LineLearner()
     run_line(learner, TrainingSettings(epochs=1, patience=None, clip=1e-9))
-    told = run_line(LineLearner(), TrainingSettings(epochs=1, patience=None, clip=0.1))
-    assert epochs_of(told)[0]["loss"] > 0
+    reports = run_line(LineLearner(), TrainingSettings(epochs=1, patience=None, clip=0.1))
+    assert epochs_of(reports)[0]["loss"] > 0
 
 
 def test_mixed_precision_needs_a_gpu() -> None:
@@ -177,11 +177,11 @@ def test_on_a_gpu(precision: Any) -> None:
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU that torch can use")
     on_gpu, on_cpu = LineLearner(), LineLearner()
-    told = run_line(
+    reports = run_line(
         on_gpu, TrainingSettings(epochs=3, patience=None, precision=precision), context=TrainingContext("cuda")
     )
     want = run_line(on_cpu, TrainingSettings(epochs=3, patience=None))
-    for one, other in zip(epochs_of(told), epochs_of(want), strict=True):
+    for one, other in zip(epochs_of(reports), epochs_of(want), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5 if precision == "float32" else 0.05)
 
 

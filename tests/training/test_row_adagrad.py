@@ -81,8 +81,8 @@ def test_rows_that_are_not_named_stay() -> None:
 
 def test_distinct_rows_of_a_gradient() -> None:
     for rows, values in (([1, 3], [[1.0], [2.0]]), ([3, 1, 3], [[0.5], [1.0], [1.5]])):
-        found, told = distinct_rows(sparse(rows, values, (5, 1)))
-        assert found.tolist() == [1, 3] and told.tolist() == [[1.0], [2.0]]
+        distinct, sums = distinct_rows(sparse(rows, values, (5, 1)))
+        assert distinct.tolist() == [1, 3] and sums.tolist() == [[1.0], [2.0]]
 
 
 def test_it_goes_on_from_its_state() -> None:

@@ -43,8 +43,8 @@ def test_repeated_rows_are_summed() -> None:
 
 def test_ascending_rows_are_used_directly() -> None:
     values = torch.tensor([[1.0], [2.0]])
-    rows, found = distinct_rows(torch.sparse_coo_tensor(torch.tensor([[1, 4]]), values, (5, 1)))
-    assert rows.tolist() == [1, 4] and torch.equal(found, values)
+    rows, result = distinct_rows(torch.sparse_coo_tensor(torch.tensor([[1, 4]]), values, (5, 1)))
+    assert rows.tolist() == [1, 4] and torch.equal(result, values)
 
 
 def test_kernels_need_float32_matrices_on_the_cpu() -> None:

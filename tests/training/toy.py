@@ -56,8 +56,8 @@ class Line(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         rows, x, y = batch.each
         x = nn.functional.dropout(x, self.dropout, self.training)
-        found = (nn.functional.embedding(rows, self.table, sparse=True) * x).sum(1) + self.shift
-        return ((found - y) ** 2).sum()
+        predicted = (nn.functional.embedding(rows, self.table, sparse=True) * x).sum(1) + self.shift
+        return ((predicted - y) ** 2).sum()
 
 
 class LineLearner:

@@ -52,11 +52,11 @@ def test_the_result_is_the_best_trial(
 ) -> None:
     search = Search(SKNN(), NEIGHBOURS.space, "mrr@5", way)
     journal = Journal.open(tmp_path / "j", search.about(*evaluated))
-    found = tune(search, *evaluated, journal, 13)
+    results = tune(search, *evaluated, journal, 13)
     assert len(journal.trials) == 13 and all(t.state == "done" for t in journal.trials)
     assert journal.trials[0].set == {"neighbours": 100, "similarity": "cosine"}  # its own settings first
     best = max(journal.trials, key=lambda t: t.value or 0)
-    assert found == SKNN(**best.set) and journal.best == best
+    assert results == SKNN(**best.set) and journal.best == best
     assert best.value == best.metrics["mrr@5"]
     assert len({json.dumps(t.set) for t in journal.trials}) > 6
 

@@ -74,7 +74,7 @@ def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "says"),
+    ("kind", "content", "message"),
     [
         ("fvecs", struct.pack("<ifif", 1, 1.0, 2, 1.0), "vector 1 has 2 dimensions, but the first has 1"),
         ("fvecs", struct.pack("<iff", -2, 1.0, 2.0), "its first vector has -2 dimensions"),
@@ -88,10 +88,10 @@ def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> No
         ("fbin", struct.pack("<iif", 2**30, 2**30, 1.0), "but it has 12"),
     ],
 )
-def test_odd_files(kind: str, content: bytes, says: str, memory: MemoryBudget, tmp_path: Path) -> None:
+def test_odd_files(kind: str, content: bytes, message: str, memory: MemoryBudget, tmp_path: Path) -> None:
     path = tmp_path / f"x.{kind}"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         load_vectors(path, memory=memory)
 
 

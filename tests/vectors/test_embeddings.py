@@ -26,16 +26,16 @@ matrices = st.tuples(st.integers(1, 30), st.integers(1, 3), st.integers(0, 5)).f
 def test_search_against_a_slow_twin_with_ties(metric: str, drawn: tuple, data: st.DataObject) -> None:
     vectors, queries = map(read_only, drawn)
     k = data.draw(st.integers(1, len(vectors)))
-    found = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric).search(queries, k)  # type: ignore[arg-type]
-    assert found.rows.shape == (len(queries), k)
+    results = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric).search(queries, k)  # type: ignore[arg-type]
+    assert results.rows.shape == (len(queries), k)
     for q, query in enumerate(queries):
         slow = np.array(slow_scores(vectors, query, metric))
-        np.testing.assert_allclose(found.scores[q], slow[found.rows[q]], rtol=1e-6, atol=2e-6)
-        np.testing.assert_allclose(found.scores[q], np.sort(slow)[::-1][:k], rtol=1e-6, atol=2e-6)
-        assert len(set(found.rows[q])) == k
+        np.testing.assert_allclose(results.scores[q], slow[results.rows[q]], rtol=1e-6, atol=2e-6)
+        np.testing.assert_allclose(results.scores[q], np.sort(slow)[::-1][:k], rtol=1e-6, atol=2e-6)
+        assert len(set(results.rows[q])) == k
         rounded = metric == "cosine" or (metric == "l2" and (vectors.sum(axis=0) * 64 % len(vectors)).any())
         if not rounded:  # ties are ties
-            assert found.rows[q].tolist() == slow_nearest(vectors, query, metric, k)
+            assert results.rows[q].tolist() == slow_nearest(vectors, query, metric, k)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -99,10 +99,10 @@ def test_unit(vectors: np.ndarray) -> None:
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1e-10, 1e10, 1e17])
 def test_extreme_lengths_are_found(metric: str, size: float) -> None:
     vectors = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32) * np.float32(size)
-    found = Embeddings(vectors, Vocab(["a", "b", "c"]), metric).search(vectors, 1)  # type: ignore[arg-type]
+    results = Embeddings(vectors, Vocab(["a", "b", "c"]), metric).search(vectors, 1)  # type: ignore[arg-type]
     if metric == "cosine" or size > 1e-20:  # below, squares vanish and everything ties
-        assert found.ids() == [["a"], ["b"], ["c"]]
-    assert np.isfinite(found.scores).all()
+        assert results.ids() == [["a"], ["b"], ["c"]]
+    assert np.isfinite(results.scores).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -27,8 +27,8 @@ def twin(given: Embeddings, queries: np.ndarray, k: int) -> TopK:
     return sort_by_keys(rows, exact_keys(given.vectors, queries, rows, given.metric), given.vocab).first(k)
 
 
-def same(found: TopK, expected: TopK) -> bool:
-    return bool((found.rows == expected.rows).all() and (found.scores == expected.scores).all())
+def same(results: TopK, expected: TopK) -> bool:
+    return bool((results.rows == expected.rows).all() and (results.scores == expected.scores).all())
 
 
 def hard(name: str, n: int = 400, d: int = 16) -> np.ndarray:
@@ -106,8 +106,8 @@ def test_any_vectors(metric: str, data: st.DataObject) -> None:
         patch.setattr(module, "BLOCK_ROWS", 7)
         patch.setattr(module, "BLOCK_SCORES", 14)
         patch.setattr(module, "SPARE_CANDIDATES", 1)
-        found = exact_search(given.vectors, vectors[n:], k, given.metric, given.vocab)
-    assert same(found, twin(given, vectors[n:], k))
+        results = exact_search(given.vectors, vectors[n:], k, given.metric, given.vocab)
+    assert same(results, twin(given, vectors[n:], k))
 
 
 def test_usual_vectors_are_not_scored_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,9 +160,9 @@ def test_forged_artifacts_are_refused_with_one_sentence(kind: str, tmp_path: Pat
     for seed in range(0, 60, 5):  # cut off
         path.write_bytes(damaged(content, seed))
         sign(folder)
-        with pytest.raises(ArtifactError) as said:
+        with pytest.raises(ArtifactError) as raised:
             load_index(artifacts.read(folder))
-        assert str(said.value).startswith(f"{folder} cannot be opened (") and "\n" not in str(said.value)
+        assert str(raised.value).startswith(f"{folder} cannot be opened (") and "\n" not in str(raised.value)
 
 
 def test_links_out_of_range(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def forged_graph(path: Path, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
         ({"assign_probas": lambda p: []}, "invalid level probabilities"),
         ({"assign_probas": lambda p: [0.0] * 199 + [1.0]}, "invalid level probabilities"),
@@ -215,12 +215,12 @@ def forged_graph(path: Path, **fields: Any) -> None:
         ({"efSearch": 2**31 - 1}, "an invalid number of candidates"),
     ],
 )
-def test_fields_that_only_adding_reads(fields: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_fields_that_only_adding_reads(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
     """FAISS opens and searches such a graph, and crashes, or takes all memory, when a vector is added."""
     forged_graph(tmp_path / "x.faiss")
     parse_file(tmp_path / "x.faiss")
     forged_graph(tmp_path / "x.faiss", **fields)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         parse_file(tmp_path / "x.faiss")
 
 

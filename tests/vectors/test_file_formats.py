@@ -98,16 +98,16 @@ def test_refused_or_restored_exactly(kind: Format, embeddings: Embeddings, tmp_p
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_formats_of_words_count_their_vectors(kind: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedrec.vectors.file_formats.BLOCK_ROWS", 8)
-    told: list[tuple[str, int, int, str]] = []
+    reports: list[tuple[str, int, int, str]] = []
 
     def report(event: str, done: int, total: int, unit: str) -> None:
-        told.append((event, done, total, unit))
+        reports.append((event, done, total, unit))
 
     save_vectors(some_embeddings(20, 3), tmp_path / f"v{SUFFIX[kind]}", report=report)
-    assert told == [("progress", done, 20, "vectors") for done in (8, 16, 20)]
-    told.clear()
+    assert reports == [("progress", done, 20, "vectors") for done in (8, 16, 20)]
+    reports.clear()
     load_vectors(tmp_path / f"v{SUFFIX[kind]}", report=report)
-    assert told == [("progress", done, 20, "vectors") for done in (8, 16)]
+    assert reports == [("progress", done, 20, "vectors") for done in (8, 16)]
 
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
@@ -262,7 +262,7 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("v.txt", b"", "contains no vectors"),
         ("v.txt", b"2 2\n", "contains no vectors"),
@@ -301,12 +301,12 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1", "is not a Parquet file"),
     ],
 )
-def test_files_that_are_no_vectors(name: str, content: bytes, says: str, tmp_path: Path) -> None:
+def test_files_that_are_no_vectors(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     for memory in (IN_MEMORY, spill(tmp_path)):
-        with pytest.raises(DataError) as said:
+        with pytest.raises(DataError) as raised:
             load_vectors(tmp_path / name, memory=memory)
-        assert says in str(said.value)
+        assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -341,7 +341,7 @@ def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, 
 def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     (tmp_path / "v.ids.txt").write_text("a\nb\n")
-    for array, says in (
+    for array, message in (
         (np.ones((2, 2), dtype=complex), "is not an array of numbers"),
         (np.array([["a", "b"]] * 2), "is not an array of numbers"),
         (np.ones((3, 2)), r"vectors must have shape \(2, d\)"),
@@ -349,7 +349,7 @@ def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
     ):
         np.save(path, array)
         for memory in (IN_MEMORY, spill(tmp_path)):
-            with pytest.raises(DataError, match=says):
+            with pytest.raises(DataError, match=message):
                 load_vectors(path, memory=memory)
     np.save(path, np.ones((2, 2)))
     assert load_vectors(path).vocab.ids.tolist() == ["a", "b"]
@@ -366,7 +366,7 @@ TEXT, CUTS = np.frombuffer(b"ab", dtype=np.uint8), np.array([0, 1, 2])
 
 
 @pytest.mark.parametrize(
-    ("tensors", "says"),
+    ("tensors", "message"),
     [
         ({"vectors": VECTORS}, "has no tensor 'ids_utf8'"),
         ({"ids": IDS}, "has no tensor 'vectors'"),
@@ -383,14 +383,14 @@ TEXT, CUTS = np.frombuffer(b"ab", dtype=np.uint8), np.array([0, 1, 2])
         ({"vectors": VECTORS > 0, "ids": IDS}, "must be numbers"),
     ],
 )
-def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], says: str, tmp_path: Path) -> None:
+def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
     safetensors.numpy.save_file(tensors, tmp_path / "v.safetensors")
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         load_vectors(tmp_path / "v.safetensors")
 
 
 @pytest.mark.parametrize(
-    ("columns", "says"),
+    ("columns", "message"),
     [
         ({"id": ["a"], "x": [[1.0]]}, "needs columns 'id' and 'vector', but has id, x"),
         ({"vector": [[1.0]]}, "needs columns"),
@@ -409,9 +409,9 @@ def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], says: str, 
         ),
     ],
 )
-def test_tables_that_are_no_vectors(columns: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_tables_that_are_no_vectors(columns: dict[str, Any], message: str, tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         load_vectors(tmp_path / "v.parquet")
 
 

@@ -73,8 +73,8 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     np.testing.assert_array_equal(
         kept, sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=4)
     )
-    told, _ = verify_recall(built)
-    assert "on 80 fresh histories" in told
+    reports, _ = verify_recall(built)
+    assert "on 80 fresh histories" in reports
 
 
 def test_an_index_of_an_imported_model_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:

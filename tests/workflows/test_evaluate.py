@@ -61,14 +61,14 @@ def test_every_protocol_has_a_description() -> None:
     ],
 )
 def test_the_split_and_the_test_cases_of_a_protocol(source: Artifact, split: str, protocol: Protocol) -> None:
-    found = open_evaluation_task(source, split=split, seed=7)
+    task = open_evaluation_task(source, split=split, seed=7)
     expected = rule_of(split).split(world(), seed=7)
-    assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
-    assert found.test.given.tolist() == expected.test.given.tolist()
-    assert has_test_cases(found, protocol)
-    assert (found.rule, found.part, found.whole_artifact) == (in_words(rule_of(split)), "test", False)
+    assert same(task.train, expected.train) and same(task.test.sessions, expected.test.sessions)
+    assert task.test.given.tolist() == expected.test.given.tolist()
+    assert has_test_cases(task, protocol)
+    assert (task.rule, task.part, task.whole_artifact) == (in_words(rule_of(split)), "test", False)
     assert (
-        found.leak_check[0] == f"all {len(found.train.vocab)} items of the training vocabulary are in training sessions"
+        task.leak_check[0] == f"all {len(task.train.vocab)} items of the training vocabulary are in training sessions"
     )
 
 
@@ -83,12 +83,12 @@ def test_the_default_split(source: Artifact, tmp_path: Path) -> None:
 
 
 def test_an_existing_held_out_part(split_source: Artifact) -> None:
-    found = open_evaluation_task(split_source)
+    task = open_evaluation_task(split_source)
     expected = Time(share=0.2).split(world())
-    assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
-    assert (found.rule, found.part, found.whole_artifact) == ("time:share=0.2", "test", True)
-    assert found.leak_check[-1] == "all training events are before the end of every held-out session"
-    assert has_test_cases(found, "next")
+    assert same(task.train, expected.train) and same(task.test.sessions, expected.test.sessions)
+    assert (task.rule, task.part, task.whole_artifact) == ("time:share=0.2", "test", True)
+    assert task.leak_check[-1] == "all training events are before the end of every held-out session"
+    assert has_test_cases(task, "next")
     again = open_evaluation_task(split_source, split="random:share=.25")  # its training part, split otherwise
     assert same(again.train, Random(0.25).split(expected.train).train) and not again.whole_artifact
 
@@ -98,13 +98,13 @@ def test_an_existing_held_out_part(split_source: Artifact) -> None:
     [("tail:share=.25", "tail:share=0.25"), ("last-item", "last-item"), ("random", "random:share=0.1")],
 )
 def test_a_validation_part_is_cut_by_the_same_rule(source: Artifact, split: str, valid: str) -> None:
-    found = open_evaluation_task(source, split=split, valid=True, seed=3)
+    task = open_evaluation_task(source, split=split, valid=True, seed=3)
     rule = rule_of(split)
     expected = rule.split(rule.split(world(), seed=3).train, seed=3)
-    assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
-    assert (found.rule, found.part, found.whole_artifact) == (f"{valid} of the training part", "valid", False)
+    assert same(task.train, expected.train) and same(task.test.sessions, expected.test.sessions)
+    assert (task.rule, task.part, task.whole_artifact) == (f"{valid} of the training part", "valid", False)
     test = set(open_evaluation_task(source, split=split, seed=3).test.sessions.ids.tolist())
-    assert split == "last-item" or not test & {*found.train.ids.tolist(), *found.test.sessions.ids.tolist()}
+    assert split == "last-item" or not test & {*task.train.ids.tolist(), *task.test.sessions.ids.tolist()}
 
 
 def test_a_validation_part_beside_an_existing_held_out_part(split_source: Artifact, tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_the_seed_draws_parts_and_cooccurring_items(source: Artifact) -> None:
 
 
 def test_given_needs_the_protocol_rest(source: Artifact) -> None:
-    found = open_evaluation_task(source, protocol="rest", given=3)
-    assert (found.test_cases.length == 3).all()
+    task = open_evaluation_task(source, protocol="rest", given=3)
+    assert (task.test_cases.length == 3).all()
     assert (open_evaluation_task(source, protocol="rest").test_cases.length == 1).all()
     for protocol, name in (("next", "next"), (None, "next"), ("similar", "similar")):
         with pytest.raises(SettingsError) as error:
@@ -163,11 +163,11 @@ def test_a_leak_is_an_error(tmp_path: Path) -> None:
 
 
 def test_whether_sessions_repeat_items(source: Artifact) -> None:
-    found = open_evaluation_task(source)
-    assert found.has_repeats()
-    once = [list(dict.fromkeys(p.items)) for p in plain_of(found.train)]
-    assert not replace(found, train=of_lists(once)).has_repeats()
-    assert not replace(found, train=of_lists([])).has_repeats()
+    task = open_evaluation_task(source)
+    assert task.has_repeats()
+    once = [list(dict.fromkeys(p.items)) for p in plain_of(task.train)]
+    assert not replace(task, train=of_lists(once)).has_repeats()
+    assert not replace(task, train=of_lists([])).has_repeats()
 
 
 # ------------------------------------------------------------------------------------------------- who answers
@@ -197,8 +197,8 @@ def test_labels_of_a_feature(source: Artifact) -> None:
 def test_labels_of_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"item,genres\n{first}00,x|y|x\n{first}01,y\n{first}00,z\nother,w\n")
     task = open_evaluation_task(source, protocol="similar", split="tail")
-    found = label_sets(task, load_labels(task, str(tmp_path / "labels.csv")))
-    assert {i: n for i, n in found.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
+    result = label_sets(task, load_labels(task, str(tmp_path / "labels.csv")))
+    assert {i: n for i, n in result.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
 def test_missing_labels(source: Artifact, tmp_path: Path) -> None:
@@ -213,14 +213,14 @@ def test_missing_labels(source: Artifact, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         load_labels(bare, "genre")
     assert str(error.value) == "'genre' is neither a file nor a list of the items of world; its items have no lists"
-    for text, says in (
+    for text, message in (
         ("item,a,b\nx,y,z\n", "must have two columns, of items and of labels, but has item, a, b"),
         ("item,genres\nnobody,x\n", "contains no id and no name of an item; check the file"),
     ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(DataError) as data_error:
             load_labels(task, str(tmp_path / "l.csv"))
-        assert says in str(data_error.value)
+        assert message in str(data_error.value)
 
 
 def test_labels_of_integer_ids(tmp_path: Path) -> None:
@@ -230,8 +230,8 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
     task = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail")
     for text, expected in (("7,x\n9,y\n", {7: 1, 9: 1}), ("eight,x\nseven,y|z\n", {7: 2, 8: 1})):
         (tmp_path / "l.csv").write_text("item,genres\n" + text)
-        found = label_sets(task, load_labels(task, str(tmp_path / "l.csv")))
-        assert {i: n for i, n in found.items() if n} == expected
+        result = label_sets(task, load_labels(task, str(tmp_path / "l.csv")))
+        assert {i: n for i, n in result.items() if n} == expected
 
 
 def test_the_description_of_a_task(split_source: Artifact) -> None:

@@ -58,14 +58,14 @@ def small(name: str) -> list[str]:
 def test_every_model_under_every_protocol(
     name: str, protocol: Protocol, split: str, source: Artifact, root: Path
 ) -> None:
-    found = open_evaluation_task(source, split=split, protocol=protocol)
-    assert has_test_cases(found, protocol)
-    model = model_to_evaluate(Workspace(root), name, found, TrainingOptions(pairs=small(name)))
+    results = open_evaluation_task(source, split=split, protocol=protocol)
+    assert has_test_cases(results, protocol)
+    model = model_to_evaluate(Workspace(root), name, results, TrainingOptions(pairs=small(name)))
     assert model.seconds is not None and model.origin == "trained now on the training part"
-    assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
+    assert set(model.model.vocab.ids) <= set(results.train.vocab.ids)
     terms = EvaluationSettings(at=(1, 10), exclude_seen=True, draws=20)
-    result = evaluate_task(found, model.model, terms)
-    assert len(result.test_cases) == len(found.test_cases)
+    result = evaluate_task(results, model.model, terms)
+    assert len(result.test_cases) == len(results.test_cases)
     for key, column in result.values.items():
         assert column.shape == (len(result.test_cases),)
         if key.partition("@")[0] != "novelty":
@@ -76,7 +76,7 @@ def test_every_model_under_every_protocol(
     if name == "random" and len(result.test_cases) > 20:  # 10 of about 30 items
         assert result.metrics["coverage@10"] > 0.9
     again = evaluate_task(
-        found, model_to_evaluate(Workspace(root), name, found, TrainingOptions(pairs=small(name))).model, terms
+        results, model_to_evaluate(Workspace(root), name, results, TrainingOptions(pairs=small(name))).model, terms
     )
     assert again.ranks.tolist() == result.ranks.tolist()
 
@@ -86,8 +86,8 @@ def test_all_protocols_are_covered() -> None:
 
 
 def test_a_model_of_the_training_part_is_not_retrained(workspace: Workspace, split_source: Artifact) -> None:
-    found = model_to_evaluate(workspace, "fair", open_evaluation_task(split_source))
-    assert (found.seconds, found.origin) == (None, "trained before, on the training part")
+    result = model_to_evaluate(workspace, "fair", open_evaluation_task(split_source))
+    assert (result.seconds, result.origin) == (None, "trained before, on the training part")
     vectors = model_to_evaluate(workspace, "fair-vectors", open_evaluation_task(split_source))
     stored = load_model(workspace.find("model", "fair-vectors"))
     assert vectors.seconds is None
@@ -107,28 +107,28 @@ def test_a_model_of_more_sessions_is_retrained(
     name: str, trial_of: dict[str, Any], workspace: Workspace, split_source: Artifact
 ) -> None:
     task = open_evaluation_task(split_source, **trial_of)
-    found = model_to_evaluate(workspace, name, task, TrainingOptions(seed=3))
-    assert found.seconds is not None and found.origin == "retrained on the training part with its settings"
-    assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
-    assert set(found.model.vocab.ids) == set(task.train.vocab.ids)
-    assert found.model.arrays["input"].tobytes() == (
+    result = model_to_evaluate(workspace, name, task, TrainingOptions(seed=3))
+    assert result.seconds is not None and result.origin == "retrained on the training part with its settings"
+    assert isinstance(result.model.recipe, Word2Vec) and result.model.recipe.dim == 8
+    assert set(result.model.vocab.ids) == set(task.train.vocab.ids)
+    assert result.model.arrays["input"].tobytes() == (
         Word2Vec(dim=8, epochs=1, min_count=1).fit(task.train, seed=3).arrays["input"].tobytes()
     )
 
 
 def test_other_settings_are_retrained(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
     task = open_evaluation_task(split_source)
-    found = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(pairs=["dim=4"]))
-    assert found.seconds is not None and found.model.arrays["input"].shape[1] == 4
+    result = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(pairs=["dim=4"]))
+    assert result.seconds is not None and result.model.arrays["input"].shape[1] == 4
     (tmp_path / "c.toml").write_text("[train.word2vec]\ndim = 5\n")
-    found = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(config=tmp_path / "c.toml"))
-    assert found.model.arrays["input"].shape[1] == 5
+    result = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(config=tmp_path / "c.toml"))
+    assert result.model.arrays["input"].shape[1] == 5
 
 
 def test_imported_vectors_are_not_retrained(workspace: Workspace, split_source: Artifact) -> None:
-    found = model_to_evaluate(workspace, "foreign", open_evaluation_task(split_source))
-    assert (found.seconds, found.origin) == (None, "imported; may have been trained on the held-out part")
-    result = evaluate_task(open_evaluation_task(split_source), found.model, EvaluationSettings(draws=0))
+    results = model_to_evaluate(workspace, "foreign", open_evaluation_task(split_source))
+    assert (results.seconds, results.origin) == (None, "imported; may have been trained on the held-out part")
+    result = evaluate_task(open_evaluation_task(split_source), results.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
 
@@ -142,23 +142,23 @@ def test_text_ids_of_imported_vectors_match_integer_ids(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
     task = open_evaluation_task(workspace.find("sessions", "s"))
-    found = model_to_evaluate(workspace, "foreign", task)
-    assert sorted(found.model.vocab.ids.tolist()) == sorted(task.train.vocab.ids.tolist())
-    nine = found.model.vocab.rows([9])[0]
-    assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
-    assert evaluate_task(task, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
+    result = model_to_evaluate(workspace, "foreign", task)
+    assert sorted(result.model.vocab.ids.tolist()) == sorted(task.train.vocab.ids.tolist())
+    nine = result.model.vocab.rows([9])[0]
+    assert (result.model.arrays["items"][nine] == embeddings.vectors[10]).all()
+    assert evaluate_task(task, result.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
 
 
 def test_a_trained_model_precedes_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
     train_model(Popular(days=2), split_source, workspace.folder("model", "popular"))
-    found = model_to_evaluate(workspace, "popular", open_evaluation_task(split_source))
-    assert found.seconds is None and found.model.recipe == Popular(days=2)
+    result = model_to_evaluate(workspace, "popular", open_evaluation_task(split_source))
+    assert result.seconds is None and result.model.recipe == Popular(days=2)
 
 
 def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> None:
     check_model_names(workspace, ["fair", "popular", "foreign", *MODELS])
     check_model_names(workspace, [])
-    for name, says in (
+    for name, message in (
         ("poplar", "no model is called 'poplar'; did you mean 'popular'?"),
         ("fair-vector", "no model is called 'fair-vector'; did you mean 'fair-vectors'?"),
         ("vectors", "no model is called 'vectors'; did you mean 'fair-vectors'?"),
@@ -169,18 +169,18 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
     ):
         with pytest.raises(SettingsError) as error:
             check_model_names(workspace, ["popular", name])
-        assert str(error.value) == says
+        assert str(error.value) == message
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     task = open_evaluation_task(split_source)
     exact = model_to_evaluate(workspace, "fair-vectors", task)
-    found = search_through_index(exact, kind, task)
-    assert found.origin.startswith("trained before, on the training part; through ")
-    assert isinstance(found, EvaluatedModel) and found.name == "fair-vectors"
+    results = search_through_index(exact, kind, task)
+    assert results.origin.startswith("trained before, on the training part; through ")
+    assert isinstance(results, EvaluatedModel) and results.name == "fair-vectors"
     terms = EvaluationSettings(at=(10,), draws=0)
-    one, other = (evaluate_task(task, c.model, terms) for c in (exact, found))
+    one, other = (evaluate_task(task, c.model, terms) for c in (exact, results))
     if kind == "flat":
         assert one.metrics["recall@10"] == pytest.approx(other.metrics["recall@10"], abs=0.02)
     assert 0 < other.metrics["recall@10"] <= 1

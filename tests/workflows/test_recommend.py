@@ -29,9 +29,9 @@ def test_an_index_recommends_the_items_of_its_model(workspace: Workspace, name: 
     histories = many_sessions()
     for exclude_seen in (True, False):
         exact = model.recommend(histories, 5, exclude_seen=exclude_seen)
-        found = opened.model.recommend(histories, 5, exclude_seen=exclude_seen)
-        np.testing.assert_array_equal(found.rows, exact.rows)
-        np.testing.assert_allclose(found.scores, exact.scores, rtol=1e-5, atol=1e-6)
+        results = opened.model.recommend(histories, 5, exclude_seen=exclude_seen)
+        np.testing.assert_array_equal(results.rows, exact.rows)
+        np.testing.assert_allclose(results.scores, exact.scores, rtol=1e-5, atol=1e-6)
 
 
 def test_incompatible_options_are_refused(workspace: Workspace) -> None:
@@ -49,8 +49,8 @@ def test_incompatible_options_are_refused(workspace: Workspace) -> None:
     assert refused(*through, popularity=0.5).startswith("--popularity cannot change the existing index")
     cells = SearchSettings(nprobe=2)
     assert refused(*through, cells) == "nprobe is a setting of IVF indexes, but this index is Flat; leave it out"
-    said = "nprobe is a setting of IVF indexes, but gru4rec is a model; leave it out"
-    assert refused("gru4rec", None, cells) == said
+    message = "nprobe is a setting of IVF indexes, but gru4rec is a model; leave it out"
+    assert refused("gru4rec", None, cells) == message
     assert (
         refused(None, "items")
         == "index items contains items, not answers; build one with `embedrec build-index --of answers`"

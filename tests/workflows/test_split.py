@@ -38,7 +38,7 @@ def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
     assert open_evaluation_task(done).protocol == "users"
     with pytest.raises(DataError) as error:
         write_split(done, tmp_path / "x", rule)
-    said = "sessions w have a held-out part already; split the sessions they were made from"
-    assert str(error.value) == said
+    message = "sessions w have a held-out part already; split the sessions they were made from"
+    assert str(error.value) == message
     with pytest.raises(ArtifactError, match="cannot name an artifact"):
         write_split(source, tmp_path / "a b", rule)

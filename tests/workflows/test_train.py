@@ -23,14 +23,14 @@ SMALL = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
 
 
 def test_train(prepared: Artifact, tmp_path: Path) -> None:
-    told: list[str] = []
-    done = train_model(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: told.append(event))
+    reports: list[str] = []
+    done = train_model(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: reports.append(event))
     about = done.about
     assert about["trained_on"] == {"name": "s", "fingerprint": prepared.fingerprint, "created": prepared.created}
     assert (about["seed"], about["threads"], about["continued_from"]) == (3, 1, None)
     assert (about["recipe"], about["settings"]["dim"], about["items"]) == ("word2vec", 4, 6)
     assert [e["epoch"] for e in about["epochs"]] == [1, 2]
-    assert told.count("epoch") == 2
+    assert reports.count("epoch") == 2
     assert replace(load_model(done).recipe, popularity=None) == SMALL  # type: ignore[type-var]
 
 
@@ -94,7 +94,7 @@ def test_recipe_of(tmp_path: Path) -> None:
     assert recipe_of(Word2Vec, None, []) == Word2Vec()
     assert recipe_of(Word2Vec, config, ["epochs=9"]) == Word2Vec(dim=32, epochs=9)
     assert recipe_of(Popular, config, []) == Popular()
-    for text, pairs, says in (
+    for text, pairs, message in (
         ("[train.word2vec]\ndims = 3", [], f"unknown setting 'dims' in {config}; did you mean 'dim'"),
         ("[train.word2vec]\ndim = 'x'", [], f"in {config} must be a whole number"),
         ("[train.word2vec]", ["dims=3"], "unknown setting 'dims' in --set"),
@@ -106,6 +106,6 @@ def test_recipe_of(tmp_path: Path) -> None:
         ("[train]\nword2vec = 5", [], "must be a table"),
     ):
         config.write_text(text)
-        with pytest.raises(SettingsError) as said:
+        with pytest.raises(SettingsError) as raised:
             recipe_of(Word2Vec, config, pairs)
-        assert says in str(said.value)
+        assert message in str(raised.value)

@@ -85,28 +85,28 @@ def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -
     recipes: list[AssociationRules | SequentialRules] = [AssociationRules(), SequentialRules(steps=3)]
     for recipe in recipes:
         whole = recipe.fit(sessions)
-        told: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
 
-        def tell(event: str, told: list[tuple[int, int]] = told, **numbers: int) -> None:
-            told.append((numbers["done"], numbers["total"]))
+        def tell(event: str, reports: list[tuple[int, int]] = reports, **numbers: int) -> None:
+            reports.append((numbers["done"], numbers["total"]))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pair_counts, "TASK_PAIRS", at_once)
             patch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
             parts = recipe.fit(sessions, threads=3, report=tell)
         assert all(parts.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
-        assert told == sorted(told) and told[-1:] == [(len(sessions.items),) * 2]
+        assert reports == sorted(reports) and reports[-1:] == [(len(sessions.items),) * 2]
 
 
 def test_by_hand() -> None:
     sessions = sessions_of(["aba", "ac"])
     ar, sr = AssociationRules().fit(sessions), SequentialRules().fit(sessions)
-    asked = sessions_of(["a", "ca", "", "b", "f"])
-    answer = ar.recommend(asked, 3, exclude_seen=False)  # a: with itself 2, with b 2, with c 1
+    queries = sessions_of(["a", "ca", "", "b", "f"])
+    answer = ar.recommend(queries, 3, exclude_seen=False)  # a: with itself 2, with b 2, with c 1
     assert answer.ids() == [["a", "b", "c"], ["a", "b", "c"], [], ["a"], []]
     assert answer.scores[0].tolist() == [2, 2, 1] and answer.scores[3].tolist() == [2, -np.inf, -np.inf]
-    assert ar.recommend(asked, 3).ids() == [["b", "c"], ["b"], [], ["a"], []]
-    answer = sr.recommend(asked, 3, exclude_seen=False)  # a: then b, c at once, itself after one
+    assert ar.recommend(queries, 3).ids() == [["b", "c"], ["b"], [], ["a"], []]
+    answer = sr.recommend(queries, 3, exclude_seen=False)  # a: then b, c at once, itself after one
     assert answer.ids() == [["b", "c", "a"], ["b", "c", "a"], [], ["a"], []]
     assert answer.scores[0].tolist() == [1, 1, 0.5]
 

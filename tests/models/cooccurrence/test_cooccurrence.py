@@ -83,19 +83,19 @@ def check(model: CooccurrenceModel, scores: dict[tuple[str, str], float]) -> Non
     """The lists hold the best of each item, best first, ties by lower row, and nothing that belongs in none."""
     recipe, ids = model.recipe, model.vocab.ids.tolist()
     for row, a in enumerate(ids):
-        found = [
+        result = [
             (ids[r], float(v))
             for r, v in zip(*(model.arrays[x][row] for x in ("items", "scores")), strict=True)
             if r >= 0
         ]
-        for b, value in found:
+        for b, value in result:
             assert value == pytest.approx(scores[a, b], rel=1e-5)
-        assert found == sorted(found, key=lambda x: (-x[1], x[0]))
+        assert result == sorted(result, key=lambda x: (-x[1], x[0]))
         least = max(recipe.threshold, 1e-9)
         wanted = [scores[pair] for pair in scores if pair[0] == a and scores[pair] > least * (1 + 1e-6)]
         best = sorted(wanted, reverse=True)[: recipe.top]
-        assert [v for _, v in found[: len(best)]] == pytest.approx(best, rel=1e-5)
-        assert all(v == pytest.approx(least, rel=1e-5) for _, v in found[len(best) :])
+        assert [v for _, v in result[: len(best)]] == pytest.approx(best, rel=1e-5)
+        assert all(v == pytest.approx(least, rel=1e-5) for _, v in result[len(best) :])
 
 
 @draw.given(
@@ -160,8 +160,8 @@ def test_against_a_product_of_scipy(measure: Any) -> None:
             "lift": counts * len(sessions) / np.outer(s, s),
             "ppmi": np.maximum(np.log(counts * t.sum() / np.outer(t, t)), 0),
         }[measure]
-    found = dense(Cooccurrence(measure, min_count=1, top=10**6).fit(sessions))
-    np.testing.assert_allclose(found, np.nan_to_num(want), rtol=2e-6, atol=2e-7)
+    result = dense(Cooccurrence(measure, min_count=1, top=10**6).fit(sessions))
+    np.testing.assert_allclose(result, np.nan_to_num(want), rtol=2e-6, atol=2e-7)
 
 
 def test_the_article_by_hand() -> None:
@@ -190,16 +190,16 @@ def test_a_window_is_of_first_mentions() -> None:
 def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, window: int, at_once: int) -> None:
     sessions, recipe = sessions_of(lists), Cooccurrence(measure, window, top=3)
     whole = recipe.fit(sessions)
-    told: list[dict[str, Any]] = []
+    reports: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_counts, "TASK_PAIRS", at_once)
         patch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
-        parts = recipe.fit(sessions, threads=3, report=lambda event, **n: told.append({"event": event, **n}))
+        parts = recipe.fit(sessions, threads=3, report=lambda event, **n: reports.append({"event": event, **n}))
     for name, array in whole.arrays.items():
         assert parts.arrays[name].tobytes() == array.tobytes()
     there = len(set("".join(lists)))
-    assert told[0] == {"event": "vocabulary", "items": there, "left_out": 6 - there}
-    assert told[-1]["event"] == "vocabulary" or told[-1]["done"] == told[-1]["total"]
+    assert reports[0] == {"event": "vocabulary", "items": there, "left_out": 6 - there}
+    assert reports[-1]["event"] == "vocabulary" or reports[-1]["done"] == reports[-1]["total"]
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -103,11 +103,11 @@ def test_the_matrix_against_a_slow_twin(
         shift=shift,
         smoothing=smoothing,
     )
-    found, want = dense(pairs_of(recipe, sessions_of(lists))), np.array(slow_matrix(lists, recipe))
+    result, want = dense(pairs_of(recipe, sessions_of(lists))), np.array(slow_matrix(lists, recipe))
     if matrix == "ppmi" and smoothing == 0:  # 0 ** 0 of items without pairs, which the twin leaves out
-        want[want > 0], found[found > 0] = 1, 1
+        want[want > 0], result[result > 0] = 1, 1
         return
-    np.testing.assert_allclose(found, want, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(result, want, rtol=1e-5, atol=2e-6)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,8 @@ def test_of_small_matrices_all_is_found() -> None:
 def test_similar_items_are_of_the_group(world: Sessions) -> None:
     for settings in ({}, {"matrix": "ppmi"}, {"popularity": 0.0}, {"power": 0.0}, {"window": 3}):
         model = Spectral(dim=6, min_count=1, **settings).fit(world, seed=1)
-        found = model.neighbours(np.arange(90), 10).rows // 30
-        assert (found == np.arange(90)[:, None] // 30).mean() > 0.95
+        results = model.neighbours(np.arange(90), 10).rows // 30
+        assert (results == np.arange(90)[:, None] // 30).mean() > 0.95
 
 
 def test_parts_threads_and_files_change_no_byte(
@@ -156,18 +156,18 @@ def test_parts_threads_and_files_change_no_byte(
     whole = Spectral(dim=20, min_count=1).fit(world, seed=3)
     monkeypatch.setattr(pair_counts, "TASK_PAIRS", 50)
     monkeypatch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
-    told: list[tuple[str, dict[str, Any]]] = []
+    reports: list[tuple[str, dict[str, Any]]] = []
     parts = Spectral(dim=20, min_count=1).fit(
         world,
         seed=3,
         threads=3,
         memory=MemoryBudget(256 << 20, tmp_path),
-        report=lambda event, **n: told.append((event, n)),
+        report=lambda event, **n: reports.append((event, n)),
     )
     assert parts.arrays["items"].tobytes() == whole.arrays["items"].tobytes()
     assert list(tmp_path.iterdir()) == []
-    assert told[0] == ("vocabulary", {"items": 91, "left_out": 0})
-    assert told[-1] == ("progress", {"done": 5, "total": 5, "unit": "products"})
+    assert reports[0] == ("vocabulary", {"items": 91, "left_out": 0})
+    assert reports[-1] == ("progress", {"done": 5, "total": 5, "unit": "products"})
 
 
 def norms(model: VectorModel) -> np.ndarray:

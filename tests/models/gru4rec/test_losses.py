@@ -38,8 +38,8 @@ def test_cross_entropy_by_hand() -> None:
         want.append(-log(exp(own) / sum(map(exp, up))))
     counts = [shares[0] ** -logq, shares[1] ** (-logq * alpha), shares[2] ** -logq + 2 * shares[2] ** (-logq * alpha)]
     own_logs = torch.tensor([-logq * log(shares[i]) for i in targets])
-    found, _ = cross_entropy(scores(), COLUMN, torch.tensor(counts).log(), own_logs)
-    np.testing.assert_allclose(found.numpy(), want, rtol=1e-5)
+    result, _ = cross_entropy(scores(), COLUMN, torch.tensor(counts).log(), own_logs)
+    np.testing.assert_allclose(result.numpy(), want, rtol=1e-5)
 
 
 def test_bpr_by_hand() -> None:
@@ -84,12 +84,12 @@ def slow_bpr_max(x: Tensor, target: int, negatives: list[int], elu: float, bpreg
 def problem(seed: int = 0, b: int = 6, u: int = 40, scale: float = 3.0) -> tuple[Tensor, Tensor, Tensor]:
     """Scores (b, u) float64, targets, and how often each item is a candidate; some items are none."""
     random = torch.Generator().manual_seed(seed)
-    found = torch.randn(b, u, generator=random, dtype=torch.float64) * scale
+    result = torch.randn(b, u, generator=random, dtype=torch.float64) * scale
     column = torch.randint(u, (b,), generator=random)
     column[1] = column[0]  # two queries with one target
     drawn = torch.randint(u // 2, (u,), generator=random)
     weights = torch.bincount(column, minlength=u) + torch.bincount(drawn, minlength=u)
-    return found, column, weights.float()
+    return result, column, weights.float()
 
 
 FAST: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
@@ -102,7 +102,7 @@ FAST: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 @pytest.mark.parametrize("name", list(FAST))
 def test_gradients_against_autograd(name: str) -> None:
     x, column, weights = problem()
-    found, gradient = FAST[name](x.float(), column, weights)
+    result, gradient = FAST[name](x.float(), column, weights)
     words = name.split()
     y = x.clone().requires_grad_()
     losses = []
@@ -113,7 +113,7 @@ def test_gradients_against_autograd(name: str) -> None:
         else:
             losses.append(slow_bpr_max(y[query], target, negatives, float(words[1]), float(words[2])))
     torch.stack(losses).sum().backward()
-    np.testing.assert_allclose(found.numpy(), [float(loss.detach()) for loss in losses], rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(result.numpy(), [float(loss.detach()) for loss in losses], rtol=2e-5, atol=1e-6)
     np.testing.assert_allclose(gradient.numpy(), y.grad.numpy(), rtol=1e-4, atol=2e-6)  # type: ignore[union-attr]
 
 
@@ -122,11 +122,11 @@ def test_gradients_of_cross_entropy(loss: Callable[..., tuple[Tensor, Tensor]]) 
     x, column, weights = problem()
     logs = (weights.double() * torch.linspace(1, 3, len(weights), dtype=torch.float64)).log()
     own = torch.linspace(-1, 1, len(column), dtype=torch.float64)
-    found, gradient = loss(x.float(), column, logs.float(), own.float())
+    result, gradient = loss(x.float(), column, logs.float(), own.float())
     y = x.clone().requires_grad_()
     slow = [slow_cross_entropy(y[q], t, [], logs, own[q]) for q, t in enumerate(column.tolist())]
     torch.stack(slow).sum().backward()
-    np.testing.assert_allclose(found.numpy(), [float(one.detach()) for one in slow], rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(result.numpy(), [float(one.detach()) for one in slow], rtol=2e-5, atol=1e-6)
     np.testing.assert_allclose(gradient.numpy(), y.grad.numpy(), rtol=1e-4, atol=2e-6)  # type: ignore[union-attr]
 
 
@@ -134,13 +134,13 @@ def test_gradients_of_cross_entropy(loss: Callable[..., tuple[Tensor, Tensor]]) 
     "loss", [bpr, partial(bpr_max, elu=1.0, bpreg=0.9), partial(bpr_max_in_torch, elu=1.0, bpreg=0.9)]
 )
 def test_no_negatives_cost_nothing(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
-    found, gradient = loss(torch.tensor([[0.3, 2.0]]), torch.tensor([0]), torch.tensor([1.0, 0.0]))
-    assert found.tolist() == [0] and not gradient.any()
+    result, gradient = loss(torch.tensor([[0.3, 2.0]]), torch.tensor([0]), torch.tensor([1.0, 0.0]))
+    assert result.tolist() == [0] and not gradient.any()
 
 
 @pytest.mark.parametrize("loss", [bpr_max, bpr_max_in_torch])
 def test_scores_far_apart_stay_finite(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
     x = torch.tensor([[300.0, -300.0, 0.0], [-300.0, 300.0, 0.0]])
-    found, gradient = loss(x, torch.tensor([0, 0]), torch.tensor([1.0, 1.0, 1.0]), 0.0, 0.0)
-    assert torch.isfinite(found).all() and torch.isfinite(gradient).all()
-    assert float(found[0]) == pytest.approx(0, abs=1e-6) and float(found[1]) > 50
+    result, gradient = loss(x, torch.tensor([0, 0]), torch.tensor([1.0, 1.0, 1.0]), 0.0, 0.0)
+    assert torch.isfinite(result).all() and torch.isfinite(gradient).all()
+    assert float(result[0]) == pytest.approx(0, abs=1e-6) and float(result[1]) > 50

@@ -13,7 +13,7 @@ from embedrec.errors import DataError
 from embedrec.models.gru4rec.network import dropout
 from embedrec.models.gru4rec.recipe import GRU4Rec, RecurrentModel
 from tests.conftest import tiny_sessions
-from tests.models.gru4rec.toy_learner import DRY, SMALL, create_learner, network_of, told
+from tests.models.gru4rec.toy_learner import DRY, SMALL, create_learner, network_of, with_features
 from tests.training.toy import clustered_sessions
 
 INPUTS = ("constrained", "embedding", "onehot", "content", "content-mlp")
@@ -22,7 +22,7 @@ INPUTS = ("constrained", "embedding", "onehot", "content", "content-mlp")
 @pytest.mark.parametrize("input", INPUTS)
 def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     """What the network puts out at every step is what it puts out for that session alone, from its beginning."""
-    sessions = told(clustered_sessions(23), less=2)
+    sessions = with_features(clustered_sessions(23), less=2)
     learner = create_learner(sessions, input=input, layers="6,4", batch=5, embedding_dim=3, **DRY)
     network = network_of(learner)
     with torch.no_grad():
@@ -35,8 +35,8 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     for batch in learner.batches(1):
         streams, begins, inputs, _ = batch.each
         x = network.inputs(inputs) if input != "constrained" else network.item_table[inputs, :-1]
-        found = network.advance(x, streams, begins).detach()
-        met += [(int(i), query) for i, query in zip(inputs, found, strict=True)]
+        result = network.advance(x, streams, begins).detach()
+        met += [(int(i), query) for i, query in zip(inputs, result, strict=True)]
     order = [event for block in events for event in block]  # as steps walk them
     assert [row for row, _ in met] == sessions.items[order].tolist()
     wanted = [e for e in range(len(sessions.items)) if e + 1 not in sessions.offsets[1:]]
@@ -46,7 +46,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
 
 
 def test_what_items_without_features_say() -> None:
-    sessions = told(clustered_sessions(40), less=3)
+    sessions = with_features(clustered_sessions(40), less=3)
     for input, layers, width in (("content", "4", 12), ("content", "5", 13), ("content-mlp", "4", 64)):
         network = network_of(create_learner(sessions, input=input, layers=layers))
         arrays = network.arrays()  # thirteen words and numbers: kept as they are where the gates are more
@@ -54,8 +54,8 @@ def test_what_items_without_features_say() -> None:
         assert not arrays["inputs"][-3:].any() and arrays["inputs"][:-3].any(axis=1).all()
         if "input0" in arrays:
             want = network.inputs(torch.arange(len(sessions.vocab))).detach()
-            found = arrays["inputs"] if input == "content-mlp" else arrays["inputs"] @ arrays["input0"]
-            np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-6)
+            result = arrays["inputs"] if input == "content-mlp" else arrays["inputs"] @ arrays["input0"]
+            np.testing.assert_allclose(result, want, rtol=1e-4, atol=1e-6)
     with pytest.raises(DataError, match="these sessions have no item features, which the input needs; prepare"):
         GRU4Rec(**SMALL, input="content").fit(tiny_sessions())
 
@@ -64,9 +64,9 @@ def test_dropout_keeps_the_mean() -> None:
     torch.manual_seed(0)
     x = torch.ones(500, 401, requires_grad=True)
     for share in (0.3, 0.5):
-        found = dropout(x, share)
-        assert float((found == 0).float().mean()) == pytest.approx(share, abs=0.01)
-        assert float(found.detach().mean()) == pytest.approx(1, abs=0.01) and len(found.unique()) == 2
-        (gradient,) = torch.autograd.grad(found.sum(), x)
-        assert torch.equal(gradient, found)
+        result = dropout(x, share)
+        assert float((result == 0).float().mean()) == pytest.approx(share, abs=0.01)
+        assert float(result.detach().mean()) == pytest.approx(1, abs=0.01) and len(result.unique()) == 2
+        (gradient,) = torch.autograd.grad(result.sum(), x)
+        assert torch.equal(gradient, result)
     assert dropout(x, 0.0) is x

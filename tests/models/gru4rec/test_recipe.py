@@ -10,7 +10,7 @@ import pytest
 from embedrec.errors import DataError
 from embedrec.models.gru4rec.recipe import GRU4Rec, RecurrentModel
 from tests.conftest import tiny_sessions
-from tests.models.gru4rec.toy_learner import SMALL, told
+from tests.models.gru4rec.toy_learner import SMALL, with_features
 from tests.training.toy import clustered_sessions
 
 
@@ -20,7 +20,7 @@ from tests.training.toy import clustered_sessions
     {"input": "content"}, {"input": "content-mlp"}, {"regularisation": 1e-4},
 ])  # fmt: skip
 def test_it_learns_which_items_go_together(settings: Any) -> None:
-    sessions = told(clustered_sessions(180))
+    sessions = with_features(clustered_sessions(180))
     given = {"layers": "16", "embedding_dropout": 0.1, "hidden_dropout": 0.1, "epochs": 8, "n_sample": 20, "batch": 16,
              "learning_rate": 0.1, **settings}  # fmt: skip
     curve: list[float] = []
@@ -44,10 +44,10 @@ def test_a_live_session_is_answered_like_its_history() -> None:
     state = model.start(4)
     for place in range(3):
         state = model.step(state, np.array([lists[s][place] for s in range(4)]))
-        found = model.searcher.search(state.queries, 5)
+        results = model.searcher.search(state.queries, 5)
         want = model.recommend(lists.take(np.arange(4), np.full(4, place + 1)), 5, exclude_seen=False)
-        assert (found.rows == want.rows).all()
-        np.testing.assert_allclose(found.scores, want.scores, rtol=1e-4, atol=1e-5)
+        assert (results.rows == want.rows).all()
+        np.testing.assert_allclose(results.scores, want.scores, rtol=1e-4, atol=1e-5)
 
 
 def test_the_dial_takes_states_without_their_bias() -> None:

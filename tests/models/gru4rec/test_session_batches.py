@@ -45,8 +45,8 @@ def test_streams_against_a_slow_loop(lengths: list[int], batch: int, block: int)
     assert streams.examples == sum(lengths[s] - 1 for s in order)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_batches, "BLOCK_EVENTS", block)
-        found = [events.tolist() for block in streams.blocks() for events in block]
-    assert found == slow_steps(sessions, order, streams.count)
+        result = [events.tolist() for block in streams.blocks() for events in block]
+    assert result == slow_steps(sessions, order, streams.count)
 
 
 def test_sessions_are_dealt_in_order_of_time() -> None:

@@ -48,9 +48,9 @@ def test_a_step_on_three_items_by_hand(loss: Any) -> None:
             assert float(fast.detach()) == pytest.approx(float(want.detach()), rel=1e-5)
             gradients = torch.autograd.grad(want, list(slow.values()), allow_unused=True)
             named = sorted({*inputs, *targets, *drawn})
-            for (name, p), found in zip(slow.items(), gradients, strict=True):
+            for (name, p), result in zip(slow.items(), gradients, strict=True):
                 parameter = network.get_parameter(name)
-                g = torch.zeros_like(p) if found is None else found
+                g = torch.zeros_like(p) if result is None else result
                 there = torch.zeros_like(p) if parameter.grad is None else parameter.grad.to_dense()
                 np.testing.assert_allclose(there.numpy(), g.numpy(), rtol=1e-3, atol=1e-6)
                 with torch.no_grad():

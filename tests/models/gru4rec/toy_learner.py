@@ -18,7 +18,7 @@ DRY: dict[str, Any] = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
 SMALL: dict[str, Any] = {"layers": "8", "epochs": 3, "batch": 8, "n_sample": 12}
 
 
-def told(sessions: Sessions, *, less: int = 0, lists: bool = True) -> Sessions:
+def with_features(sessions: Sessions, *, less: int = 0, lists: bool = True) -> Sessions:
     """Every item but the last `less` has its group as a category, in a list, and a number."""
     ids = sessions.vocab.ids[: len(sessions.vocab) - less]
     group = np.array([int(str(i)[1:]) // 5 if len(str(i)) > 1 else ord(str(i)) % 3 for i in ids], dtype=np.int32)

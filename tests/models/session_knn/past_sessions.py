@@ -54,7 +54,7 @@ def sessions_of(past: list[Past]) -> Sessions:
     return Sessions(read_only(made.offsets), read_only(made.items), LETTERS, read_only(made.ids), **columns)
 
 
-def asked_of(lists: list[str], times: list[int] | None = None) -> Sessions:
+def histories_of(lists: list[str], times: list[int] | None = None) -> Sessions:
     made = of_lists(lists, LETTERS)
     if times is not None:
         at = np.repeat(np.array(times, dtype=np.int64), made.lengths)
@@ -64,13 +64,13 @@ def asked_of(lists: list[str], times: list[int] | None = None) -> Sessions:
 
 def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[int] | None = None) -> None:
     """The model gives what the twin gives: neighbours, items in their order, weights."""
-    model, asked = recipe.fit(sessions_of(past)), asked_of(lists, times)
+    model, queries = recipe.fit(sessions_of(past)), histories_of(lists, times)
     k = max(1, len(past))
-    numbers, similarities = model.neighbours(asked, k) if past else (np.zeros((len(lists), 0)),) * 2
+    numbers, similarities = model.neighbours(queries, k) if past else (np.zeros((len(lists), 0)),) * 2
     answers = {
         exclude_seen: (
-            model.recommend(asked, 6, exclude_seen=exclude_seen),
-            model.weights(asked, 6, exclude_seen=exclude_seen),
+            model.recommend(queries, 6, exclude_seen=exclude_seen),
+            model.weights(queries, 6, exclude_seen=exclude_seen),
         )
         for exclude_seen in (False, True)
     }
@@ -89,8 +89,8 @@ def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[in
             assert answer.ids()[q] == order
             assert (answer.rows[q][len(order) :] == -1).all()
             there = rows[q] >= 0
-            found = dict(zip(LETTERS.ids[rows[q][there]].tolist(), weights[q][there].tolist(), strict=True))
-            assert found == pytest.approx(want, rel=1e-9, abs=1e-12)
+            result = dict(zip(LETTERS.ids[rows[q][there]].tolist(), weights[q][there].tolist(), strict=True))
+            assert result == pytest.approx(want, rel=1e-9, abs=1e-12)
             assert (np.diff(weights[q][there]) <= 0).all() and np.isneginf(weights[q][~there]).all()
         assert len(near) == min(len(wide), recipe.neighbours)
 

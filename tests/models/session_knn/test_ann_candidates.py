@@ -41,18 +41,18 @@ def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
 def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
-    train, asked = topic_sessions(300), topic_sessions(40, seed=1)
+    train, queries = topic_sessions(300), topic_sessions(40, seed=1)
     model = recipe.fit(train)
     store = np.random.default_rng(0).permutation(300)
     if isinstance(recipe, VMIS):  # long sessions can be no neighbours, whoever proposes
-        found = recipe.eligible(session_ann_store(model))
-        store = store[found[store]]
+        result = recipe.eligible(session_ann_store(model))
+        store = store[result[store]]
     through = proposing(model, np.concatenate([store, [-1, -1]]))
-    for exact, near in zip(model.neighbours(asked, 30), through.neighbours(asked, 30), strict=True):
+    for exact, near in zip(model.neighbours(queries, 30), through.neighbours(queries, 30), strict=True):
         np.testing.assert_allclose(near, exact, rtol=1e-12)
     for exclude_seen in (False, True):
-        rows, scores = model.weights(asked, 20, exclude_seen=exclude_seen)
-        other, close = through.weights(asked, 20, exclude_seen=exclude_seen)
+        rows, scores = model.weights(queries, 20, exclude_seen=exclude_seen)
+        other, close = through.weights(queries, 20, exclude_seen=exclude_seen)
         np.testing.assert_array_equal(other, rows)
         np.testing.assert_allclose(close, scores, rtol=1e-11)
 
@@ -64,11 +64,11 @@ def session_ann_store(model: SessionKnnModel) -> Any:
 
 
 def test_what_is_not_proposed_is_no_neighbour() -> None:
-    train, asked = topic_sessions(300), topic_sessions(40, seed=1)
+    train, queries = topic_sessions(300), topic_sessions(40, seed=1)
     model = SKNN(5, 0).fit(train)
     some = np.arange(0, 300, 3)
-    near, similar = proposing(model, some).neighbours(asked, 20)
-    numbers, similarities = model.neighbours(asked, 300)
+    near, similar = proposing(model, some).neighbours(queries, 20)
+    numbers, similarities = model.neighbours(queries, 300)
     for q in range(40):
         kept = [(n, s) for n, s in zip(numbers[q], similarities[q], strict=True) if n >= 0 and n % 3 == 0][:20]
         assert near[q][near[q] >= 0].tolist() == [n for n, _ in kept]
@@ -78,14 +78,14 @@ def test_what_is_not_proposed_is_no_neighbour() -> None:
 @pytest.mark.parametrize("recipe", [SKNN, VSKNN, VMIS, SSCF, WSKNN])
 def test_ann_finds_what_lists_find(recipe: Any) -> None:
     """So few sessions are all proposed: the answers are those of the exact search."""
-    train, asked = topic_sessions(400), topic_sessions(50, seed=1)
-    told: dict[str, Any] = {}
-    ann = recipe(20, 400, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
+    train, queries = topic_sessions(400), topic_sessions(50, seed=1)
+    reports: dict[str, Any] = {}
+    ann = recipe(20, 400, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: reports.update(numbers))
     exact = recipe(20, 400).fit(train)
-    np.testing.assert_array_equal(ann.recommend(asked, 10).rows, exact.recommend(asked, 10).rows)
-    assert told["asked"] > 20 and told["candidates"] == 400 and told["nprobe"] == 0
-    assert told["nearest_found"] == 1.0 and told["recall@20"] == told["recall@20_lists"] > 0.3
-    assert told["mrr@20"] == told["mrr@20_lists"] > 0.05
+    np.testing.assert_array_equal(ann.recommend(queries, 10).rows, exact.recommend(queries, 10).rows)
+    assert reports["asked"] > 20 and reports["candidates"] == 400 and reports["nprobe"] == 0
+    assert reports["nearest_found"] == 1.0 and reports["recall@20"] == reports["recall@20_lists"] > 0.3
+    assert reports["mrr@20"] == reports["mrr@20_lists"] > 0.05
 
 
 def test_updated_and_aged() -> None:
@@ -94,10 +94,10 @@ def test_updated_and_aged() -> None:
     newer = replace(newer, times=np.repeat(10**11, 6))
     model = SKNN(20, 50, candidates="ann", dim=64).fit(train)
     grown = model.update(newer)
-    asked = of_lists([[900]], Vocab(np.array([900])))
-    assert set(grown.neighbours(asked, 2)[0][0].tolist()) == {300, 301}
+    queries = of_lists([[900]], Vocab(np.array([900])))
+    assert set(grown.neighbours(queries, 2)[0][0].tolist()) == {300, 301}
     old = grown.drop_old_sessions(newest=2)
-    assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
+    assert sorted(old.neighbours(queries, 2)[0][0].tolist()) == [0, 1]
     assert (old.recipe, len(old.arrays["numbers"])) == (model.recipe, 2)
     assert SessionAnn.from_arrays(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
 

@@ -35,8 +35,8 @@ def test_followers_are_the_items_directly_after_an_item() -> None:
     for item in "abcdef":
         expected = {b for items in lists for a, b in pairwise(items) if a == item}
         row = "abcdef".index(item)
-        found = model.index.followers[model.index.followed[row] : model.index.followed[row + 1]]
-        assert LETTERS.ids[found].tolist() == sorted(expected)
+        result = model.index.followers[model.index.followed[row] : model.index.followed[row + 1]]
+        assert LETTERS.ids[result].tolist() == sorted(expected)
 
 
 def test_the_seed_of_random_samples_is_stored() -> None:

@@ -17,7 +17,7 @@ from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, 
 from embedrec.models.session_knn.wsknn import WSKNN
 from tests.conftest import of_lists
 from tests.data import strategies as draw
-from tests.models.session_knn.past_sessions import asked_of, pasts, sessions_of
+from tests.models.session_knn.past_sessions import histories_of, pasts, sessions_of
 from tests.models.session_knn.random_sessions import long_histories, long_tail_sessions
 from tests.models.session_knn.slow_knn import DAY, Past
 
@@ -41,7 +41,7 @@ VARIANTS: list[SessionKnn] = [
     WSKNN(neighbours=3, sample=3, sampling="weighted_events", required_event="buy"),
     WSKNN(sample=2, sampling="random", recommend_any=True),
 ]
-ASKED = ["", "a", "abc", "cab", "fede", "abcdef"]
+HISTORIES = ["", "a", "abc", "cab", "fede", "abcdef"]
 
 
 def same(one: SessionKnnModel, other: SessionKnnModel) -> None:
@@ -50,16 +50,16 @@ def same(one: SessionKnnModel, other: SessionKnnModel) -> None:
     assert one.arrays.keys() == other.arrays.keys()
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype and array.tolist() == other.arrays[name].tolist(), name
-    asked = asked_of(ASKED).reindex(one.vocab)
+    queries = histories_of(HISTORIES).reindex(one.vocab)
     k = len(one.vocab)
     for exclude_seen in (False, True):
         for mine, yours in zip(
-            *(model.weights(asked, k, exclude_seen=exclude_seen) for model in (one, other)), strict=True
+            *(model.weights(queries, k, exclude_seen=exclude_seen) for model in (one, other)), strict=True
         ):
             assert (mine == yours).all()
     sessions = len(one.arrays["numbers"])
     if sessions:
-        for mine, yours in zip(*(model.neighbours(asked, sessions) for model in (one, other)), strict=True):
+        for mine, yours in zip(*(model.neighbours(queries, sessions) for model in (one, other)), strict=True):
             assert (mine == yours).all()
 
 
@@ -108,9 +108,9 @@ def test_an_update_brings_new_items() -> None:
     assert model.vocab.ids.tolist() == ["a", "b", "x", "c"]
     assert model.vocab.names.tolist() == ["A", "B", "X", "C"]  # type: ignore[union-attr]
     assert model.vocab.counts.tolist() == [2, 4, 3, 1]  # type: ignore[union-attr]
-    asked = of_lists(["b"])
-    assert model.neighbours(asked, 5)[0].tolist() == [[4, 2, 1, 0, -1]]
-    assert set(model.recommend(asked, 4).ids()[0]) == {"a", "x"}
+    queries = of_lists(["b"])
+    assert model.neighbours(queries, 5)[0].tolist() == [[4, 2, 1, 0, -1]]
+    assert set(model.recommend(queries, 4).ids()[0]) == {"a", "x"}
     assert model.threads == 1 and model.with_threads(2).update(new).threads == 2
     assert model.update(of_lists([[1, 2]])).vocab.ids.tolist() == ["a", "b", "x", "c", "1", "2"]
     timed = replace(new, times=np.arange(len(new.items)))
@@ -131,17 +131,17 @@ def test_what_ages_must_be_said() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_threads_and_batches_change_nothing(name: str) -> None:
-    train, asked = long_tail_sessions(), long_histories(800)
+    train, queries = long_tail_sessions(), long_histories(800)
     model = recipe_class(name)(sample=300).fit(train)
-    rows, weights = model.weights(asked, 40)
+    rows, weights = model.weights(queries, 40)
     for threads in (2, 3):
-        again = model.with_threads(threads).weights(asked, 40)
+        again = model.with_threads(threads).weights(queries, 40)
         assert (again[0] == rows).all() and (again[1] == weights).all()
-    near = model.neighbours(asked, 20)
-    for q in range(0, len(asked), 7):
-        alone = asked.take(np.array([q]))
-        found = (*model.weights(alone, 40), *model.neighbours(alone, 20))
-        for one, batch in zip(found, (rows, weights, *near), strict=True):
+    near = model.neighbours(queries, 20)
+    for q in range(0, len(queries), 7):
+        alone = queries.take(np.array([q]))
+        results = (*model.weights(alone, 40), *model.neighbours(alone, 20))
+        for one, batch in zip(results, (rows, weights, *near), strict=True):
             assert (one[0] == batch[q]).all()
     with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"):
         model.with_threads(0)
@@ -167,20 +167,20 @@ def test_memory(recipe: SessionKnn, timed: bool) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_histories_that_say_nothing(name: str) -> None:
     model = recipe_class(name)().fit(sessions_of([Past(list("ab")), Past([]), Past(list("bc"))]))
-    asked = of_lists(["", "xyz", "f", "xa"])  # f is known, but no session holds it
-    answer, (numbers, similarities) = model.recommend(asked, 6), model.neighbours(asked, 2)
+    queries = of_lists(["", "xyz", "f", "xa"])  # f is known, but no session holds it
+    answer, (numbers, similarities) = model.recommend(queries, 6), model.neighbours(queries, 2)
     assert answer.ids()[:3] == [[], [], []] and answer.ids()[3] == ["b"]
     assert (numbers[:3] == -1).all() and np.isneginf(similarities[:3]).all() and numbers[3].tolist() == [0, -1]
     for k in (0, -1, 4):
         with pytest.raises(SettingsError, match=f"k must lie between 1 and the 3 training sessions, but is {k}"):
-            model.neighbours(asked, k)
+            model.neighbours(queries, k)
     nobody = recipe_class(name)().fit(sessions_of([]))
-    assert nobody.recommend(asked, 6).ids() == [[], [], [], []]
+    assert nobody.recommend(queries, 6).ids() == [[], [], [], []]
 
 
 def test_times_decide_what_is_new() -> None:
     past = [Past(["a", "b"], [5, 6]), Past(["a", "c"], [1, 9]), Past(["a", "d"], [2, 6])]
-    asked = asked_of(["a"])
-    assert SKNN().fit(sessions_of(past)).neighbours(asked, 3)[0].tolist() == [[1, 2, 0]]
+    queries = histories_of(["a"])
+    assert SKNN().fit(sessions_of(past)).neighbours(queries, 3)[0].tolist() == [[1, 2, 0]]
     untimed = [Past(p.items) for p in past]
-    assert SKNN().fit(sessions_of(untimed)).neighbours(asked, 3)[0].tolist() == [[2, 1, 0]]
+    assert SKNN().fit(sessions_of(untimed)).neighbours(queries, 3)[0].tolist() == [[2, 1, 0]]

@@ -111,10 +111,10 @@ def test_nothing_to_learn_from() -> None:
 
 def test_arrays_that_do_not_fit() -> None:
     items = np.ones((6, 3), dtype=np.float32)
-    for rows, says in (
+    for rows, message in (
         (items[:5], r"projection of a projection model must have shape \(6, 3\), but is \(5, 3\)"),
         (items.astype(np.float64), "projection of a projection model must be float32, but is float64"),
         (np.full((6, 3), np.nan, dtype=np.float32), "must be finite float32 of that shape"),
     ):
-        with pytest.raises(DataError, match=says):
+        with pytest.raises(DataError, match=message):
             Projection(dim=3).from_arrays(tiny_sessions().vocab, {"projection": rows, "items": items})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from embedrec.errors import SettingsError
 from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
 from tests.data import strategies as draw
-from tests.models.session_knn.past_sessions import asked_of, check, each, histories, pasts, sessions_of
+from tests.models.session_knn.past_sessions import check, each, histories, histories_of, pasts, sessions_of
 from tests.models.session_knn.slow_knn import DAY, Past
 
 CURVES = ["same", "div", "linear", "quadratic", "log"]
@@ -93,7 +93,7 @@ def test_sessions_fade_with_age() -> None:
     past = [Past(["a", "b"], [0, 0]), Past(["a", "c"], [0, 2 * DAY])]
     model = STAN(snh=2.0, spw=None, inh=None).fit(sessions_of(past))
     cosine = 1 / np.sqrt(2)
-    late, untimed, early = (model.neighbours(asked_of(["a"], at), 2)[1][0] for at in ([4 * DAY], None, [DAY]))
+    late, untimed, early = (model.neighbours(histories_of(["a"], at), 2)[1][0] for at in ([4 * DAY], None, [DAY]))
     assert late.tolist() == pytest.approx([cosine / np.e, cosine / np.e**2])
     assert untimed.tolist() == pytest.approx([cosine, cosine / np.e])  # as late as the newest session
     assert early.tolist() == pytest.approx([cosine, cosine / np.e**0.5])  # what is newer does not gain
@@ -105,11 +105,11 @@ def test_sessions_fade_with_age() -> None:
 
 def test_by_hand() -> None:
     model = VSKNN(similarity="vec", idf=1).fit(sessions_of([Past(list(x)) for x in ("ab", "bbc", "cd")]))
-    asked = asked_of(["ab", "ba"])
-    numbers, similarities = model.neighbours(asked, 3)
+    queries = histories_of(["ab", "ba"])
+    numbers, similarities = model.neighbours(queries, 3)
     assert numbers.tolist() == [[0, 1, -1], [0, 1, -1]]
     assert similarities[:, :2].tolist() == [[0.75, 0.5], [0.75, 0.25]]
-    answer = model.recommend(asked, 6, exclude_seen=False)
+    answer = model.recommend(queries, 6, exclude_seen=False)
     idf = 1 + np.log(3 / np.array([1, 2, 2]))  # of a, b, c: sessions that hold them, not mentions
     assert answer.ids() == [["b", "a", "c"], ["a", "b", "c"]]
     assert answer.scores[0, [1, 0, 2]] == pytest.approx(np.array([0.75, 1.25, 0.5]) * idf)

@@ -94,8 +94,8 @@ def agree(peer: package.WSKNN, recipe: WSKNN, train: Sessions, histories: Sessio
     for q in range(len(histories)):
         want = dict(peer.recommend([histories[q].tolist(), [0] * len(histories[q])]) or [])
         there = rows[q] >= 0
-        found = dict(zip(rows[q][there].tolist(), weights[q][there].tolist(), strict=True))
-        assert found == pytest.approx(want, rel=1e-9, abs=1e-12)
+        result = dict(zip(rows[q][there].tolist(), weights[q][there].tolist(), strict=True))
+        assert result == pytest.approx(want, rel=1e-9, abs=1e-12)
         best = sorted(want.values(), reverse=True)[:10]
         assert [want[r] for r in top.rows[q].tolist() if r >= 0] == pytest.approx(best, rel=1e-6)
 
@@ -160,17 +160,17 @@ def test_items_that_a_session_holds_twice_count_twice_there() -> None:
 def test_random_samples_repeat_themselves() -> None:
     rng = np.random.default_rng(0)
     train = of_lists(rng.integers(0, 30, (300, 6)).tolist(), Vocab(np.arange(30)))
-    asked = of_lists([[1, 2], [3], [1, 2]], train.vocab)
+    queries = of_lists([[1, 2], [3], [1, 2]], train.vocab)
     recipe = WSKNN(neighbours=30, sample=20, sampling="random")
     one, same, other = (recipe.fit(train, seed=seed) for seed in (1, 1, 2))
-    numbers = one.neighbours(asked, 30)[0]
+    numbers = one.neighbours(queries, 30)[0]
     assert ((numbers >= 0).sum(axis=1) == 20).all() and (numbers[0] == numbers[2]).all()
-    assert (numbers == same.neighbours(asked, 30)[0]).all()
-    drawn = [set(model.neighbours(asked, 30)[0][0].tolist()) for model in (one, other)]
+    assert (numbers == same.neighbours(queries, 30)[0]).all()
+    drawn = [set(model.neighbours(queries, 30)[0][0].tolist()) for model in (one, other)]
     assert drawn[0] != drawn[1]
     counts = np.zeros(300)  # every session that shares an item is as likely as another
     for seed in range(400):
-        counts[recipe.fit(train, seed=seed).neighbours(asked, 20)[0][1]] += 1
+        counts[recipe.fit(train, seed=seed).neighbours(queries, 20)[0][1]] += 1
     able = np.array([3 in train[s] for s in range(300)])
     assert (counts[~able] == 0).all()
     mean = 400 * 20 / able.sum()
@@ -179,15 +179,15 @@ def test_random_samples_repeat_themselves() -> None:
 
 def test_recommend_any_fills_lists_with_other_items() -> None:
     train = of_lists(["ab", "cd", "ef"])
-    asked = of_lists(["a", "", "abcdef"], train.vocab)
+    queries = of_lists(["a", "", "abcdef"], train.vocab)
     model = WSKNN(recommend_any=True).fit(train, seed=3)
-    answer = model.recommend(asked, 6)
+    answer = model.recommend(queries, 6)
     assert [len(ids) for ids in answer.ids()] == [5, 6, 0]
     assert answer.ids()[0][0] == "b" and sorted(answer.ids()[0][1:]) == ["c", "d", "e", "f"]
     assert answer.scores[0].tolist()[1:5] == [0] * 4 and sorted(answer.ids()[1]) == list("abcdef")
     for k in range(1, 6):
-        assert (model.recommend(asked, k).rows == answer.rows[:, :k]).all()
-    orders = {tuple(WSKNN(recommend_any=True).fit(train, seed=s).recommend(asked, 6).ids()[1]) for s in range(20)}
+        assert (model.recommend(queries, k).rows == answer.rows[:, :k]).all()
+    orders = {tuple(WSKNN(recommend_any=True).fit(train, seed=s).recommend(queries, 6).ids()[1]) for s in range(20)}
     assert len(orders) > 10
 
 
@@ -209,15 +209,15 @@ def test_a_kind_that_no_event_has(movielens: Sessions) -> None:
 
 
 def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None:
-    train, asked = movielens.take(np.arange(200)), movielens.take(np.arange(200, 205))
+    train, queries = movielens.take(np.arange(200)), movielens.take(np.arange(200, 205))
     model = WSKNN(sampling="weighted_events", required_event="like", recommend_any=True).fit(train, seed=4)
     assert {"times", "weights", "found", "seed"} < set(model.arrays)
     save_model(model, tmp_path / "m", {})
     loaded = load_model(artifacts.read(tmp_path / "m", "model"))
     assert isinstance(loaded, SessionKnnModel)
-    for one, other in ((model, loaded), (model.update(asked), loaded.update(asked))):
-        assert (one.recommend(asked, 9).rows == other.recommend(asked, 9).rows).all()
-        assert (one.neighbours(asked, 9)[0] == other.neighbours(asked, 9)[0]).all()
+    for one, other in ((model, loaded), (model.update(queries), loaded.update(queries))):
+        assert (one.recommend(queries, 9).rows == other.recommend(queries, 9).rows).all()
+        assert (one.neighbours(queries, 9)[0] == other.neighbours(queries, 9)[0]).all()
 
 
 @draw.given(

@@ -106,11 +106,11 @@ def test_users_that_have_features_only() -> None:
     settings = {**SMALL, "epochs": 20, "users": True, "history": 0, "id_dropout": 0.5, "patience": None}
     model = TwoTower(**settings).fit(sessions, seed=1)
     empty = of_lists([""] * 6, model.vocab)
-    asked = replace(empty, users=np.array([f"new{g}" for g in range(6)], dtype=object))
-    answer = model.recommend(asked, 4).rows
+    queries = replace(empty, users=np.array([f"new{g}" for g in range(6)], dtype=object))
+    answer = model.recommend(queries, 4).rows
     assert (group_of[answer] == np.arange(6)[:, None]).mean() > 0.9
     without = TwoTower(**{**settings, "features": False}).fit(sessions, seed=1)
-    assert not without.encoder(asked).any()
+    assert not without.encoder(queries).any()
     numbered = replace(sessions, users=np.arange(len(sessions)))
     assert all_users(numbered, features=True).ids.tolist() == list(range(len(sessions)))  # type: ignore[union-attr]
 

@@ -31,7 +31,7 @@ def test_sampled_softmax_against_cross_entropy() -> None:
     torch.manual_seed(0)
     queries, candidates = torch.randn(3, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     bias, ids, column = torch.randn(5, dtype=torch.float64), torch.tensor([7, 2, 5, 7, 1]), torch.tensor([0, 1, 3])
-    found = []
+    results = []
     for slow in (False, True):
         q, c = queries.clone().requires_grad_(), candidates.clone().requires_grad_()
         if slow:
@@ -44,8 +44,8 @@ def test_sampled_softmax_against_cross_entropy() -> None:
             loss = sampled_softmax(q, c, bias, ids, column, weights)
         (3 * loss).backward()
         assert q.grad is not None and c.grad is not None
-        found.append([loss.detach().numpy(), q.grad.numpy(), c.grad.numpy()])
-    for fast, want in zip(*found, strict=True):
+        results.append([loss.detach().numpy(), q.grad.numpy(), c.grad.numpy()])
+    for fast, want in zip(*results, strict=True):
         np.testing.assert_allclose(fast, want, rtol=1e-4, atol=1e-5)  # scores are float32
 
 
