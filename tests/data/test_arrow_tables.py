@@ -68,12 +68,12 @@ def all_sessions(draw: st.DrawFn) -> Sessions:
     ],
 )
 @given(sessions=all_sessions())
-def test_sessions_of_their_frame_are_equal(convert: Callable[[Sessions], Any], sessions: Sessions) -> None:
+def test_sessions_from_their_own_frame_are_equal(convert: Callable[[Sessions], Any], sessions: Sessions) -> None:
     kind = {} if sessions.kinds is None else {"kind": "kind"}
     assert content(Sessions.from_frame(convert(sessions), min_length=1, **kind)) == content(sessions)
 
 
-def test_columns_of_sessions() -> None:
+def test_a_frame_of_sessions_has_a_row_an_event() -> None:
     events = Events.of(
         [7, 7, 9],
         ["b", "a", "b"],
@@ -102,7 +102,7 @@ def results() -> TopK:
     return TopK(np.array([[2, 0], [1, -1]]), np.array([[0.5, 0.25], [1.0, -np.inf]]), vocab)
 
 
-def test_results_leave_out_missing_ones() -> None:
+def test_a_frame_of_results_omits_missing_ones() -> None:
     rows = results().to_arrow(["q", "r"]).to_pylist()
     assert rows == [
         {"query": "q", "rank": 1, "item": 30, "item_name": "Thirty", "score": 0.5},
@@ -116,7 +116,7 @@ def test_results_leave_out_missing_ones() -> None:
         results().to_arrow(["q"])
 
 
-def test_other_libraries_read_the_tables() -> None:
+def test_polars_and_duckdb_read_the_tables() -> None:
     result = results().to_arrow(["q", "r"])
     assert pl.from_arrow(result).filter(pl.col("rank") == 1)["item"].to_list() == [30, 20]  # type: ignore[union-attr]
     assert duckdb.from_arrow(result).filter("item_name IS NULL").project("item").fetchall() == [(20,)]
@@ -129,7 +129,7 @@ def test_other_libraries_read_the_tables() -> None:
     assert near.project("id").fetchall() == [("i2",)]
 
 
-def test_vectors_as_a_frame() -> None:
+def test_a_frame_of_vectors_has_a_row_an_item() -> None:
     embeddings = some_embeddings(n=4, d=3)
     frame = embeddings.to_frame()
     assert frame.index.name == "id"
@@ -150,14 +150,16 @@ def test_vectors_as_a_frame() -> None:
         lambda: some_embeddings().to_frame(),
     ],
 )
-def test_frames_name_the_extra(convert: Callable[[], pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pandas_is_an_error_with_the_extra(
+    convert: Callable[[], pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(SettingsError) as e:
         convert()
     assert str(e.value) == "to_frame() needs the package pandas; install it with `pip install 'embedrec[pandas]'`"
 
 
-def test_ids_of_vectors_that_are_numbers() -> None:
+def test_integer_ids_of_vectors_stay_integers() -> None:
     embeddings = Embeddings(np.eye(2), Vocab([3, 5]))
     assert embeddings.to_frame().loc[5].tolist() == [0.0, 1.0]
     assert embeddings.to_arrow()["id"].to_pylist() == [3, 5]

@@ -112,7 +112,7 @@ _AB = Vocab(["a", "b"])
         ),
     ],
 )
-def test_refused(make, message: str) -> None:
+def test_invalid_events_are_refused(make, message: str) -> None:
     with pytest.raises(DataError) as refused:
         make()
     assert str(refused.value) == message

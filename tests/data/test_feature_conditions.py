@@ -46,13 +46,13 @@ def features() -> Features:
         ("tags!=pop", "cde"),
     ],
 )
-def test_what_meets_them(text: str, met: str, features: Features) -> None:
+def test_conditions_select_matching_rows(text: str, met: str, features: Features) -> None:
     condition = Condition.of(text)
     assert features.vocab.ids[condition.matches(features)].tolist() == list(met)
     assert Condition.of(str(condition)) == condition
 
 
-def test_all_of_several(features: Features) -> None:
+def test_match_all_needs_every_condition(features: Features) -> None:
     conditions = map(Condition.of, ("year>=2000", "genre!=pop", "tags!=rock"))
     assert features.vocab.ids[match_all(conditions, features)].tolist() == ["c", "d"]
     assert match_all([], features).all()
@@ -74,7 +74,7 @@ def test_all_of_several(features: Features) -> None:
         ("tags=folk", "no item has 'folk' in 'tags'; available are rock, pop, Jazz & Blues"),
     ],
 )
-def test_bad_input(text: str, message: str, features: Features) -> None:
+def test_invalid_conditions_are_refused(text: str, message: str, features: Features) -> None:
     with pytest.raises(SettingsError, match=message):
         Condition.of(text).matches(features)
 
@@ -84,7 +84,7 @@ def test_bad_input(text: str, message: str, features: Features) -> None:
     st.sampled_from(sorted(SIGNS)),
     st.integers(-3, 3),
 )
-def test_numbers_as_python_compares_them(column: list[int | None], sign: str, value: int) -> None:
+def test_numbers_are_compared_like_in_python(column: list[int | None], sign: str, value: int) -> None:
     numbers = np.array([np.nan if x is None else x for x in column], dtype=np.float32)
     features = Features(Vocab(np.arange(len(column))), {"x": numbers})
     met = Condition.of(f"x{sign}{value}").matches(features)
@@ -105,7 +105,7 @@ def test_numbers_as_python_compares_them(column: list[int | None], sign: str, va
         ("released<-3.5", ""),
     ],
 )
-def test_dates(text: str, met: str) -> None:
+def test_dates_are_compared_by_day(text: str, met: str) -> None:
     days = {"released": np.array([0, 18262, 18444.5, np.nan])}
     features = Features(Vocab(list("abcd")), days, dates=frozenset({"released"}))
     assert features.vocab.ids[Condition.of(text).matches(features)].tolist() == list(met)

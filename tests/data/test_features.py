@@ -19,7 +19,7 @@ from tests.data.random_features import as_rows, features, same
 
 
 @draw.given(features(), st.data())
-def test_alignment_goes_by_id(given: Features, data: st.DataObject) -> None:
+def test_features_are_aligned_by_id(given: Features, data: st.DataObject) -> None:
     known = given.vocab.ids.tolist()
     other: list[Any] = data.draw(st.permutations(known))[: data.draw(st.integers(0, len(known)))]
     new = max(known) + "x" if known and isinstance(known[0], str) else None
@@ -32,7 +32,7 @@ def test_alignment_goes_by_id(given: Features, data: st.DataObject) -> None:
         assert aligned.categorical[name].names is words.names  # codes keep their meaning
 
 
-def test_scaling_is_of_the_training_vocabulary() -> None:
+def test_scaling_uses_the_training_vocabulary_only() -> None:
     given = Features(
         Vocab(["a", "b", "c", "d"]),
         {
@@ -101,7 +101,7 @@ _AB = Vocab(["a", "b"])
         ),
     ],
 )
-def test_refused(make: Any, message: str) -> None:
+def test_invalid_features_are_refused(make: Any, message: str) -> None:
     with pytest.raises(DataError) as refused:
         make()
     assert str(refused.value) == message
@@ -116,7 +116,7 @@ def events_with_features() -> Events:
     return replace(made, item_features=items, user_features=users)
 
 
-def test_features_go_along() -> None:
+def test_sessions_keep_features_through_all_operations() -> None:
     events = events_with_features()
     sessions = sessionize(events.filter(np.array([True, True, False])))
     for other in (
@@ -142,7 +142,7 @@ def test_sessions_are_saved_with_their_features(tmp_path: Path, part: str) -> No
     assert loaded.user_features and sessions.user_features and same(loaded.user_features, sessions.user_features)
 
 
-def test_without_features_there_are_no_files(tmp_path: Path, sessions: Sessions) -> None:
+def test_sessions_without_features_write_no_feature_files(tmp_path: Path, sessions: Sessions) -> None:
     sessions.save(tmp_path / "s", {})
     artifact = artifacts.read(tmp_path / "s")
     assert not [name for name in artifact.files if "features" in name]

@@ -173,7 +173,7 @@ def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, An
 
 
 @draw.given(rows, settings, st.integers(1, 20), examples=100)
-def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
+def test_results_do_not_depend_on_the_chunk_size(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_budget, "CHUNK_EVENTS", at_once)
         patch.setattr(filter_state, "SORT_BLOCK", at_once)
@@ -181,7 +181,7 @@ def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int)
 
 
 @draw.given(rows, limit, limit, st.one_of(st.none(), st.integers(5, 9)), st.sampled_from(["drop", "cut"]), examples=200)
-def test_after_a_fixed_point_nothing_is_left_to_remove(
+def test_filters_applied_again_remove_nothing(
     rows: list[Row], min_count: int, min_length: int, max_length: int, long: Any
 ) -> None:
     filters = Filters(min_count=min_count, min_length=min_length, max_length=max_length, long=long)
@@ -208,7 +208,7 @@ def words_of(events: Events) -> list[str]:
     return ["".join(items[events.session == s]) for s in dict.fromkeys(events.session.tolist())]
 
 
-def test_rounds_by_hand() -> None:
+def test_filters_repeat_until_nothing_is_removed() -> None:
     """d is mentioned once; without it the last session is too short, and without that c is too rare …"""
     events = of_words("ababab", "abc", "cd")
     got, removed = Filters(min_count=2).apply(events)
@@ -219,7 +219,7 @@ def test_rounds_by_hand() -> None:
     assert removed == [RemovedCounts("min_count", 2, 0, 1, 1), RemovedCounts("min_length", 2, 1, 0, 1)]
 
 
-def test_where_duplicates_go() -> None:
+def test_duplicates_are_removed_first_or_last() -> None:
     events = of_words("aaab", "aabaa")
     assert words_of(Filters(duplicates="consecutive").apply(events)[0]) == ["ab", "aba"]
     assert words_of(Filters(duplicates="all").apply(events)[0]) == ["ab", "ab"]
@@ -234,7 +234,7 @@ def test_long_sessions_keep_their_end() -> None:
     assert words_of(Filters(max_length=3).apply(events)[0]) == ["ab"]
 
 
-def test_raw_rows_are_counted_before_duplicates_go() -> None:
+def test_min_tracks_counts_events_with_duplicates() -> None:
     got, removed = Filters(min_tracks=3, duplicates="all", min_length=1).apply(of_words("aaa", "ab"))
     assert words_of(got) == ["a"]
     assert removed == [
@@ -244,14 +244,14 @@ def test_raw_rows_are_counted_before_duplicates_go() -> None:
     ]
 
 
-def test_kinds_that_are_numbers() -> None:
+def test_kinds_may_be_integers() -> None:
     events = Events.of(["s"] * 4, list("abca"), kind=[0, 1, 1, 0])
     got, removed = Filters(kinds=("1",)).apply(events)
     assert words_of(got) == ["bc"]
     assert removed[0] == RemovedCounts("kinds", "1", 0, 1, 2)
 
 
-def test_nothing_to_do_gives_the_same_events() -> None:
+def test_filters_that_remove_nothing_return_the_same_events() -> None:
     events = of_words("ab")
     got, removed = Filters().apply(events)
     assert got is events
@@ -310,7 +310,7 @@ def test_nothing_to_do_gives_the_same_events() -> None:
         ),
     ],
 )
-def test_refused(make: Any, error: type, message: str) -> None:
+def test_invalid_filters_are_refused(make: Any, error: type, message: str) -> None:
     with pytest.raises(error) as refused:
         make()
     assert str(refused.value) == message
@@ -319,7 +319,7 @@ def test_refused(make: Any, error: type, message: str) -> None:
 @pytest.mark.parametrize(
     ("days", "last", "has_note"), [(90, 40_000, True), (90, 160, True), (90, 120, False), (9, 99, False)]
 )
-def test_an_event_in_the_far_future_is_told(days: float, last: int, has_note: bool) -> None:
+def test_a_note_reports_an_event_far_after_all_others(days: float, last: int, has_note: bool) -> None:
     """Days are counted back from the last event, so that one wrong time drops all others."""
     times = np.array([*range(100), last], dtype=np.int64) * DAY
     events = Events.of(np.arange(101) % 7, np.arange(101) % 9, time=times)

@@ -35,7 +35,7 @@ VOCAB = Vocab(
         ("BJÖRK", 3),
     ],
 )
-def test_what_is_meant(text: str, row: int) -> None:
+def test_items_are_found_by_id_part_of_an_id_or_name(text: str, row: int) -> None:
     assert find_items(VOCAB, [text]).tolist() == [row]
 
 
@@ -56,26 +56,26 @@ def test_what_is_meant(text: str, row: int) -> None:
         (":", "no item ':'"),
     ],
 )
-def test_what_is_not_clear(text: str, message: str) -> None:
+def test_unknown_and_ambiguous_texts_are_refused(text: str, message: str) -> None:
     with pytest.raises(UnknownItemError) as raised:
         find_items(VOCAB, [f"{A}1x", text])
     assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["--5", "-", "", "9" * 5000, "²", "٣", "1.0", " 7", "7 ", "+7", "0x7", "None"])
-def test_texts_that_are_no_number(text: str) -> None:
+def test_texts_that_are_not_integers_are_unknown(text: str) -> None:
     with pytest.raises(UnknownItemError, match="no item"):
         find_items(Vocab(np.array([7, -5])), [text])
 
 
-def test_numbers() -> None:
+def test_integer_ids_are_found_by_their_digits() -> None:
     vocab = Vocab(np.array([7, -5, 2**62]), np.array(["seven", "12", "big"], dtype=object))
     assert find_items(vocab, ["-5", "7", "seven", "12", str(2**62)]).tolist() == [1, 0, 0, 1, 2]
     with pytest.raises(UnknownItemError, match=r"did you mean 7 \(seven\)"):
         find_items(vocab, ["sever"])
 
 
-def test_without_names() -> None:
+def test_vocabularies_without_names_are_searched_by_id() -> None:
     with pytest.raises(UnknownItemError, match="did you mean abba"):
         find_items(Vocab(["abba", "zz top"]), ["abbb"])
     assert find_items(Vocab(["abba", "zz top"]), []).tolist() == []
@@ -83,14 +83,14 @@ def test_without_names() -> None:
         find_items(Vocab([]), ["x"])
 
 
-def test_many_are_not_all_shown() -> None:
+def test_a_message_lists_five_ambiguous_items() -> None:
     vocab = Vocab([f"{i}:x" for i in range(9)])
     with pytest.raises(UnknownItemError, match=r"may mean 9 items \(0:x, 1:x, 2:x, 3:x, 4:x …\)"):
         find_items(vocab, ["x"])
 
 
 @given(st.lists(st.text("ab:/ é", min_size=1, max_size=4), min_size=1, max_size=8, unique=True), st.text("ab:/ é"))
-def test_an_id_means_itself_and_nothing_else_breaks(ids: list[str], text: str) -> None:
+def test_an_id_finds_itself_and_any_text_an_item_or_an_error(ids: list[str], text: str) -> None:
     vocab = Vocab(ids)
     assert find_items(vocab, ids).tolist() == list(range(len(ids)))
     try:
@@ -100,7 +100,7 @@ def test_an_id_means_itself_and_nothing_else_breaks(ids: list[str], text: str) -
         assert text not in ids
 
 
-def test_one_name_in_two_forms_of_unicode() -> None:
+def test_names_are_compared_in_one_normal_form_of_unicode() -> None:
     from unicodedata import normalize
 
     for stored, queries in (("NFC", "NFD"), ("NFD", "NFC")):

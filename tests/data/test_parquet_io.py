@@ -16,7 +16,7 @@ from tests.data import strategies as draw
 
 
 @draw.given(st.lists(draw.texts, unique=True, max_size=12), st.integers(1, 5), st.integers(1, 9), st.integers(1, 3))
-def test_parts_make_the_same_vocabulary(
+def test_row_groups_do_not_change_the_vocabulary(
     tmp_path: Path, ids: list[str], rows: int, characters: int, looked_at: int
 ) -> None:
     names = np.array([f"name {i}" for i in ids], dtype=object)
@@ -33,7 +33,7 @@ def test_parts_make_the_same_vocabulary(
     assert load_ids(tmp_path / "ids.parquet").tolist() == ids
 
 
-def test_long_texts_make_row_groups_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_strings_have_their_own_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_io, "GROUP_CHARACTERS", 1000)
     monkeypatch.setattr(parquet_io, "COUNTED_ROWS", 1)
     save_ids(np.array(["x" * 600] * 6, dtype=object), tmp_path / "ids.parquet")

@@ -22,7 +22,7 @@ def measured(ranks: list[list[float]], ks: tuple[int, ...]) -> dict[str, list[fl
     return {key: column.tolist() for key, column in ranked_metrics(flat, offsets, ks).items()}
 
 
-def test_worked_by_hand() -> None:
+def test_metrics_by_hand() -> None:
     """Three questions at 3: one target found at 2; of two, one at 1 and one not at all; of four, at 1, 3 and 4."""
     result = measured([[2], [inf, 1], [4, 1, 3, inf]], (3,))
     assert result["hit_rate@3"] == [1, 1, 1]
@@ -35,17 +35,17 @@ def test_worked_by_hand() -> None:
     assert result["r_precision"] == [0, 1 / 2, 3 / 4]
 
 
-def test_nothing_found() -> None:
+def test_metrics_without_hits_are_0() -> None:
     result = measured([[inf], [4, inf]], (1, 3))
     assert set(result) == {*(f"{name}@{k}" for name in RANKED_METRICS for k in (1, 3)), "r_precision"}
     assert all(column == [0, 0] for column in result.values())
 
 
-def test_no_questions() -> None:
+def test_metrics_of_no_queries_are_empty() -> None:
     assert all(column == [] for column in measured([], KS).values())
 
 
-def test_between_places() -> None:
+def test_ranks_between_two_places_are_interpolated() -> None:
     """A target in the middle of two items of equal score has rank 1.5."""
     result = measured([[1.5]], (1, 2))
     assert (result["mrr@1"], result["mrr@2"], result["r_precision"]) == ([0], [1 / 1.5], [0])
@@ -74,7 +74,7 @@ targets = st.lists(places, min_size=1, max_size=8).map(
 
 
 @given(st.lists(targets, max_size=6))
-def test_against_a_plain_twin(ranks: list[list[float]]) -> None:
+def test_metrics_equal_a_slow_count(ranks: list[list[float]]) -> None:
     result = measured(ranks, KS)
     for k in KS:
         for q, own in enumerate(ranks):
@@ -82,7 +82,7 @@ def test_against_a_plain_twin(ranks: list[list[float]]) -> None:
                 assert result[key][q] == pytest.approx(value, abs=1e-12), key
 
 
-def test_bounds_and_perfection() -> None:
+def test_metrics_are_from_0_to_1_and_1_for_perfect_ranks() -> None:
     result = measured([[1, 2, 3], [1]], KS)
     for key, column in result.items():
         assert all(0 <= v <= 1 for v in column)
@@ -91,7 +91,7 @@ def test_bounds_and_perfection() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_agrees_with_pytrec_eval(seed: int) -> None:
+def test_metrics_equal_those_of_pytrec_eval(seed: int) -> None:
     rng = np.random.default_rng(seed)
     qrels, run, ranks = {}, {}, []
     for q in range(40):
@@ -119,7 +119,7 @@ def test_agrees_with_pytrec_eval(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_grades_count_as_in_trec_eval(seed: int) -> None:
+def test_graded_metrics_equal_those_of_trec_eval(seed: int) -> None:
     rng = np.random.default_rng(seed)
     qrels, run, ranks, grades = {}, {}, [], []
     for q in range(30):

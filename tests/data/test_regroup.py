@@ -45,7 +45,7 @@ def rows_of(events: Events) -> list[tuple]:
 
 
 @draw.given(rows, st.integers(0, 30), st.integers(1, 50), st.booleans(), examples=150)
-def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, users: bool) -> None:
+def test_sessions_cut_at_gaps_equal_a_slow_loop(rows: list[tuple], gap: int, at_once: int, users: bool) -> None:
     events = events_of(rows, users=users)
     seconds = [r[2] for r in rows]
     want, last = [], None
@@ -68,7 +68,7 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
 
 
 @draw.given(rows, st.booleans(), examples=100)
-def test_by_user_against_a_slow_twin(rows: list[tuple], times: bool) -> None:
+def test_sessions_by_user_equal_a_slow_loop(rows: list[tuple], times: bool) -> None:
     events = events_of(rows, times=times)
     before = rows_of(events)
     order = list(dict.fromkeys(r[3] for r in rows))  # users by first appearance
@@ -80,7 +80,7 @@ def test_by_user_against_a_slow_twin(rows: list[tuple], times: bool) -> None:
     assert got.sessions is got.users is events.users
 
 
-def test_by_user_and_then_cut() -> None:
+def test_sessions_by_user_are_cut_at_gaps() -> None:
     rows = [("s", "a", 0, 7), ("s", "b", 10, 7), ("t", "c", 5, 8), ("u", "a", 12, 7), ("u", "b", 100, 7)]
     sessions = sessionize(Regroup("user", "15s").apply(events_of(rows)))
     result = {i: "".join(sessions.vocab.ids[sessions[s]]) for s, i in enumerate(sessions.ids.tolist())}
@@ -96,12 +96,12 @@ def test_by_user_and_then_cut() -> None:
     ("text", "milliseconds"),
     [("90s", 90_000), ("30min", 1_800_000), ("2h", 7_200_000), ("1d", 86_400_000), (" 1.5 h", 5_400_000)],
 )
-def test_parse_gap(text: str, milliseconds: int) -> None:
+def test_gaps_are_parsed(text: str, milliseconds: int) -> None:
     assert parse_gap(text) == milliseconds
 
 
 @pytest.mark.parametrize("text", ["", "30", "30m", "min", "-1h", "1h30min", "0s", "0.0h", "1e3s", "∞d", "٣h", "inf d"])
-def test_no_gap(text: str) -> None:
+def test_text_without_a_unit_is_no_gap(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Regroup(gap=text)
     assert str(refused.value) == (f"a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is {text!r}")
@@ -120,7 +120,7 @@ def test_no_gap(text: str) -> None:
         ),
     ],
 )
-def test_refused(make: Any, message: str) -> None:
+def test_missing_users_and_times_are_refused(make: Any, message: str) -> None:
     with pytest.raises(SettingsError) as refused:
         make()
     assert str(refused.value) == message

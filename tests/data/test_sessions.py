@@ -28,7 +28,7 @@ def as_lists(sessions: Sessions) -> list[list]:
 
 
 @draw.given(draw.lists)
-def test_lists_go_in_and_come_out(lists: list[list[str]]) -> None:
+def test_sessions_of_lists_contain_the_lists(lists: list[list[str]]) -> None:
     sessions = Sessions.of_lists(lists)
     assert as_lists(sessions) == lists
     assert sessions.lengths.tolist() == [len(items) for items in lists]
@@ -37,7 +37,7 @@ def test_lists_go_in_and_come_out(lists: list[list[str]]) -> None:
 
 
 @draw.given(draw.lists, st.lists(draw.few, unique=True))
-def test_recoded_leaves_out_what_the_vocabulary_does_not_hold(lists: list[list[str]], known: list[str]) -> None:
+def test_reindex_omits_unknown_items(lists: list[list[str]], known: list[str]) -> None:
     vocab = Vocab([*known, "never seen"])
     want = [[i for i in items if i in known] for items in lists]
     sessions = Sessions.of_lists(lists)
@@ -48,7 +48,7 @@ def test_recoded_leaves_out_what_the_vocabulary_does_not_hold(lists: list[list[s
 
 
 @draw.given(draw.lists)
-def test_recoded_keeps_the_columns_of_events(lists: list[list[str]]) -> None:
+def test_reindex_keeps_the_columns_of_events(lists: list[list[str]]) -> None:
     plain = Sessions.of_lists(lists)
     size = len(plain.items)
     timed = Sessions(
@@ -68,7 +68,7 @@ def test_recoded_keeps_the_columns_of_events(lists: list[list[str]]) -> None:
 
 
 @draw.given(draw.lists)
-def test_matrix_holds_play_counts(lists: list[list[str]]) -> None:
+def test_matrix_contains_play_counts(lists: list[list[str]]) -> None:
     sessions = Sessions.of_lists(lists)
     for array in (sessions.items, sessions.offsets):
         array.flags.writeable = False
@@ -109,7 +109,7 @@ def test_save_and_load(lists: list[list[str]], timed: bool) -> None:
 
 
 @draw.given(st.lists(st.tuples(draw.few, draw.few, st.integers(0, 3)), max_size=30))
-def test_sessionize_against_a_plain_twin(rows: list) -> None:
+def test_sessionize_equals_a_slow_loop(rows: list) -> None:
     events = Events.of(
         [r[0] for r in rows],
         [r[1] for r in rows],
@@ -131,7 +131,7 @@ def test_sessionize_against_a_plain_twin(rows: list) -> None:
     assert sessions.users.tolist() == [f"user of {s}" for s in want]
 
 
-def test_load_refuses_parts_that_do_not_fit(tmp_path: Path) -> None:
+def test_load_refuses_files_of_other_sessions(tmp_path: Path) -> None:
     good = Sessions.of_lists([["a", "b"], ["a"]])
     with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:
         good.save(tmp_path / "good", {})
@@ -157,13 +157,13 @@ def test_load_refuses_parts_that_do_not_fit(tmp_path: Path) -> None:
         ([0, 1, 3], "'ids' of these sessions must have 2 values, but has shape (1,)"),
     ],
 )
-def test_offsets_that_do_not_fit(offsets: list[int], message: str) -> None:
+def test_offsets_that_do_not_fit_are_refused(offsets: list[int], message: str) -> None:
     with pytest.raises(DataError) as refused:
         Sessions(np.array(offsets), np.array([0, 0, 0]), Vocab(["a"]), np.array([7]))
     assert str(refused.value) == message
 
 
-def test_sessions_are_loaded_without_what_names_them(tmp_path: Path) -> None:
+def test_sessions_can_be_loaded_without_ids_and_names(tmp_path: Path) -> None:
     events = Events.of(["b", "b", "a"], [3, 4, 3], user=["u", "u", "v"], kind=["x", "y", "x"])
     features = Features(Vocab([3]), {"year": np.array([1990.0], dtype=np.float32)})
     whole = sessionize(replace(events, item_features=features))
@@ -177,13 +177,13 @@ def test_sessions_are_loaded_without_what_names_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [["abc", "bcd"], "abc", [b"ab"], {"s": ["a"]}, [{"a": 1}], [1, 2], 5, [None]])
-def test_a_text_is_no_list_of_items(given: Any) -> None:
+def test_a_string_is_not_a_list_of_items(given: Any) -> None:
     for vocab in (None, Vocab(["a"])):
         with pytest.raises(DataError, match=r"must be a list of (items|lists of items)"):
             Sessions.of_lists(given, vocab)
 
 
-def test_a_text_is_no_list_of_ids() -> None:
+def test_a_string_is_not_a_list_of_ids() -> None:
     for find in (Vocab(["a"]).rows, Vocab(["a"]).rows_of, Vocab([1]).rows):
         with pytest.raises(DataError, match="ids must be a list, but 'ab' is a string"):
             find("ab")
@@ -192,7 +192,7 @@ def test_a_text_is_no_list_of_ids() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_models_are_trained_on_sessions(name: str) -> None:
+def test_fit_refuses_other_types_than_sessions(name: str) -> None:
     for given in ([["a", "b"]], np.zeros((2, 2)), None):
         with pytest.raises(DataError, match="a model is trained on Sessions, not on "):
             recipe_class(name)().fit(given)

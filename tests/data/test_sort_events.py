@@ -21,7 +21,7 @@ one_long = st.lists(st.tuples(st.just(3), st.integers(-9, 9)), min_size=33, max_
 @pytest.mark.parametrize("kind", ["int64", "float64", None])
 @pytest.mark.parametrize("in_memory", [True, False])
 @draw.given(st.one_of(few, one_long), st.integers(1, 2), st.integers(1, 9))
-def test_as_numpy_sorts(
+def test_events_are_sorted_like_numpy_lexsort(
     kind: str | None, in_memory: bool, tmp_path: Path, rows: list[tuple[int, int]], threads: int, part: int
 ) -> None:
     session, key = (read_only(np.array(column)) for column in zip(*rows, strict=True))

@@ -19,7 +19,7 @@ from tests.data import strategies as draw
 
 
 @draw.given(st.lists(st.text("abcdefghij", max_size=40), min_size=1, max_size=12).filter(any), examples=150)
-def test_against_a_slow_twin(lists: list[str]) -> None:
+def test_statistics_equal_a_slow_count(lists: list[str]) -> None:
     statistics = describe(of_lists(lists, Vocab(list("abcdefghijk"))))
     lengths = sorted(map(len, lists))
     counts = sorted(Counter("".join(lists)).values(), reverse=True)
@@ -45,7 +45,7 @@ def test_against_a_slow_twin(lists: list[str]) -> None:
     assert all(a.most + 1 == b.least for a, b in zip(statistics.histogram, statistics.histogram[1:], strict=False))
 
 
-def test_buckets_double() -> None:
+def test_the_limits_of_lengths_double() -> None:
     statistics = describe(of_lists(["a" * length for length in (1, 2, 3, 4, 5, 17)]))
     assert statistics.histogram == (
         Bucket(1, 1, 1), Bucket(2, 2, 1), Bucket(3, 4, 2), Bucket(5, 8, 1), Bucket(9, 16, 0), Bucket(17, 32, 1)
@@ -53,18 +53,18 @@ def test_buckets_double() -> None:
     assert describe(of_lists(["", "a"])).histogram == (Bucket(0, 0, 1), Bucket(1, 1, 1))
 
 
-def test_users_and_times() -> None:
+def test_statistics_contain_users_and_times() -> None:
     sessions = tiny_sessions()
     users = np.arange(len(sessions)) % 3
     statistics = describe(replace(sessions, users=users, times=np.arange(len(sessions.items))[::-1] * 1000))
     assert (statistics.users, statistics.first, statistics.last) == (3, 0, (len(sessions.items) - 1) * 1000)
 
 
-def test_nothing_to_describe() -> None:
+def test_empty_sessions_have_no_statistics() -> None:
     with pytest.raises(DataError, match="there are no events to describe; prepare some sessions"):
         describe(of_lists([""]))
 
 
-def test_held_out() -> None:
+def test_statistics_of_held_out_sessions() -> None:
     held_out = HeldOut(of_lists(["aab", "", "c"]), np.array([1, 0, 1]))
     assert describe_held_out(held_out) == HeldOutCounts(3, 3, 4, 2)

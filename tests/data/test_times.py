@@ -50,7 +50,7 @@ _BERLIN = timezone(timedelta(hours=1))
         ([], []),
     ],
 )
-def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
+def test_columns_of_times_are_milliseconds(given: Any, want: list[int]) -> None:
     result = as_times(given)
     assert result.dtype == np.int64 and result.tolist() == want
 
@@ -74,14 +74,14 @@ def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
         (np.array([10**12], dtype="datetime64[Y]"), "times must be within 270,000 years of 1970"),
     ],
 )
-def test_refused(given: Any, message: str) -> None:
+def test_invalid_times_are_refused(given: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         as_times(given)
     with pytest.raises(DataError, match=message.replace("times", "times of events", 1)):
         Events.of([1], ["a"], time=given)
 
 
-def test_what_is_finer_than_a_millisecond_orders_events() -> None:
+def test_fractions_of_milliseconds_order_events() -> None:
     times = np.array(["2020-01-01T00:00:00.000000900", "2020-01-01T00:00:00.000000100"], dtype="datetime64[ns]")
     for given in (times, np.array([_WANT[0] + 0.9, _WANT[0] + 0.1])):
         events = Events.of([1, 1], ["second", "first"], time=given)

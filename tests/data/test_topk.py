@@ -46,7 +46,7 @@ def as_pairs(top: TopK) -> list[list[tuple[int, float]]]:
 
 
 @given(results())
-def test_best_first(drawn: tuple[list[list[tuple[int, float]]], int]) -> None:
+def test_results_are_sorted_best_first(drawn: tuple[list[list[tuple[int, float]]], int]) -> None:
     each, k = drawn
     top = sort_results(*unsorted(each, k), VOCAB)
     assert as_pairs(top) == [slow_order(pairs) for pairs in each]
@@ -58,7 +58,7 @@ def test_best_first(drawn: tuple[list[list[tuple[int, float]]], int]) -> None:
 
 
 @given(results(), st.integers(1, 8))
-def test_first(drawn: tuple[list[list[tuple[int, float]]], int], k: int) -> None:
+def test_first_returns_the_k_best(drawn: tuple[list[list[tuple[int, float]]], int], k: int) -> None:
     each, width = drawn
     top = sort_results(*unsorted(each, width), VOCAB).first(k)
     assert as_pairs(top) == [slow_order(pairs)[:k] for pairs in each]
@@ -66,7 +66,9 @@ def test_first(drawn: tuple[list[list[tuple[int, float]]], int], k: int) -> None
 
 
 @given(results(), st.data())
-def test_without(drawn: tuple[list[list[tuple[int, float]]], int], data: st.DataObject) -> None:
+def test_without_removes_one_row_of_each_query(
+    drawn: tuple[list[list[tuple[int, float]]], int], data: st.DataObject
+) -> None:
     each, k = drawn
     left_out = np.array([data.draw(st.integers(0, N - 1)) for _ in each], dtype=np.int64)
     top = sort_results(*unsorted(each, k), VOCAB).without(read_only(left_out))
@@ -76,7 +78,9 @@ def test_without(drawn: tuple[list[list[tuple[int, float]]], int], data: st.Data
 
 
 @given(results(), st.integers(1, 10), st.data())
-def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, data: st.DataObject) -> None:
+def test_excluding_removes_the_rows_of_each_history(
+    drawn: tuple[list[list[tuple[int, float]]], int], k: int, data: st.DataObject
+) -> None:
     each, width = drawn
     seen = [data.draw(st.lists(st.integers(0, N - 1), max_size=5)) for _ in each]  # with repeats
     histories = of_lists([[f"i{r}" for r in rows] for rows in seen], VOCAB)
@@ -97,7 +101,7 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
         ([[0, 1]], [[1.0, -np.inf]], "both"),
     ],
 )
-def test_what_is_no_answer(rows: list, values: list, message: str) -> None:
+def test_wrong_shapes_orders_and_scores_are_refused(rows: list, values: list, message: str) -> None:
     with pytest.raises(DataError, match=message):
         TopK(np.array(rows), np.array(values), VOCAB)
 

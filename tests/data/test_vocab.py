@@ -41,7 +41,7 @@ def test_the_first_lookup_of_few_ids_equals_later_ones(ids: list, others: list) 
 
 
 @draw.given(draw.ids)
-def test_ids_that_stand_twice(ids: list) -> None:
+def test_duplicate_ids_are_refused(ids: list) -> None:
     if len(set(ids)) == len(ids):
         assert len(Vocab(ids)) == len(ids)
     else:
@@ -49,7 +49,7 @@ def test_ids_that_stand_twice(ids: list) -> None:
             Vocab(ids)
 
 
-def test_ascending_numbers_need_no_order() -> None:
+def test_ascending_integers_need_no_sorted_order() -> None:
     assert "_sorted" not in vars(Vocab(np.arange(9))) and "_sorted" in vars(Vocab(np.arange(9)[::-1]))
     with pytest.raises(DataError, match="but 2 occurs twice"):
         Vocab([1, 2, 2, 3])
@@ -78,7 +78,7 @@ def test_save_and_load(ids: list) -> None:
     assert same.integer == vocab.integer
 
 
-def test_load_refuses_what_is_no_vocabulary(tmp_path: Path) -> None:
+def test_load_refuses_files_without_a_vocabulary(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     path.write_bytes(b"no parquet")
     with pytest.raises(ArtifactError, match=r"v\.parquet is not a Parquet file"):
@@ -96,7 +96,7 @@ def test_take_names_and_counts() -> None:
     assert Vocab(["a"]).name(0) == ""
 
 
-def test_input_is_neither_changed_nor_needed_writable() -> None:
+def test_read_only_input_is_accepted_and_unchanged() -> None:
     ids = np.array([3, 1, 2], dtype=np.int32)
     ids.flags.writeable = False
     vocab = Vocab(ids)
@@ -122,13 +122,13 @@ def test_input_is_neither_changed_nor_needed_writable() -> None:
         ),
     ],
 )
-def test_refused(make, message: str) -> None:
+def test_invalid_vocabularies_are_refused(make, message: str) -> None:
     with pytest.raises(DataError) as refused:
         make()
     assert str(refused.value) == message
 
 
-def test_ids_of_either_kind_are_found_by_how_they_are_written() -> None:
+def test_ids_are_found_in_the_type_of_the_vocabulary() -> None:
     numbers, texts = Vocab([5, 7, -3]), Vocab(["5", "x", "7.0", "7"])
     assert numbers.rows_of(["5", "5.0", "7.00", "-3", "05", "x", "5.5", 7, "9223372036854775808", "7\n"]).tolist() == [
         *(0, 0, 1, 2, -1, -1, -1, 1, -1, -1)
@@ -139,7 +139,7 @@ def test_ids_of_either_kind_are_found_by_how_they_are_written() -> None:
 
 
 @draw.given(draw.ids, draw.ids)
-def test_one_kind_loses_nothing(ids: list, others: list) -> None:
+def test_ids_of_one_type_stay_unchanged(ids: list, others: list) -> None:
     columns = [as_ids(ids), as_ids(others)]
     made = unify_ids(*columns)
     assert len({column.dtype for column in made}) == 1
@@ -147,7 +147,7 @@ def test_one_kind_loses_nothing(ids: list, others: list) -> None:
         assert [str(i) for i in new.tolist()] == [str(i) for i in column.tolist()]
 
 
-def test_the_kind_of_the_first_is_kept_where_it_can_be() -> None:
+def test_mixed_ids_take_the_type_of_the_first_if_possible() -> None:
     kinds = [column.tolist() for column in unify_ids(as_ids([1, 2]), as_ids(["3", "4.0"]))]
     assert kinds == [[1, 2], [3, 4]]
     assert [column.tolist() for column in unify_ids(as_ids([1]), as_ids(["x"]))] == [["1"], ["x"]]
@@ -156,7 +156,7 @@ def test_the_kind_of_the_first_is_kept_where_it_can_be() -> None:
 
 
 @pytest.mark.parametrize("row", [-1, -7, 3, 2**40])
-def test_rows_that_are_not_there(row: int) -> None:
+def test_rows_outside_the_vocabulary_are_refused(row: int) -> None:
     vocab = Vocab(["a", "b", "c"], names=np.array(["A", "B", "C"], dtype=object))
     for call in (vocab.id, vocab.name, lambda r: vocab.take(np.array([0, r]))):
         with pytest.raises(UnknownItemError, match=f"rows must be between 0 and 2, .* the first is {row}"):
@@ -165,7 +165,7 @@ def test_rows_that_are_not_there(row: int) -> None:
         vocab.take(np.array([True, False, True]))
 
 
-def test_strict_rows() -> None:
+def test_strict_rows_raise_for_unknown_ids() -> None:
     vocab = Vocab(["bread", "butter", "jam"])
     assert vocab.rows(["jam", "bread"], strict=True).tolist() == [2, 0]
     assert vocab.rows(iter(["jam"]), strict=True).tolist() == [2]

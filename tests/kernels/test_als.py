@@ -19,14 +19,14 @@ def vectors(n: int, d: int, seed: int, scale: float = 1.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 7, 50])
-def test_gram(n: int) -> None:
+def test_gram_equals_the_matrix_product(n: int) -> None:
     x = vectors(n, 16, 0)
     np.testing.assert_allclose(gram(x, 0, n), x.T @ x, rtol=1e-5, atol=1e-5)
     if n > 2:
         np.testing.assert_allclose(gram(x, 1, n - 1), x[1:-1].T @ x[1:-1], rtol=1e-5, atol=1e-5)
 
 
-def test_turn_leaves_rows_of_few_cells() -> None:
+def test_rotation_skips_rows_with_few_cells() -> None:
     x, axes = vectors(6, 32, 0), vectors(32, 32, 1)
     offsets = np.array([0, 0, 1, 3, 6, 10, 11])  # 0, 1, 2, 3, 4 and 1 cells
     turned = x.copy()
@@ -86,7 +86,7 @@ class Problem:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.001, 0.1, 10.0]))
-def test_solved_to_the_end_is_the_solution(seed: int, unobserved: float) -> None:
+def test_many_steps_reach_the_exact_solution(seed: int, unobserved: float) -> None:
     problem = Problem(seed, unobserved=unobserved)
     x, minima = problem.solved(1000)
     for row in range(len(x)):
@@ -96,7 +96,7 @@ def test_solved_to_the_end_is_the_solution(seed: int, unobserved: float) -> None
     assert not x[0].any() and minima[0] == 0
 
 
-def test_as_many_steps_as_cells_suffice_from_nothing() -> None:
+def test_steps_from_zero_reach_the_solution_within_the_number_of_cells() -> None:
     problem = Problem(4, rows=40)
     for steps in (1, 3, 8):
         x, _ = problem.solved(steps)
@@ -106,7 +106,7 @@ def test_as_many_steps_as_cells_suffice_from_nothing() -> None:
             np.testing.assert_allclose(x[row], np.linalg.solve(*problem.system(row)[:2]), rtol=1e-3, atol=1e-4)
 
 
-def test_a_step_more_is_nearer() -> None:
+def test_each_step_lowers_the_objective() -> None:
     problem = Problem(1, rows=20)
     row = int(np.diff(problem.offsets).argmax())
     best = problem.value(row, np.linalg.solve(*problem.system(row)[:2]))
@@ -114,7 +114,7 @@ def test_a_step_more_is_nearer() -> None:
     assert above == sorted(above, reverse=True) and above[0] > 100 * abs(above[-1])
 
 
-def test_blocks_change_no_bit() -> None:
+def test_blocks_of_rows_give_identical_bits() -> None:
     problem = Problem(2, rows=30)
     whole, minima = problem.solved(3)
     for cuts in ([0, 30], [0, 1, 17, 30], list(range(31))):
@@ -122,7 +122,7 @@ def test_blocks_change_no_bit() -> None:
         assert x.tobytes() == whole.tobytes() and result.tobytes() == minima.tobytes()
 
 
-def test_vectors_of_zeros_stay() -> None:
+def test_zero_vectors_stay_zero() -> None:
     problem = Problem(3)
     problem.fixed[:] = 0
     problem.spread[:] = 0

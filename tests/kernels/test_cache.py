@@ -11,7 +11,7 @@ TYPES = "from typing import NamedTuple\n\n\nclass {name}(NamedTuple):\n    a: in
 KERNEL = "import numba\n\n\n@numba.njit(cache=True)\ndef first(pair):\n    return pair.a + 1\n"
 
 
-def test_a_renamed_type_does_not_stop_an_upgrade(tmp_path: Path) -> None:
+def test_kernels_cached_with_a_removed_type_are_compiled_again(tmp_path: Path) -> None:
     """The cache index of compiled kernels names a removed type; the kernel is compiled again.
 
     -B, because both versions of the module have one size and often one time stamp in seconds: Python would load the

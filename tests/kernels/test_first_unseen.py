@@ -23,7 +23,9 @@ def flat(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.lists(ranking, min_size=1, max_size=3), histories, st.integers(1, N + 1), st.booleans(), st.data())
-def test_take(rankings: list[list[int]], queries: list[list[int]], k: int, seen: bool, data: st.DataObject) -> None:
+def test_the_first_unseen_items_equal_a_slow_loop(
+    rankings: list[list[int]], queries: list[list[int]], k: int, seen: bool, data: st.DataObject
+) -> None:
     lists = np.array([[*one, *[-1] * (N - len(one))] for one in rankings], dtype=np.int32)
     scores = np.random.default_rng(0).random(lists.shape).astype(np.float32)
     which = np.array([data.draw(st.integers(-1, len(rankings) - 1)) for _ in queries], dtype=np.int64)

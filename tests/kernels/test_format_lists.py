@@ -29,7 +29,7 @@ def padded(rows: list[list[int]]) -> np.ndarray:
 
 
 @given(lists, st.booleans(), st.booleans())
-def test_a_line_a_list(rows: list[list[int]], twice: bool, scored: bool) -> None:
+def test_lists_are_formatted_one_a_line(rows: list[list[int]], twice: bool, scored: bool) -> None:
     around = (b"<", b"(", b"=", b";", b",", b">\n")
     start, first, middle, after, between, end = around
     counted = [b"none", b"one:", b"two:", b"three:"]
@@ -53,7 +53,7 @@ def test_a_line_a_list(rows: list[list[int]], twice: bool, scored: bool) -> None
 
 
 @given(lists, st.booleans(), st.booleans())
-def test_a_line_a_pair(rows: list[list[int]], seed_ended: bool, word_ended: bool) -> None:
+def test_pairs_are_formatted_one_a_line(rows: list[list[int]], seed_ended: bool, word_ended: bool) -> None:
     seeds = [b"seed%d" % q for q in range(len(rows))]
     seed_ends, word_ends = [b"|%d" % q for q in range(len(rows))], [b"~%d" % w for w in range(len(WORDS))]
     scores = [b"0.%d" % i for i in range(sum(map(len, rows)))]
@@ -80,7 +80,7 @@ def test_a_line_a_pair(rows: list[list[int]], seed_ended: bool, word_ended: bool
 
 
 @pytest.mark.parametrize("queries", [[1, 0], [1, 1]])
-def test_seeds_come_in_the_order_of_the_queries(queries: list[int]) -> None:
+def test_lines_have_the_order_of_the_queries(queries: list[int]) -> None:
     line = Line(data(b""), texts([b""] * (K + 1)), False, *(data(text) for text in (b" ", b"", b"", b" ", b"\n")))
     out = np.zeros(99, dtype=np.uint8)
     seeds = [b"p", b"q"]

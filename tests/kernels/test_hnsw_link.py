@@ -27,7 +27,7 @@ def chosen_slowly(vectors: np.ndarray, row: int, rows: list[int], most: int, lea
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_choice_is_that_of_the_paper(metric: str) -> None:
+def test_links_are_selected_as_in_the_paper(metric: str) -> None:
     """Rows 0 to 9 get links; then 30 others to each of them, one after the other."""
     rng = np.random.default_rng(3)
     vectors = rng.integers(-9, 9, size=(60, 6)).astype(np.float32) + rng.normal(size=(60, 6)).astype(np.float32)

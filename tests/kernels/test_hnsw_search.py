@@ -97,7 +97,7 @@ def similarity_of(vectors, row, query, by_distance):  # type: ignore[no-untyped-
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 31, 32, 33, 100])
-def test_similarity(metric: str, d: int) -> None:
+def test_similarities_equal_numpy(metric: str, d: int) -> None:
     graph = random_graph(5, d)
     query = np.random.default_rng(d).normal(size=d).astype(np.float32)
     results = [similarity_of(graph.vectors, row, query, metric == "distance") for row in range(5)]
@@ -120,7 +120,7 @@ def test_descent_to_the_nearest_row_of_each_level(metric: str, n: int, top: int)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("ef", [1, 4, 50])
 @pytest.mark.parametrize("count", [0, 1, 8, 19])
-def test_walk(metric: str, ef: int, count: int) -> None:
+def test_a_walk_equals_a_slow_walk(metric: str, ef: int, count: int) -> None:
     graph = random_graph(40, 5, seed=ef)
     begins, links = graph.arrays()
     rng = np.random.default_rng(count)

@@ -35,7 +35,7 @@ def code_all_numbers(batches: list[list[int]]) -> tuple[list[int], list[int], li
 
 
 @given(st.lists(numbers, max_size=3))
-def test_numbers_against_a_dict(batches: list[list[int]]) -> None:
+def test_integer_rows_equal_those_of_a_dict(batches: list[list[int]]) -> None:
     rows, distinct, full = code_all_numbers(batches)
     flat = [i for batch in batches for i in batch]
     assert distinct == list(dict.fromkeys(flat))
@@ -44,13 +44,13 @@ def test_numbers_against_a_dict(batches: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 2**20, 2**33, -(2**40)])
-def test_regular_numbers_all_find_a_slot(step: int) -> None:
+def test_evenly_spaced_integers_all_have_a_slot(step: int) -> None:
     ids = [i * step for i in range(3000)]
     assert code_all_numbers([ids, ids[::-1]])[0] == [*range(3000), *reversed(range(3000))]
 
 
 @given(st.lists(texts, max_size=3))
-def test_texts_against_a_dict(batches: list[list[bytes]]) -> None:
+def test_string_rows_equal_those_of_a_dict(batches: list[list[bytes]]) -> None:
     flat = [text for batch in batches for text in batch]
     slots, hashes, n = np.full(2, -1, dtype=np.int32), np.empty(1, dtype=np.uint64), 0
     ends, known = np.zeros(2, dtype=np.int64), np.empty(sum(map(len, flat)), dtype=np.uint8)
@@ -73,7 +73,7 @@ def test_texts_against_a_dict(batches: list[list[bytes]]) -> None:
     assert [distinct[row] for row in rows] == flat
 
 
-def test_texts_of_one_hash_are_told_apart_by_their_bytes() -> None:
+def test_strings_of_equal_hash_are_distinguished_by_their_bytes() -> None:
     """A table that holds another text under the hash of the one that is looked up."""
     text = np.frombuffer(b"abcdefghij", dtype=np.uint8)
     offsets, rows = np.array([0, 10], dtype=np.int64), np.empty(1, dtype=np.int32)

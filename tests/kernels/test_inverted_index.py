@@ -21,14 +21,14 @@ def flat(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(sessions)
-def test_coded_marks_what_comes_again_later(lists: list[list[int]]) -> None:
+def test_repeated_items_are_marked_except_the_last(lists: list[list[int]]) -> None:
     expected = [~row if row in one[place + 1 :] else row for one in lists for place, row in enumerate(one)]
     result = mark_repeats(*flat(lists), N)
     assert result.dtype == np.int32 and result.tolist() == expected
 
 
 @given(sessions)
-def test_sizes(lists: list[list[int]]) -> None:
+def test_session_sizes_count_items_or_mentions(lists: list[list[int]]) -> None:
     offsets, items = flat(lists)
     rows = read_only(mark_repeats(offsets, items, N))
     assert session_sizes(offsets, rows, N, False).tolist() == [len(set(one)) for one in lists]
@@ -37,7 +37,9 @@ def test_sizes(lists: list[list[int]]) -> None:
 
 
 @given(sessions, st.booleans(), st.sampled_from([1, 2, 99]), st.none() | st.integers(0, 2**7 - 1))
-def test_postings(lists: list[list[int]], mentions: bool, most: int, chosen: int | None) -> None:
+def test_postings_contain_the_newest_eligible_sessions(
+    lists: list[list[int]], mentions: bool, most: int, chosen: int | None
+) -> None:
     offsets, items = flat(lists)
     eligible = [chosen is None or bool(chosen >> s & 1) for s in range(len(lists))]
     given_eligible = np.array([] if chosen is None else eligible, dtype=np.bool_)

@@ -37,7 +37,7 @@ class Cells:
 
 @pytest.mark.parametrize("sizes", [[0], [1], [0, 3, 0, 17, 4], [5] * 30, [200, 1]])
 @pytest.mark.parametrize(("q", "k"), [(0, 3), (1, 1), (16, 4), (50, 7), (3, 400)])
-def test_against_all_products(sizes: list[int], q: int, k: int) -> None:
+def test_scanned_cells_return_the_best_products(sizes: list[int], q: int, k: int) -> None:
     cells, rng = Cells(sizes, 6), np.random.default_rng(q)
     probes = min(len(sizes), 4)
     visited = np.array([rng.permutation(len(sizes))[:probes] for _ in range(q)], dtype=np.int64).reshape(q, probes)
@@ -52,7 +52,7 @@ def test_against_all_products(sizes: list[int], q: int, k: int) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])
-def test_scores_that_rise_along_a_cell(k: int) -> None:
+def test_ascending_scores_displace_all_earlier_candidates(k: int) -> None:
     """Every vector displaces another one."""
     cells = Cells([500], 1)
     cells.vectors = [np.linspace(0.1, 1, 500, dtype=np.float32)[:, None]]
@@ -62,7 +62,7 @@ def test_scores_that_rise_along_a_cell(k: int) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 5])
-def test_equal_scores_give_k_of_the_rows(k: int) -> None:
+def test_equal_scores_return_k_distinct_rows(k: int) -> None:
     cells = Cells([40], 2)
     cells.vectors = [np.ones((40, 2), dtype=np.float32)]
     result = np.empty((2, k), dtype=np.int64)

@@ -70,7 +70,9 @@ def test_mentions_are_grouped_by_item(lists: list[list[int]]) -> None:
 
 
 @given(sessions, st.integers(1, 4), st.booleans(), st.booleans())
-def test_reached(lists: list[list[int]], reach: int, back: bool, weighted: bool) -> None:
+def test_the_number_of_reached_mentions_equals_a_slow_count(
+    lists: list[list[int]], reach: int, back: bool, weighted: bool
+) -> None:
     factor = np.linspace(0.5, 2, len(lists)) if weighted else EMPTY
     m = mentions_of(lists, [1.0] * (reach + 1), factor, back=back, itself=True)
     counts = slow_counts(lists, m)
@@ -80,14 +82,14 @@ def test_reached(lists: list[list[int]], reach: int, back: bool, weighted: bool)
 
 
 @given(sessions)
-def test_weights(lists: list[list[int]]) -> None:
+def test_weighted_mentions_are_summed(lists: list[list[int]]) -> None:
     factor = 2.0 ** np.arange(len(lists))
     expected = [sum(f * one.count(row) for f, one in zip(factor, lists, strict=True)) for row in range(N)]
     assert kernels.sum_factors(flat(lists)[1], session_of(lists), factor, N).tolist() == expected
 
 
 @given(sessions, st.lists(st.integers(-1, N - 1), min_size=N, max_size=N), st.booleans())
-def test_each_item_once_a_session(lists: list[list[int]], new: list[int], ascending: bool) -> None:
+def test_first_mentions_have_each_item_once_a_session(lists: list[list[int]], new: list[int], ascending: bool) -> None:
     offsets, items = flat(lists)
     ends, kept, session = np.empty(len(lists) + 1, np.int64), np.empty(len(items), np.int32), session_of(lists)
     size = kernels.first_mentions(offsets, items, read_only(np.array(new, np.int32)), N, ascending, ends, kept, session)
@@ -99,7 +101,7 @@ def test_each_item_once_a_session(lists: list[list[int]], new: list[int], ascend
 
 
 @given(sessions, st.booleans())
-def test_repeats(lists: list[list[int]], ascending: bool) -> None:
+def test_repeats_count_all_mentions_of_an_item(lists: list[list[int]], ascending: bool) -> None:
     offsets, items = flat(lists)
     ends, kept, session = np.empty(len(lists) + 1, np.int64), np.empty(len(items), np.int32), session_of(lists)
     size = kernels.first_mentions(offsets, items, np.arange(N, dtype=np.int32), N, ascending, ends, kept, session)
@@ -116,7 +118,9 @@ def counted(m: Mentions, item: int) -> tuple[dict[int, float], list[int]]:
 
 
 @given(sessions, st.lists(st.sampled_from([0.25, 0.5, 1.0]), min_size=2, max_size=5), *[st.booleans()] * 3)
-def test_counts(lists: list[list[int]], gap: list[float], weighted: bool, back: bool, itself: bool) -> None:
+def test_counts_equal_a_slow_loop(
+    lists: list[list[int]], gap: list[float], weighted: bool, back: bool, itself: bool
+) -> None:
     factor = read_only(2.0 ** np.arange(len(lists))) if weighted else EMPTY
     m = mentions_of(lists, gap, factor, back=back, itself=itself)
     counts = slow_counts(lists, m)
@@ -151,7 +155,7 @@ FORMULAS: dict[int, Any] = {
 
 
 @pytest.mark.parametrize("kind", FORMULAS)
-def test_formulas(kind: int) -> None:
+def test_scores_equal_their_formulas(kind: int) -> None:
     f = Formula(kind, X, Y, 0.5, 0.1, 0.0)
     for a, b, c in ((0, 1, 1.0), (5, 0, 2.0), (3, 3, 0.25)):
         assert kernels.score(f, a, b, c) == pytest.approx(FORMULAS[kind](a, b, c), rel=1e-6)
@@ -167,7 +171,7 @@ def slow_scores(lists: list[list[int]], m: Mentions, kind: int, threshold: float
 
 
 @given(sessions, st.sampled_from(sorted(FORMULAS)), st.sampled_from([0.0, 0.4]), st.integers(1, N))
-def test_best(lists: list[list[int]], kind: int, threshold: float, k: int) -> None:
+def test_best_lists_equal_a_slow_loop(lists: list[list[int]], kind: int, threshold: float, k: int) -> None:
     m = mentions_of(lists, [1.0, 1.0, 0.5])
     scores = slow_scores(lists, m, kind, threshold)
     rows, best = empty_best(N, k)
@@ -185,7 +189,7 @@ def test_best(lists: list[list[int]], kind: int, threshold: float, k: int) -> No
 
 
 @given(sessions, st.sampled_from([COUNT, SUM]))
-def test_pairs(lists: list[list[int]], kind: int) -> None:
+def test_pairs_equal_a_slow_loop(lists: list[list[int]], kind: int) -> None:
     m = mentions_of(lists, [1.0, 1.0, 0.5])
     scores = slow_scores(lists, m, kind, 0.0)
     starts, ends = np.arange(N) * N, np.full(N, -1)
@@ -197,7 +201,7 @@ def test_pairs(lists: list[list[int]], kind: int) -> None:
         assert dict(result) == pytest.approx({b: value for b, value in scores[item] if b > item})
 
 
-def test_pairs_come_in_the_order_they_are_met() -> None:
+def test_pairs_have_the_order_of_their_first_occurrence() -> None:
     m = mentions_of([[0, 5, 3], [4, 0]], [1.0] * 3)
     starts, ends = np.zeros(N, dtype=np.int64), np.zeros(N, dtype=np.int64)
     rows, values = np.empty(N, dtype=np.int32), np.empty(N, dtype=np.float32)

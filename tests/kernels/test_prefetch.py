@@ -37,7 +37,7 @@ def sum_after_fetch(array, place):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize(("copy", "dtype"), [(float_copy, np.float32), (int32_copy, np.int32), (int64_copy, np.int64)])
-def test_an_address_is_an_array(copy, dtype) -> None:  # type: ignore[no-untyped-def]
+def test_an_array_is_read_through_its_address(copy, dtype) -> None:  # type: ignore[no-untyped-def]
     array = np.array([1, -2, 3, 4], dtype=dtype)
     result = copy(array.ctypes.data, 3)
     assert result.dtype == dtype and result.tolist() == [1, -2, 3]
@@ -52,7 +52,7 @@ def test_writes_reach_the_array_behind_an_address() -> None:
 
 @pytest.mark.parametrize("place", [0, 2, -1, 3, 10**9])
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
-def test_a_fetch_changes_nothing_wherever_it_lies(place: int, dtype: type) -> None:
+def test_a_prefetch_changes_nothing_at_any_position(place: int, dtype: type) -> None:
     array = np.arange(3, dtype=dtype)
     assert sum_after_fetch(array, place) == 3
     assert array.tolist() == [0, 1, 2]

@@ -44,7 +44,9 @@ def first_unclosed(
 
 
 @given(st.lists(st.sampled_from(b'"",\na \r'), max_size=25).map(bytes), st.booleans(), st.booleans(), st.data())
-def test_against_a_regular_expression(text: bytes, value_starts: bool, last: bool, data: st.DataObject) -> None:
+def test_unclosed_quotes_equal_those_of_a_regular_expression(
+    text: bytes, value_starts: bool, last: bool, data: st.DataObject
+) -> None:
     start = data.draw(st.integers(0, len(text)))
     assert first_unclosed(text, start, value_starts, last=last) == slow(text, start, value_starts, last)
 
@@ -65,5 +67,5 @@ def test_against_a_regular_expression(text: bytes, value_starts: bool, last: boo
         (b'x,"a"', b",", True, (5, False)),
     ],
 )
-def test_by_hand(text: bytes, delimiter: bytes, last: bool, expected: tuple[int, bool]) -> None:
+def test_unclosed_quotes_by_hand(text: bytes, delimiter: bytes, last: bool, expected: tuple[int, bool]) -> None:
     assert first_unclosed(text, delimiter=delimiter, last=last) == expected

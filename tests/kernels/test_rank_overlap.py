@@ -41,7 +41,7 @@ def compared(old: list[list[int]], new: list[list[int]], pairs: list[tuple[int, 
 
 
 @given(rankings, rankings, st.integers(1, 8), st.sampled_from([0.5, 0.9, 0.98]))
-def test_against_sets(old: list[list[int]], new: list[list[int]], k: int, p: float) -> None:
+def test_overlaps_equal_those_of_sets(old: list[list[int]], new: list[list[int]], k: int, p: float) -> None:
     pairs = [(i, j) for i in range(len(old)) for j in range(len(new))]
     for (i, j), (same, overlap, biased) in zip(pairs, compared(old, new, pairs, k, p), strict=True):
         a, b = old[i][:k], new[j][:k]
@@ -52,13 +52,13 @@ def test_against_sets(old: list[list[int]], new: list[list[int]], k: int, p: flo
         assert overlap or biased == 0
 
 
-def test_the_top_of_a_list_weighs_more() -> None:
+def test_the_first_ranks_weigh_more() -> None:
     start, end = compared([[1, 2, 3, 4]], [[2, 1, 3, 4], [1, 2, 4, 3]], [(0, 0), (0, 1)], 4, 0.9)
     assert start[1] == end[1] == 1 and start[2] < end[2] < 1
 
 
 @given(rankings, rankings, st.integers(1, 8))
-def test_only_in(old: list[list[int]], new: list[list[int]], k: int) -> None:
+def test_only_in_returns_items_of_one_list(old: list[list[int]], new: list[list[int]], k: int) -> None:
     for i, mine in enumerate(old):
         for j, others in enumerate(new):
             expected = [item for item in mine[:k] if item not in others[:k]]

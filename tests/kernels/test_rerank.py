@@ -50,7 +50,7 @@ def cosine(a: set[int], b: set[int]) -> float:
 
 
 @given(baskets, lists, st.integers(0, N - 1))
-def test_shared_sessions(sessions: list[set[int]], rows: list[list[int]], seed: int) -> None:
+def test_shared_sessions_are_counted(sessions: list[set[int]], rows: list[list[int]], seed: int) -> None:
     held = sessions_of_items(sessions)
     out = np.full((len(rows), K), 99)
     count_shared(*flat(held), read_only(np.full(len(rows), seed)), table(rows), out)
@@ -68,7 +68,7 @@ def test_shared_sessions_of_a_rare_and_a_frequent_item() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, N - 1), max_size=3), min_size=N, max_size=N), lists)
-def test_mutual_neighbours(near: list[list[int]], rows: list[list[int]]) -> None:
+def test_only_mutual_neighbours_are_kept(near: list[list[int]], rows: list[list[int]]) -> None:
     seeds = np.arange(len(rows))
     keep = np.ones((len(rows), K), dtype=np.bool_)
     find_mutual(read_only(table(near, 3).astype(np.int32)), read_only(seeds), table(rows), keep)
@@ -77,7 +77,7 @@ def test_mutual_neighbours(near: list[list[int]], rows: list[list[int]]) -> None
 
 
 @given(st.lists(st.sets(st.integers(0, 2)), min_size=N, max_size=N), st.integers(1, 3), lists)
-def test_at_most_so_many_of_a_value(values: list[set[int]], most: int, rows: list[list[int]]) -> None:
+def test_at_most_the_given_number_of_a_value_is_kept(values: list[set[int]], most: int, rows: list[list[int]]) -> None:
     keep = np.ones((len(rows), K), dtype=np.bool_)
     keep_capped(*flat(values), most, table(rows), keep)
     for row, kept in zip(rows, keep.tolist(), strict=True):
@@ -104,7 +104,7 @@ def slow_diverse(rows: list[int], relevance: list[float], weight: float, similar
 
 @pytest.mark.parametrize("by_vectors", [True, False])
 @given(baskets, lists, st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, K + 1))
-def test_maximal_marginal_relevance(
+def test_maximal_marginal_relevance_equals_a_slow_loop(
     by_vectors: bool, sessions: list[set[int]], rows: list[list[int]], weight: float, k: int
 ) -> None:
     rng = np.random.default_rng(len(rows))

@@ -13,7 +13,7 @@ from tests.conftest import read_only, slow_scores, some_embeddings
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 2, 7, 8, 9, 16, 31, 64, 100])
-def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
+def test_keys_have_the_bits_of_numpy(metric: str, d: int) -> None:
     given = some_embeddings(200, d, metric, spread=2.0)
     vectors = given.vectors.copy()
     vectors[[3, 50]] = 0
@@ -30,5 +30,5 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
     assert (found_scores == expected.scores).all()
     for q in range(30):
         slow = np.array(slow_scores(vectors, queries[q], metric), dtype=np.float32)
-        there = found_rows[q] >= 0
-        np.testing.assert_allclose(found_scores[q][there], slow[found_rows[q][there]], rtol=2e-7, atol=1e-12)
+        valid = found_rows[q] >= 0
+        np.testing.assert_allclose(found_scores[q][valid], slow[found_rows[q][valid]], rtol=2e-7, atol=1e-12)

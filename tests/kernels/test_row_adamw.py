@@ -11,7 +11,7 @@ from tests.conftest import read_only
 
 @pytest.mark.parametrize("rows", [[], [2], [4, 0, 3], [0, 1, 2, 3, 4]])
 @pytest.mark.parametrize("d", [1, 3, 16])
-def test_against_numpy(rows: list[int], d: int) -> None:
+def test_steps_equal_numpy(rows: list[int], d: int) -> None:
     rng = np.random.default_rng(d)
     rate, first, second, eps = 0.1, 0.9, 0.99, 1e-5
     weights, means, squares = (rng.normal(size=(5, d)).astype(np.float32) for _ in range(3))

@@ -44,7 +44,7 @@ def test_rows_are_padded_and_aligned(n: int, d: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [(0, 1, 2, 3), (11, 4, 4, 0)])
-def test_dot_products(tables: tuple[np.ndarray, np.ndarray], rows: tuple[int, ...]) -> None:
+def test_dot_products_equal_numpy(tables: tuple[np.ndarray, np.ndarray], rows: tuple[int, ...]) -> None:
     x, y = tables
     for i in (0, 5, 11):
         result = dots(x, i, y, rows)

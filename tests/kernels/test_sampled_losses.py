@@ -17,7 +17,7 @@ def problem(b: int, u: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("b", "u"), [(0, 3), (1, 1), (4, 2), (7, 33)])
-def test_cross_entropy(b: int, u: int) -> None:
+def test_cross_entropy_and_its_gradient_equal_numpy(b: int, u: int) -> None:
     scores, column = problem(b, u)
     rng = np.random.default_rng(1)
     logs, own = rng.normal(size=u).astype(np.float32), rng.normal(size=b).astype(np.float32)
@@ -63,7 +63,7 @@ def slow_bpr_max(r: np.ndarray, own: int, weights: np.ndarray, elu: float, bpreg
 
 @pytest.mark.parametrize(("elu", "bpreg"), [(0.0, 0.0), (1.0, 0.9), (0.5, 2.0)])
 @pytest.mark.parametrize(("b", "u"), [(0, 3), (1, 1), (4, 2), (5, 12)])
-def test_bpr_max(b: int, u: int, elu: float, bpreg: float) -> None:
+def test_bpr_max_and_its_gradient_equal_numpy(b: int, u: int, elu: float, bpreg: float) -> None:
     scores, column = problem(b, u, seed=2)
     weights = np.random.default_rng(3).integers(0, 4, u).astype(np.float32)
     weights[column] += 1

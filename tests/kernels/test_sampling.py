@@ -37,7 +37,7 @@ def test_streams_differ_by_seed_epoch_and_session():
     assert len(streams) == 9**3
 
 
-def test_below_covers_its_range_and_nothing_else():
+def test_random_below_covers_exactly_its_range():
     rows = [random_below(np.uint64(mix(np.uint64(t))), 7) for t in range(700)]
     assert set(rows) == set(range(7))
 
@@ -64,7 +64,7 @@ def test_alias_table_of_a_single_item():
     assert picks(100, 0, *alias_table(np.array([3.0]))).tolist() == [100]
 
 
-def test_keep_probabilities_are_gensims():
+def test_keep_probabilities_equal_those_of_gensim():
     from gensim.models import Word2Vec
 
     counts = np.array([500, 100, 20, 5, 1])
@@ -74,5 +74,5 @@ def test_keep_probabilities_are_gensims():
     assert keep_probabilities(counts, 0.01) == pytest.approx(expected, abs=1e-6)
 
 
-def test_no_sample_keeps_everything():
+def test_sample_0_keeps_everything():
     assert keep_probabilities(np.array([5, 0, 1000]), 0.0).tolist() == [1, 1, 1]

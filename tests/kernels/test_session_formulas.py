@@ -43,7 +43,7 @@ def test_every_formula_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_weights(name: str) -> None:
+def test_weights_of_positions_equal_their_formulas(name: str) -> None:
     formula = KnnFormula(1, 1, weight=getattr(formulas, name), shift=0.5, scale=2.0)
     for length in (1, 2, 10, 11, 30):
         for p in range(1, length + 1):
@@ -51,14 +51,14 @@ def test_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECAYS)
-def test_decays(name: str) -> None:
+def test_decays_equal_their_formulas(name: str) -> None:
     formula = KnnFormula(1, 1, decay=getattr(formulas, name), decay_scale=3.0)
     for step in (1, 2, 3, 4, 9, 10, 11, 200):
         assert decay_at(formula, step) == pytest.approx(DECAYS[name](step), rel=1e-12, abs=1e-12)
 
 
 @given(st.floats(-1e200, 1e200, allow_subnormal=False))
-def test_rounded_to_40_bits(value: float) -> None:
+def test_sums_are_rounded_to_40_bits(value: float) -> None:
     assert round_sum(value) == pytest.approx(value, rel=2**-39, abs=0)
     assert round_sum(round_sum(value)) == round_sum(value)
 

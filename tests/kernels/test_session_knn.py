@@ -38,7 +38,7 @@ from tests.kernels.session_cases import N, flat, histories, index_of, past_sessi
 
 
 @given(st.lists(st.sampled_from([0.0, 0.5, 0.5 + 1e-15, 0.7, 1.0]), max_size=12), st.integers(1, 13))
-def test_the_best_ascend(keys: list[float], k: int) -> None:
+def test_positions_of_the_best_are_ascending(keys: list[float], k: int) -> None:
     """The places of the k best, ties by later session, ascend: sums over them have the same order for every k."""
     session = np.random.default_rng(len(keys)).permutation(len(keys)).astype(np.int32)
     chosen = np.empty(min(k, len(keys)) + 1, dtype=np.int64)
@@ -99,7 +99,9 @@ FORMULAS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("settings", FORMULAS, ids=str)
 @given(past_sessions, histories, st.integers(1, 5), st.sampled_from([1, 2, 99]))
-def test_nearest(settings: dict[str, Any], past: list[list[int]], queries: list[list[int]], k: int, last: int) -> None:
+def test_nearest_sessions_equal_a_slow_loop(
+    settings: dict[str, Any], past: list[list[int]], queries: list[list[int]], k: int, last: int
+) -> None:
     formula = KnnFormula(neighbours=3, sample=99, last=last, **settings)
     result = kernel_neighbours(past, queries, formula, k, now=3000)
     check(result, [slow_neighbours(past, history, formula, 3000) for history in queries], k)
@@ -107,13 +109,15 @@ def test_nearest(settings: dict[str, Any], past: list[list[int]], queries: list[
 
 @pytest.mark.parametrize("sampling", [NEWEST, MOST_SHARED, LEAST_SHARED])
 @given(past_sessions, histories, st.integers(1, 4))
-def test_samples(sampling: int, past: list[list[int]], queries: list[list[int]], sample: int) -> None:
+def test_sampled_candidates_equal_a_slow_loop(
+    sampling: int, past: list[list[int]], queries: list[list[int]], sample: int
+) -> None:
     formula = KnnFormula(neighbours=3, sample=sample, sampling=sampling)
     result = kernel_neighbours(past, queries, formula, 9)
     check(result, [slow_neighbours(past, history, formula, 0) for history in queries], 9)
 
 
-def test_the_newest_of_many_sessions() -> None:
+def test_the_newest_of_many_sessions_are_sampled() -> None:
     """Windows of sessions that are too narrow at first, and too wide at last."""
     rng = np.random.default_rng(0)
     past = [rng.integers(1, N, 3).tolist() for _ in range(2000)] + [[0]] * 3 + [[N - 1]] * 400
@@ -140,7 +144,9 @@ def test_random_samples_depend_on_seed_and_history_only() -> None:
 
 @pytest.mark.parametrize("weight", [W_SAME, W_COUNT])
 @given(past_sessions, histories, st.data())
-def test_proposed_candidates(weight: int, past: list[list[int]], queries: list[list[int]], data: st.DataObject) -> None:
+def test_only_proposed_sessions_are_neighbours(
+    weight: int, past: list[list[int]], queries: list[list[int]], data: st.DataObject
+) -> None:
     formula = KnnFormula(neighbours=3, sample=99, weight=weight, similarity=S_COSINE)
     each = [data.draw(st.permutations(range(len(past)))) for _ in queries]
     width = max(len(past), 1)
@@ -153,7 +159,7 @@ def test_proposed_candidates(weight: int, past: list[list[int]], queries: list[l
 
 
 @given(st.lists(st.integers(0, N - 1), max_size=7), st.integers(1, 8), st.sampled_from([W_DIV, W_COUNT]))
-def test_distinct_items_of_a_history(history: list[int], last: int, weight: int) -> None:
+def test_distinct_items_of_a_history_equal_a_slow_loop(history: list[int], last: int, weight: int) -> None:
     formula = KnnFormula(neighbours=1, sample=1, last=last, weight=weight)
     scratch, size = new_scratch(0, N), len(history)
     rows, weights, steps = np.empty(size, np.int32), np.empty(size), np.empty(size, np.int64)
@@ -170,7 +176,9 @@ def test_distinct_items_of_a_history(history: list[int], last: int, weight: int)
 
 
 @given(past_sessions, histories, st.integers(0, 4))
-def test_room_for_every_history(past: list[list[int]], queries: list[list[int]], proposed: int) -> None:
+def test_buffers_are_large_enough_for_every_history(
+    past: list[list[int]], queries: list[list[int]], proposed: int
+) -> None:
     index = index_of(past, KnnFormula(1, 1), [], {})
     met = [sum(row in session for row in history for session in past) for history in queries]
     size, longest = buffer_sizes(index, *flat(queries), proposed)

@@ -34,7 +34,7 @@ targets = st.lists(st.integers(-1, N - 1), max_size=3, unique=True)
 
 @pytest.mark.parametrize("settings", FORMULAS, ids=str)
 @given(past_sessions, histories, sizes_of_grid, st.lists(targets, min_size=4, max_size=4), *[st.booleans()] * 3)
-def test_places_of_targets(
+def test_ranks_of_targets_equal_those_of_full_lists(
     settings: dict[str, Any],
     past: list[list[int]],
     queries: list[list[int]],

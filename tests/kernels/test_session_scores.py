@@ -43,7 +43,7 @@ FORMULAS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("settings", FORMULAS, ids=str)
 @given(past_sessions, histories, st.integers(1, 4), st.integers(1, N + 1), *[st.booleans()] * 4)
-def test_answers(
+def test_recommendations_equal_a_slow_loop(
     settings: dict[str, Any],
     past: list[list[int]],
     queries: list[list[int]],
@@ -77,7 +77,7 @@ def test_answers(
         np.testing.assert_allclose(scores[q], exact, rtol=1e-6 if single else 1e-9, atol=1e-7 if single else 1e-10)
 
 
-def test_no_session_holds_an_item_of_the_history() -> None:
+def test_a_history_without_matching_sessions_has_no_results() -> None:
     formula = KnnFormula(neighbours=3, sample=9)
     rows, scores = np.full((2, 2), -1), np.full((2, 2), -np.inf)
     index, proposed = index_of([[0, 1], [1]], formula, [], {}), np.empty((2, 0), dtype=np.int32)
@@ -96,13 +96,15 @@ def test_no_session_holds_an_item_of_the_history() -> None:
         (True, True, True, True, False),
     ],
 )
-def test_hidden_items(queries: bool, latest: bool, seen: bool, again: bool, expected: bool) -> None:
+def test_excluded_items_depend_on_the_flags(
+    queries: bool, latest: bool, seen: bool, again: bool, expected: bool
+) -> None:
     for allowed in (0, 2):
         assert is_excluded(np.uint8(queries | allowed), latest, seen, again) == expected
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7e9, 0.0])
-def test_precision_of_comparisons(value: float) -> None:
+def test_scores_are_compared_in_their_precision(value: float) -> None:
     assert round_score(value, True) == np.float32(value)
     assert round_score(value, False) == round_score(value * (1 + 1e-14), False) == pytest.approx(value, rel=1e-11)
     assert rounded(round_score(value, False)) == rounded(value)

@@ -11,7 +11,7 @@ from tests.conftest import read_only
 
 
 @given(st.lists(st.integers(2, 5), max_size=8), st.integers(1, 4), st.lists(st.integers(0, 4), min_size=1, max_size=5))
-def test_blocks_of_steps(lengths: list[int], streams: int, blocks: list[int]) -> None:
+def test_steps_of_blocks_equal_a_slow_loop(lengths: list[int], streams: int, blocks: list[int]) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     order = np.random.default_rng(0).permutation(len(lengths))
     place, last, dealt = np.zeros(streams, np.int64), np.zeros(streams, np.int64), 0

@@ -36,7 +36,7 @@ TERMS: dict[str, tuple[Any, Callable[[float, float], float]]] = {
 
 @pytest.mark.parametrize("name", TERMS)
 @pytest.mark.parametrize("d", [0, 1, 7, 8, 9, 16, 100])
-def test_lanes_have_the_same_bits(name: str, d: int) -> None:
+def test_vector_lanes_give_the_bits_of_scalar_code(name: str, d: int) -> None:
     rng = np.random.default_rng(d)
     x = (rng.normal(size=(3, d)) * 10.0 ** rng.integers(-6, 6, (3, d))).astype(np.float32)
     y = rng.normal(size=d)

@@ -146,7 +146,7 @@ CASES = [(0, False, False), (0, False, True), (3, True, False), (2, False, True)
 
 @pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
 @pytest.mark.parametrize(("window", "shrink", "shuffle"), CASES)
-def test_kernel_agrees_with_the_slow_twin(world, architecture, window, shrink, shuffle):
+def test_the_kernel_equals_a_slow_loop(world, architecture, window, shrink, shuffle):
     sessions, offsets, items, tables = world
     shared = architecture == "skip-gram"
     args = (window, shrink, shuffle)
@@ -200,7 +200,7 @@ def test_step_is_the_gradient_of_the_loss(architecture):
     assert step == pytest.approx(-gradient, abs=0.02)
 
 
-def test_a_session_draws_the_same_wherever_the_plan_begins(world):
+def test_draws_of_a_session_do_not_depend_on_the_block(world):
     _, offsets, items, tables = world
     together = plan(offsets, items, 0, 7, 5, 1, 3, True, True, NEGATIVE, HEAVIEST, True, *tables)
     apart = [plan(offsets, items, s, s + 1, 5, 1, 3, True, True, NEGATIVE, HEAVIEST, True, *tables) for s in range(7)]
@@ -208,7 +208,7 @@ def test_a_session_draws_the_same_wherever_the_plan_begins(world):
         assert together[part].tolist() == np.concatenate([p[part] for p in apart]).tolist()
 
 
-def test_subsampling_keeps_the_share_it_should():
+def test_subsampling_keeps_the_expected_share():
     counts = np.array([9000, 1000])
     items = np.repeat(np.arange(2, dtype=np.int32), counts)
     keep = keep_probabilities(counts, 0.01)
@@ -218,7 +218,7 @@ def test_subsampling_keeps_the_share_it_should():
     assert (np.abs(kept - counts * keep) < 4 * spread).all()
 
 
-def test_a_session_of_many_thousands_is_not_cut():
+def test_long_sessions_are_not_cut():
     items = np.arange(30_000, dtype=np.int32) % N
     tables = (np.ones(N, np.float32), *alias_table(np.ones(N)))
     made = plan(np.array([0, 30_000]), items, 0, 1, 0, 0, 2, False, False, 5, 9, True, *tables)

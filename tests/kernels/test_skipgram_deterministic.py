@@ -35,7 +35,7 @@ def tiles_of(architecture: str, window: int, lengths: list[int], seed: int = 3) 
 
 @pytest.mark.parametrize("architecture", KERNELS)
 @pytest.mark.parametrize("window", [0, 2])
-def test_one_lane_after_the_other_is_learning_in_place(architecture: str, window: int) -> None:
+def test_lanes_in_turn_equal_updates_in_place(architecture: str, window: int) -> None:
     made = tiles_of(architecture, window, [4, 0, 1, 9, 2, 30, 3])
     rate = np.full(len(made[3]) - 1, 0.05, np.float32)
     start = np.random.default_rng(0).normal(0, 0.4, (2, N, LANES)).astype(np.float32)
@@ -61,7 +61,7 @@ def test_one_lane_after_the_other_is_learning_in_place(architecture: str, window
 
 
 @given(st.lists(st.integers(0, 5), max_size=9), st.lists(st.integers(0, 5), max_size=9))
-def test_touched_numbers_rows_by_first_appearance(first: list[int], second: list[int]) -> None:
+def test_rows_are_numbered_by_first_appearance(first: list[int], second: list[int]) -> None:
     slot, rows, places = np.full(6, -1, np.int32), np.empty(18, np.int32), np.empty(18, np.int32)
     known = collect_rows(np.array(first, np.int32), slot, places, rows, 0)
     assert rows[:known].tolist() == list(dict.fromkeys(first))
@@ -73,7 +73,7 @@ def test_touched_numbers_rows_by_first_appearance(first: list[int], second: list
 
 
 @given(st.lists(st.integers(2, 12), min_size=1, max_size=8), st.sampled_from([1, 40, 150, 10**6]))
-def test_a_lane_ends_where_its_budget_is_spent(lengths: list[int], budget: int) -> None:
+def test_a_lane_ends_when_its_budget_is_used(lengths: list[int], budget: int) -> None:
     _, left, right, tiles, drawn, _ = tiles_of("skip-gram", 2, lengths)
     work = [
         sum(int(right[i] - left[i] + drawn[j + 1] - drawn[j]) for i in range(tiles[j], tiles[j + 1]))

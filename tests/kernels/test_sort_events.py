@@ -18,14 +18,14 @@ def array(values: list[int]) -> np.ndarray:
 
 
 @given(events)
-def test_count_adds_to_what_is_there(session: list[int]) -> None:
+def test_count_adds_to_existing_counts(session: list[int]) -> None:
     counts = np.ones(SESSIONS, dtype=np.int64)
     count(array(session), counts)
     assert counts.tolist() == [1 + session.count(s) for s in range(SESSIONS)]
 
 
 @given(events, st.integers(0, 2))
-def test_scatter_keeps_the_order_inside_a_part(session: list[int], shift: int) -> None:
+def test_scatter_keeps_the_order_within_a_part(session: list[int], shift: int) -> None:
     blocks = (SESSIONS - 1 >> shift) + 1
     part = np.arange(blocks, dtype=np.int16) // 2
     parts = [int(part[s >> shift]) for s in session]

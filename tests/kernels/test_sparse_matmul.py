@@ -11,7 +11,7 @@ from tests.conftest import read_only
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 40])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_against_the_dense_matrix(n: int, share: float) -> None:
+def test_the_product_equals_that_of_the_dense_matrix(n: int, share: float) -> None:
     rng = np.random.default_rng(n)
     upper = np.triu(rng.normal(size=(n, n)) * (rng.random((n, n)) < share), 1)
     rows, values, starts, ends = [], [], [], []

@@ -11,7 +11,7 @@ from tests.conftest import read_only
 
 @pytest.mark.parametrize("momentum", [None, 0.0, 0.5])
 @pytest.mark.parametrize("rows", [[], [2], [4, 0, 3]])
-def test_against_numpy(momentum: float | None, rows: list[int]) -> None:
+def test_steps_equal_numpy(momentum: float | None, rows: list[int]) -> None:
     rng = np.random.default_rng(3)
     rate, eps, d = 0.1, 1e-6, 7
     weights, sums, velocity = (rng.normal(size=(5, d)).astype(np.float32) for _ in range(3))

@@ -21,7 +21,7 @@ histories = st.lists(
 
 
 @given(neighbours, histories, st.integers(1, N + 1), st.booleans())
-def test_against_a_dict(
+def test_sums_of_lists_equal_those_of_a_dict(
     near: list[dict[int, float]], queries: list[list[tuple[int, float]]], k: int, seen: bool
 ) -> None:
     rows, scores = np.full((N, 4), -1, dtype=np.int32), np.zeros((N, 4), dtype=np.float32)
@@ -46,7 +46,7 @@ def test_against_a_dict(
         assert best_scores[q].tolist() == [total for _, total in best] + [-np.inf] * missing
 
 
-def test_totals_too_small_for_float32_are_left_out() -> None:
+def test_sums_too_small_for_float32_are_omitted() -> None:
     rows, scores = np.array([[1], [-1]], dtype=np.int32), np.array([[1.0], [0.0]], dtype=np.float32)
     best_rows, best_scores = empty_best(1, 2)
     add_lists(

@@ -19,7 +19,7 @@ def best_of(pairs: list[tuple[int, float]], k: int) -> list[tuple[int, float]]:
 
 
 @given(st.integers(1, 6), st.lists(scores, max_size=30), st.randoms())
-def test_heap_against_a_sort(k: int, values: list[float], random) -> None:  # type: ignore[no-untyped-def]
+def test_the_heap_keeps_the_best_of_a_sort(k: int, values: list[float], random) -> None:  # type: ignore[no-untyped-def]
     pairs = list(enumerate(values))
     random.shuffle(pairs)
     rows, heap = np.full(k, 2**40), np.full(k, -np.inf)
@@ -35,7 +35,7 @@ def test_heap_against_a_sort(k: int, values: list[float], random) -> None:  # ty
 @given(
     st.integers(1, 6), st.dictionaries(st.integers(0, 2**32 - 2), st.sampled_from([1e-38, 0.5, 1.0, 3e38]), max_size=30)
 )
-def test_keep_best(k: int, values: dict[int, float]) -> None:
+def test_keep_best_equals_a_sort(k: int, values: dict[int, float]) -> None:
     exact = [(row, float(np.float32(score))) for row, score in values.items()]
     rows = np.array([*values, 0], dtype=np.uint32)  # longer than what counts
     given_scores, keys = np.array([*values.values(), 9e9], dtype=np.float32), np.empty(len(rows), dtype=np.uint64)
@@ -50,7 +50,7 @@ def test_keep_best(k: int, values: dict[int, float]) -> None:
 @given(
     st.integers(1, 6), st.lists(st.lists(scores | st.just(-np.inf), min_size=70, max_size=70), max_size=4), st.data()
 )
-def test_merge_best(k: int, lines: list[list[float]], data: st.DataObject) -> None:
+def test_merge_best_equals_a_sort(k: int, lines: list[list[float]], data: st.DataObject) -> None:
     matrix = read_only(np.array(lines, dtype=np.float32).reshape(-1, 70))
     rows, best = empty_best(len(matrix), k)
     cuts = sorted({0, 70, *data.draw(st.lists(st.integers(0, 70), max_size=3))})
@@ -62,13 +62,13 @@ def test_merge_best(k: int, lines: list[list[float]], data: st.DataObject) -> No
         assert row.count(-1) == k - len(result)
 
 
-def test_merge_best_takes_no_nan() -> None:
+def test_merge_best_ignores_nan() -> None:
     rows, best = empty_best(1, 3)
     merge_best(np.array([[np.nan, 1.0, np.nan, -np.inf, 0.5]], dtype=np.float32), 10, rows, best)
     assert sorted(zip(rows[0], best[0], strict=True)) == [(-1, -np.inf), (11, 1.0), (14, 0.5)]
 
 
-def test_empty_best() -> None:
+def test_empty_best_has_missing_rows() -> None:
     rows, best = empty_best(2, 3)
     assert rows.dtype == np.int64 and best.dtype == np.float32
     assert rows.tolist() == [[-1] * 3] * 2 and np.isneginf(best).all()

@@ -18,7 +18,7 @@ from embedrec.models.array_packing import pack_ids, shaped, unpack_ids
         np.array([], dtype=object),
     ],
 )
-def test_ids_come_back(ids: np.ndarray) -> None:
+def test_packed_ids_are_restored(ids: np.ndarray) -> None:
     arrays = pack_ids(ids, "user")
     assert all(array.dtype != object for array in arrays.values())
     there = unpack_ids(arrays, "user").ids
@@ -26,13 +26,13 @@ def test_ids_come_back(ids: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("offsets", [[], [1, 2], [0, 1], [0, 2, 1, 2]])
-def test_ids_that_are_not_whole(offsets: list[int]) -> None:
+def test_damaged_ids_are_refused(offsets: list[int]) -> None:
     arrays = {"user_letters": np.frombuffer(b"ab", dtype=np.uint8), "user_offsets": np.array(offsets, dtype=np.int64)}
     with pytest.raises(DataError, match=r"offsets of the ids of a model \(user\) must ascend from 0 to"):
         unpack_ids(arrays, "user")
 
 
-def test_shapes() -> None:
+def test_wrong_shapes_are_refused() -> None:
     arrays = {"items": np.zeros((3, 2), dtype=np.float32)}
     assert shaped(arrays, "items", (3, 2), "gru4rec") is arrays["items"]
     with pytest.raises(DataError) as error:

@@ -107,7 +107,7 @@ def test_names_and_counts_are_kept(model: Model) -> None:
         assert dict(zip(model.vocab.ids, getattr(model.vocab, column), strict=True)) == expected
 
 
-def test_seen_items_are_left_out(model: Model) -> None:
+def test_seen_items_are_excluded(model: Model) -> None:
     queries = histories(model)
     result = model.recommend(queries, N)
     assert result.rows.shape == (len(queries), N) and result.vocab is model.vocab
@@ -139,7 +139,7 @@ def test_a_shorter_list_is_the_start_of_a_longer_one(model: Model) -> None:
         assert (model.recommend(queries, k).rows == whole.rows[:, :k]).all()
 
 
-def test_one_history_alone_and_in_a_batch(model: Model) -> None:
+def test_a_history_has_the_same_results_alone_and_in_a_batch(model: Model) -> None:
     queries = histories(model)
     batch = model.recommend(queries, 3)
     for q in range(len(queries)):
@@ -163,7 +163,7 @@ def test_an_empty_history_has_results(model: Model) -> None:
 
 
 @pytest.mark.parametrize("exclude_seen", [False, True])
-def test_k_out_of_range(model: Model, exclude_seen: bool) -> None:
+def test_k_out_of_range_is_refused(model: Model, exclude_seen: bool) -> None:
     for k in (0, -1, N + 1):
         with pytest.raises(SettingsError, match=f"k must be between 1 and {N}, the number of items, but is {k}"):
             model.recommend(histories(model), k, exclude_seen=exclude_seen)
@@ -181,13 +181,13 @@ def test_arrays_are_not_written(make: Callable[..., Model]) -> None:
     assert all((model.arrays[name] == array).all() for name, array in before.items())
 
 
-def test_training_ends_in_from_arrays(model: Model) -> None:
+def test_a_trained_model_equals_that_of_its_arrays(model: Model) -> None:
     again = model.recipe.from_arrays(model.vocab, {name: read_only(a) for name, a in model.arrays.items()})
     assert type(again) is type(model)
     assert same(again.recommend(histories(model), N), model.recommend(histories(model), N))
 
 
-def test_saved_and_loaded(model: Model, tmp_path: Path) -> None:
+def test_a_loaded_model_equals_the_saved_one(model: Model, tmp_path: Path) -> None:
     save_model(model, tmp_path / "m", {"seed": 0})
     artifact = artifacts.read(tmp_path / "m", "model")
     artifact.check()
@@ -208,7 +208,7 @@ def test_saved_and_loaded(model: Model, tmp_path: Path) -> None:
     assert artifact.about["items"] == N and artifact.about["settings"] == settings_of(model.recipe)
 
 
-def test_arrays_that_do_not_fit_the_vocabulary(model: Model, tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit_the_vocabulary_are_refused(model: Model, tmp_path: Path) -> None:
     assert model.arrays
     for name in model.arrays:
         shorter = {**model.arrays, name: model.arrays[name][:-1]}
@@ -236,7 +236,7 @@ def test_all_randomness_comes_from_the_seed(make: Callable[..., Model]) -> None:
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index, union-attr]
 
 
-def test_the_same_from_several_threads(model: Model) -> None:
+def test_results_of_several_threads_are_equal(model: Model) -> None:
     queries, failed = histories(model), []
     expected = model.recommend(queries, 4)
 

@@ -53,7 +53,7 @@ def test_names_of_items_without_events() -> None:
     assert features is not None and features.numeric["x"][-1] == 1
 
 
-def test_features_of_ids_of_another_type_are_of_nobody() -> None:
+def test_features_of_ids_of_another_type_are_unused() -> None:
     sessions = replace(tiny_sessions(), item_features=Features(Vocab(np.arange(3))))
     vocab, features = catalogue(sessions, features=True)
     assert vocab is sessions.vocab and features is not None and len(features) == len(vocab)

@@ -25,7 +25,9 @@ MODELS = {name: recipe_class(name)(**given).fit(tiny_sessions(), seed=1) for nam
 
 @pytest.mark.parametrize("name", list(MODELS))
 @given(st.sets(st.integers(0, 5)), st.integers(1, 6), st.booleans())
-def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int], k: int, exclude_seen: bool) -> None:
+def test_filtered_results_equal_all_results_without_the_others(
+    name: str, some: set[int], k: int, exclude_seen: bool
+) -> None:
     model, histories = MODELS[name], of_lists(LISTS)
     n = len(model.vocab)
     allowed = np.array(sorted(row for row in some if row < n), dtype=np.int64)
@@ -47,7 +49,7 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     assert (plain.rows == model.recommend(histories, k, exclude_seen=exclude_seen).rows).all()
 
 
-def test_bad_input() -> None:
+def test_wrong_filters_are_refused() -> None:
     for model in MODELS.values():
         with pytest.raises(SettingsError, match="allowed rows must be between"):
             recommend_filtered(model, of_lists(["ab"]), 1, allowed=np.array([99]))

@@ -42,7 +42,7 @@ FORGED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_arrays_of_another_shape_or_type(folder: Path, how: str, tmp_path: Path) -> None:
+def test_arrays_of_another_shape_or_type_are_refused(folder: Path, how: str, tmp_path: Path) -> None:
     for file in sorted(folder.glob("*.npy")):
         copy = Path(shutil.copytree(folder, tmp_path / file.stem))
         np.save(copy / file.name, FORGED[how](np.load(file)))
@@ -61,7 +61,7 @@ def used(model: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 2**31 - 1, -(2**31), LARGEST, -LARGEST - 1], ids=str)
-def test_numbers_that_lead_nowhere(folder: Path, value: int, tmp_path: Path) -> None:
+def test_integers_out_of_range_are_refused_or_harmless(folder: Path, value: int, tmp_path: Path) -> None:
     """Each whole number of an array in turn, at its begin, middle and end: refused, or harmless."""
     for file in sorted(folder.glob("*.npy")):
         array = np.load(file)
@@ -81,7 +81,7 @@ def test_numbers_that_lead_nowhere(folder: Path, value: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["sknn", "two-tower"])
-def test_offsets_whose_differences_overflow(name: str, tmp_path: Path) -> None:
+def test_offsets_whose_differences_overflow_are_refused(name: str, tmp_path: Path) -> None:
     """2⁶³ − 1 and −2⁶³ follow each other at a distance of 1, as int64 has it."""
     save_model(train(name, {"users": True} if name == "two-tower" else {}), tmp_path / "x", {})
     for file in (tmp_path / "x").glob("*offsets.npy"):
@@ -93,7 +93,7 @@ def test_offsets_whose_differences_overflow(name: str, tmp_path: Path) -> None:
             load_model(artifacts.read(tmp_path / "x"))
 
 
-def test_a_forged_index_of_sessions(tmp_path: Path) -> None:
+def test_a_forged_index_of_sessions_is_refused_or_harmless(tmp_path: Path) -> None:
     """FAISS reads it out of an array: it is walked through first, as the files of indexes are."""
     save_model(train("sknn", {"candidates": "ann", "sample": 0}), tmp_path / "x", {})
     stored = np.load(tmp_path / "x" / "faiss.npy")
@@ -114,6 +114,6 @@ def test_a_forged_index_of_sessions(tmp_path: Path) -> None:
         load_model(artifacts.read(tmp_path / "x"))
 
 
-def test_counts_that_are_negative(sessions: Any) -> None:
+def test_negative_counts_are_refused(sessions: Any) -> None:
     with pytest.raises(DataError, match="counts of a vocabulary must not be negative, but one is -1"):
         sessions.vocab.with_counts(np.full(len(sessions.vocab), -1))

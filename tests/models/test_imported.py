@@ -24,7 +24,7 @@ def test_recent_items_weigh_more_in_the_mean() -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-def test_vectors_are_taken_as_they_are(metric: Metric) -> None:
+def test_vectors_are_unchanged(metric: Metric) -> None:
     vectors = np.array([[3, 0], [0, 1], [-1, -1]], dtype=np.float32)
     model = Vectors(metric).from_arrays(Vocab(list("abc")), {"items": vectors})
     assert model.embeddings.vectors is vectors and model.embeddings.metric == metric
@@ -44,6 +44,6 @@ def test_invalid_decay(decay: float) -> None:
 @pytest.mark.parametrize(
     "vectors", [np.ones((2, 2), np.float32), np.ones((3, 2)), np.ones(3, np.float32)], ids=["rows", "type", "shape"]
 )
-def test_arrays_that_do_not_fit(vectors: np.ndarray) -> None:
+def test_arrays_that_do_not_fit_are_refused(vectors: np.ndarray) -> None:
     with pytest.raises(DataError, match="items of a vectors model must"):
         Vectors().from_arrays(Vocab(list("abc")), {"items": vectors})

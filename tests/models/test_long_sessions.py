@@ -48,7 +48,7 @@ def test_the_longest_session_is_named() -> None:
     [([900, 900, 900], 0), ([40_000, 2, 2], 0), ([1_000_000, 2, 2], 25)],
     ids=["short ones", "not many pairs", "a window"],
 )
-def test_work_that_ends_soon_is_not_reported(lengths: list[int], reach: int) -> None:
+def test_short_work_is_not_reported(lengths: list[int], reach: int) -> None:
     assert reported(lengths, reach) == []
 
 
@@ -76,6 +76,6 @@ def test_models_of_pairs_report_it_before_they_count(recipe: Any, monkeypatch: p
     assert events.index("long_sessions") < events.index("epoch" if recipe.name == "word2vec" else "progress")
 
 
-def test_an_item_that_comes_again_does_not_make_a_session_long() -> None:
+def test_repeated_items_do_not_make_a_session_long() -> None:
     sessions = of_lists([np.tile([1, 2, 3], 40_000).tolist()])
     AssociationRules().fit(sessions, report=lambda event, **_: event != "long_sessions" or pytest.fail("reported"))

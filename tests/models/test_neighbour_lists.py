@@ -81,12 +81,12 @@ def test_valid_lists_pass() -> None:
         ),
     ],
 )
-def test_lists_that_do_not_fit(arrays: dict[str, np.ndarray], message: str) -> None:
+def test_lists_that_do_not_fit_are_refused(arrays: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(DataError) as error:
         check_lists(LETTERS, arrays, "neighbours")
     assert str(error.value) == message
 
 
-def test_scores_that_rise() -> None:
+def test_ascending_scores_are_refused() -> None:
     with pytest.raises(DataError, match="scores must be in descending order"):
         check_lists(LETTERS, lists(scores=[[1.0, 2.0, 3.0], *SCORES[1:]]), "neighbours")

@@ -16,12 +16,12 @@ from tests.models.test_contract import cases, label, train
 CASES = [case for case in cases() if hasattr(settings_class(case[0]), "add_onnx_encoder")]
 
 
-def test_which_recipes_have_an_encoder() -> None:
+def test_recipes_with_an_encoder() -> None:
     assert {name for name, _ in CASES} == {"two-tower", "gru4rec"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=label)
-def test_queries_are_those_of_the_model(case: Any) -> None:
+def test_queries_equal_those_of_the_model(case: Any) -> None:
     model: Any = train(*case)
     items = [[0, 1, 2], [3], [], [-1], [5, -1, 0, 0], list(range(6)) * 3]
     graph = OnnxGraph()

@@ -29,7 +29,7 @@ def test_share_0_is_the_same_object() -> None:
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_directions_stay_and_norms_are_dialled(share: float) -> None:
+def test_directions_stay_and_norms_are_scaled(share: float) -> None:
     embeddings = with_zeros()
     result = scale_norms(embeddings, share)
     assert result.metric == "dot" and result.vocab is embeddings.vocab
@@ -81,7 +81,7 @@ def popular_sessions(count: int, kind: str) -> tuple[Embeddings, Sessions]:
 
 
 @pytest.mark.parametrize("kind", ["popular", "specific", "both"])
-def test_the_best_share_is_that_of_a_plain_twin(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_share_equals_that_of_a_slow_search(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, sessions = popular_sessions(40, kind)
     hits = {share: slow_hits(embeddings, sessions, share) for share in SHARES}
     best = min(share for share, result in hits.items() if result == max(hits.values()))
@@ -92,7 +92,7 @@ def test_the_best_share_is_that_of_a_plain_twin(kind: str, monkeypatch: pytest.M
     assert best_share(embeddings, encoder, sessions, seed=0) == best
 
 
-def test_nothing_to_choose_by() -> None:
+def test_sessions_without_test_cases_choose_nothing() -> None:
     embeddings = with_zeros()
     encoder = mean_encoder(embeddings.vectors)
     for lists in ([], [[]], [["i1"], ["i2"]]):
@@ -128,6 +128,6 @@ def test_share_0_of_inner_products_is_the_cosine() -> None:
         (0.5, "l2", "popularity needs cosine or dot product, but the metric is l2"),
     ],
 )
-def test_refused_shares(share: float, metric: str, message: str) -> None:
+def test_invalid_shares_are_refused(share: float, metric: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         scale_norms(replace(with_zeros(), metric=metric), share)

@@ -52,7 +52,7 @@ def rewritten(source: Artifact, folder: Path, change: Callable[[dict[str, Any]],
     return folder
 
 
-def test_the_manifest(tmp_path: Path) -> None:
+def test_the_manifest_contains_settings(tmp_path: Path) -> None:
     source = saved(Popular(half_life=2.0).from_arrays(tiny_sessions().vocab, {"counts": np.ones(6)}), tmp_path / "m")
     assert source.about["recipe"] == "popular" and source.about["settings"] == {"days": None, "half_life": 2.0}
     assert (source.about["items"], source.about["seed"], source.about["arrays"]) == (6, 3, ["counts"])
@@ -66,7 +66,7 @@ def test_a_folder_or_its_artifact(tmp_path: Path) -> None:
         assert load_model(given).arrays["items"].tobytes() == vector_model().arrays["items"].tobytes()
 
 
-def test_settings_that_an_older_artifact_lacks(tmp_path: Path) -> None:
+def test_missing_settings_of_older_artifacts_have_their_old_defaults(tmp_path: Path) -> None:
     """A word2vec model from before the popularity exponent has the exponent 0, not the present default."""
     model = Word2Vec(dim=2, epochs=1, min_count=1, sample=0).fit(tiny_sessions())
     source = saved(model, tmp_path / "m")
@@ -86,7 +86,7 @@ def test_settings_that_an_older_artifact_lacks(tmp_path: Path) -> None:
     ],
     ids=["recipe", "unknown setting", "invalid setting", "missing array", "no settings"],
 )
-def test_damaged_manifests(change: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:
+def test_damaged_manifests_are_refused(change: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:
     folder = rewritten(saved(vector_model(), tmp_path / "m"), tmp_path / "damaged", change)
     with pytest.raises(ArtifactError, match="train the model again"):
         load_model(folder)
@@ -98,7 +98,7 @@ def test_another_kind_of_artifact(tmp_path: Path) -> None:
         load_model(tmp_path / "s")
 
 
-def test_with_popularity(tmp_path: Path) -> None:
+def test_popularity_scaling_is_saved(tmp_path: Path) -> None:
     model = vector_model()
     source = saved(model, tmp_path / "m")
     assert with_popularity(source, model, None) is model

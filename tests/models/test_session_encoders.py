@@ -55,7 +55,7 @@ def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_items_that_are_asked_for_are_scaled(metric: str) -> None:
+def test_items_are_scaled_on_request(metric: str) -> None:
     """The same bits, whether all items are scaled or those of a few histories."""
     vectors = some_embeddings(6, 4, spread=0.7).vectors
     lists = ["abcab", "fa", "", "edcbaf"]
@@ -79,7 +79,7 @@ def test_items_that_are_asked_for_are_scaled(metric: str) -> None:
         ({"plays": "twice"}, "plays must be one of each, once, log, but is 'twice'"),
     ],
 )
-def test_weights_that_there_are_not(settings: dict, message: str) -> None:
+def test_unknown_weights_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Weights(**settings)
 

@@ -20,7 +20,7 @@ from tests.training.toy import clustered_sessions
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "batch": 32, "negatives": 12}
 
 
-def test_held_back_items_leave_training() -> None:
+def test_validation_items_are_not_trained_on() -> None:
     sessions = clustered_sessions(200)
     queries = hold_out_last_items(sessions, 1)
     assert queries is not None
@@ -51,7 +51,7 @@ def test_validation_by_hand() -> None:
     assert judged["mrr@20"] == pytest.approx(np.mean([1 / r if r else 0 for r in ranks]))
 
 
-def test_early_stop_restores_what_was_best() -> None:
+def test_early_stopping_restores_the_best_weights() -> None:
     reports: list[dict[str, Any]] = []
     recipe = TwoTower(**{**SMALL, "epochs": 12, "patience": 1, "learning_rate": 5.0})
     sessions = clustered_sessions(200)
@@ -70,7 +70,7 @@ def test_divergence_ends_with_a_clear_error() -> None:
         recipe.fit(clustered_sessions(), seed=0)
 
 
-def test_a_digest_tells_sessions_apart() -> None:
+def test_digests_of_different_sessions_differ() -> None:
     sessions = clustered_sessions(30)
     same = clustered_sessions(30)
     assert digest(sessions) == digest(same) and len(digest(sessions)) == 64

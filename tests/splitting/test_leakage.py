@@ -232,7 +232,7 @@ def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
         assert check_leaks(train, test, in_time=True)[-1] == "all training events are before all held-out events"
 
 
-def test_no_times_and_nothing_asked() -> None:
+def test_sessions_without_times_and_test_cases() -> None:
     message = "there are no times, so the order of training and held-out events was not checked"
     for rule, part in ((LastItem(), ["ab", "bc"]), (Tail(0.5), ["abc", "bca"])):
         assert check_leaks(*rule.split(of_lists(part)))[-1] == message

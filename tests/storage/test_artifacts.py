@@ -62,7 +62,7 @@ def swap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 # ------------------------------------------------------------------------------------------- writing
 
 
-def test_written_and_read(tmp_path: Path) -> None:
+def test_a_written_artifact_is_read(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     artifact = artifacts.read(tmp_path / "x", "model")
     assert (artifact.name, artifact.kind, artifact.about) == ("x", "model", {"number": 1})
@@ -74,7 +74,7 @@ def test_written_and_read(tmp_path: Path) -> None:
     assert manifest["format"] == artifacts.FORMAT == 1
 
 
-def test_everything_is_on_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_flushed_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[str] = []
     flush = os.fsync
 
@@ -98,7 +98,7 @@ def test_equal_content_has_equal_fingerprints(tmp_path: Path) -> None:
     assert len({x.digest, y.digest, z.digest}) == 3
 
 
-def test_replaced(tmp_path: Path, swap: str) -> None:
+def test_a_new_artifact_replaces_the_old_one(tmp_path: Path, swap: str) -> None:
     for number in range(3):
         write(tmp_path / "x", number)
         assert number_in(tmp_path / "x") == number
@@ -106,7 +106,7 @@ def test_replaced(tmp_path: Path, swap: str) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
-def test_an_error_while_writing_leaves_the_old(error: Any, tmp_path: Path, swap: str) -> None:
+def test_an_error_while_writing_keeps_the_old_artifact(error: Any, tmp_path: Path, swap: str) -> None:
     for old in ([], ["x"]):
         with (
             pytest.raises(error if isinstance(error, type) else OSError),
@@ -120,7 +120,9 @@ def test_an_error_while_writing_leaves_the_old(error: Any, tmp_path: Path, swap:
     assert number_in(tmp_path / "x") == 7
 
 
-def test_an_error_between_the_two_renames_puts_the_old_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_between_the_two_renames_restores_the_old_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path / "x", 1)
     rename, place = Path.rename, tmp_path / "x"
 
@@ -137,7 +139,7 @@ def test_an_error_between_the_two_renames_puts_the_old_back(tmp_path: Path, monk
     assert number_in(place) == 1
 
 
-def test_a_manifest_that_is_no_json_fails_before_the_swap(tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_json_keeps_the_old_artifact(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     for odd in (float("nan"), {1, 2}, np.int64(3)):
         with pytest.raises((ValueError, TypeError)), artifacts.writing(tmp_path / "x", "model", {"odd": odd}):
@@ -146,7 +148,7 @@ def test_a_manifest_that_is_no_json_fails_before_the_swap(tmp_path: Path) -> Non
     assert names(tmp_path) == ["x"]
 
 
-def test_paths_that_are_no_unicode_can_stand_in_a_manifest(tmp_path: Path) -> None:
+def test_a_manifest_may_contain_paths_that_are_not_unicode(tmp_path: Path) -> None:
     about = {"paths": [os.fsdecode(b"/data/\xff.json"), "/data/Björk.json"]}
     with artifacts.writing(tmp_path / "x", "model", about):
         pass
@@ -155,7 +157,7 @@ def test_paths_that_are_no_unicode_can_stand_in_a_manifest(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", [".hidden", "a b", "a/../b c", "é", "a\n", ""])
-def test_names_that_are_not_plain(name: str, tmp_path: Path) -> None:
+def test_names_with_other_characters_are_refused(name: str, tmp_path: Path) -> None:
     with (
         pytest.raises(ArtifactError, match="cannot name an artifact"),
         artifacts.writing(Path(f"{tmp_path}/{name}") if name else Path("/"), "model", {}),
@@ -169,7 +171,7 @@ def test_names_that_are_not_plain(name: str, tmp_path: Path) -> None:
         draft.path("../x")
 
 
-def test_what_is_no_artifact_is_never_overwritten(tmp_path: Path) -> None:
+def test_other_files_and_folders_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     write(tmp_path / "x", 1)  # an empty folder is in nobody's way
     assert number_in(tmp_path / "x") == 1
@@ -186,7 +188,7 @@ def test_what_is_no_artifact_is_never_overwritten(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file", "mine", "x"]
 
 
-def test_a_link_to_an_artifact_stays(tmp_path: Path, swap: str) -> None:
+def test_a_link_to_an_artifact_is_kept(tmp_path: Path, swap: str) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "x").symlink_to("disk/big")
     for number in range(2):
@@ -197,7 +199,7 @@ def test_a_link_to_an_artifact_stays(tmp_path: Path, swap: str) -> None:
     assert names(tmp_path / "disk") == ["big"]
 
 
-def test_writers_at_once(tmp_path: Path) -> None:
+def test_simultaneous_writers_leave_one_artifact(tmp_path: Path) -> None:
     failed: list[Exception] = []
 
     def work(first: int) -> None:
@@ -217,7 +219,7 @@ def test_writers_at_once(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x"]
 
 
-def test_no_update_is_lost(tmp_path: Path, swap: str) -> None:
+def test_simultaneous_updates_are_all_applied(tmp_path: Path, swap: str) -> None:
     """Several read an artifact and replace it by what they make of it: what stands there at the end has all of it."""
     write(tmp_path / "x", 0)
     succeeded = []
@@ -242,7 +244,7 @@ def test_no_update_is_lost(tmp_path: Path, swap: str) -> None:
     assert names(tmp_path) == ["x"]
 
 
-def test_a_place_is_checked_while_another_writer_replaces_it(tmp_path: Path, swap: str) -> None:
+def test_an_artifact_is_checked_while_another_writer_replaces_it(tmp_path: Path, swap: str) -> None:
     """Neither that the folder is missing for a moment, nor old files beside a new manifest, is taken for a fault."""
     folder, done = tmp_path / "x", threading.Event()
     write(folder, 0)
@@ -268,7 +270,7 @@ def test_a_place_is_checked_while_another_writer_replaces_it(tmp_path: Path, swa
         artifacts.check_place(folder)
 
 
-def test_only_what_is_replaced_must_be_the_same(tmp_path: Path) -> None:
+def test_an_update_needs_the_artifact_that_it_replaces(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     before = artifacts.read(tmp_path / "x")
     write(tmp_path / "x", 2)
@@ -285,7 +287,7 @@ def test_only_what_is_replaced_must_be_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lockable", "left"), [("files", [".lock", "x"]), ("nothing", [".lock", "x"])])
-def test_folders_that_cannot_be_locked(
+def test_folders_that_cannot_be_locked_are_refused(
     lockable: str, left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NFS locks files that are open for writing only, and some file systems lock nothing."""
@@ -303,7 +305,7 @@ def test_folders_that_cannot_be_locked(
     assert names(tmp_path) == left
 
 
-def test_an_artifact_inside_a_draft(tmp_path: Path) -> None:
+def test_an_artifact_can_be_written_inside_a_draft(tmp_path: Path) -> None:
     """The folder above it is locked by the same process."""
     with atomic.scratch_folder(tmp_path / "x") as folder:
         for number in (1, 2):
@@ -350,7 +352,7 @@ write(place, 2)
 
 
 @pytest.mark.parametrize("how", ["exchange", "two renames"])
-def test_killed_writers_leave_an_artifact_and_the_next_sweeps(how: str, tmp_path: Path) -> None:
+def test_killed_writers_leave_a_complete_artifact(how: str, tmp_path: Path) -> None:
     """Twenty kills in all, at moments that nobody chose, while one artifact after the other is written."""
     rng = random.Random(how)
     places = [tmp_path / str(i) / "x" for i in range(10)]
@@ -368,7 +370,7 @@ def test_killed_writers_leave_an_artifact_and_the_next_sweeps(how: str, tmp_path
         assert number_in(place) in (wrote, wrote + 1)
 
 
-def test_the_next_writer_sweeps(tmp_path: Path) -> None:
+def test_the_next_writer_removes_drafts_of_dead_writers(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / f".{name}.{DEAD}-00000000.tmp").mkdir()
         (tmp_path / f".{name}.{DEAD}-00000001.tmp").write_text("half a file")
@@ -380,7 +382,7 @@ def test_the_next_writer_sweeps(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x", "y"]
 
 
-def test_a_scratch_folder_goes(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_removed(tmp_path: Path) -> None:
     (tmp_path / f".x.{DEAD}-00000000.tmp").mkdir()
     with atomic.scratch_folder(tmp_path / "x") as folder:
         (folder / "file").write_text("moved")
@@ -393,7 +395,7 @@ def test_a_scratch_folder_goes(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file", "new", "y"] and names(tmp_path / "new") == []
 
 
-def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
+def test_a_kill_between_the_two_renames_is_repaired(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     killed = subprocess.run([sys.executable, "-c", WRITER + BETWEEN, tmp_path / "x", "two renames"], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -405,9 +407,7 @@ def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
     assert number_in(tmp_path / "x") == 1
 
 
-def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_draft_removed_before_it_is_locked_is_created_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between making a folder and locking it, another process may take it for one that was left."""
     calls = []
 
@@ -423,7 +423,7 @@ def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(
     assert calls and names(tmp_path) == ["x"] and number_in(tmp_path / "x") == 1
 
 
-def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drafts_are_kept_on_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that may live is removed; an old artifact is put back where its writer is dead here."""
 
     def none(descriptor: int, operation: int) -> None:
@@ -445,7 +445,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert atomic.sweep(tmp_path) == left and number_in(tmp_path / "x") == 2
 
 
-def test_sweep_puts_back_one_old_artifact(tmp_path: Path) -> None:
+def test_sweep_restores_one_old_artifact(tmp_path: Path) -> None:
     for i in range(2):
         write(tmp_path / "x", i)
         (tmp_path / "x").rename(tmp_path / f".x.{DEAD}-0000000{i}.old")
@@ -475,7 +475,7 @@ def saver(kind: str, n: int) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize("kind", ["sessions", "model", "index"])
-def test_a_full_disk_leaves_the_old(kind: str, tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_artifact(kind: str, tmp_path: Path) -> None:
     place, save = tmp_path / "x", saver(kind, 1000)
     saver(kind, 5)(place)
     with small_disk(), pytest.raises(OSError, match="File too large"):
@@ -487,7 +487,7 @@ def test_a_full_disk_leaves_the_old(kind: str, tmp_path: Path) -> None:
     {"sessions": Sessions.load, "model": load_model, "index": load_index}[kind](artifact)
 
 
-def test_arrays_notice_every_write_that_fails() -> None:
+def test_every_failed_write_of_an_array_is_an_error() -> None:
     """numpy.save does not: what fits into its own buffer is lost without a word."""
     for size in (1, 100, 100_000):
         with pytest.raises(OSError, match="No space left on device"), Path("/dev/full").open("wb") as f:
@@ -506,7 +506,7 @@ def test_arrays_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "array", [np.arange(6).reshape(2, 3).T, np.zeros((0, 3)), np.float32([1, -0.0]), np.array(5), np.arange(10)[::2]]
 )
-def test_arrays_are_numpys(array: np.ndarray, tmp_path: Path) -> None:
+def test_arrays_equal_those_of_numpy_save(array: np.ndarray, tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as f:
         artifacts.write_array(f, read_only(array))
     back = np.load(tmp_path / "a.npy")
@@ -514,7 +514,7 @@ def test_arrays_are_numpys(array: np.ndarray, tmp_path: Path) -> None:
     assert back.flags.c_contiguous
 
 
-def test_an_index_notices_every_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_failed_write_of_an_index_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAISS writes through its own buffer, and only says on stderr that closing the file failed."""
     index = build_index(some_embeddings(5, 2), "flat")
     monkeypatch.setattr(
@@ -528,7 +528,7 @@ def test_an_index_notices_every_write_that_fails(tmp_path: Path, monkeypatch: py
 # ------------------------------------------------------------------------------------------- readers
 
 
-def test_an_artifact_replaced_while_it_is_read(tmp_path: Path, swap: str) -> None:
+def test_an_artifact_replaced_while_it_is_read_is_old_or_an_error(tmp_path: Path, swap: str) -> None:
     """Whoever opened the old one gets the old, or is told; never some files of each."""
     embeddings = some_embeddings(5, 2)
     place = tmp_path / "x"
@@ -547,7 +547,7 @@ def test_an_artifact_replaced_while_it_is_read(tmp_path: Path, swap: str) -> Non
         artifacts.read(tmp_path / "nowhere")
 
 
-def test_readers_while_one_writes(tmp_path: Path, swap: str) -> None:
+def test_readers_see_complete_artifacts_while_one_writes(tmp_path: Path, swap: str) -> None:
     """Sessions of one letter each: a mixture would not load, or hold two letters."""
     place, done, failed = tmp_path / "x", threading.Event(), []
     variants = [of_lists([[letter] * 2] * (3 + i)) for i, letter in enumerate("ab")]
@@ -577,7 +577,7 @@ def test_readers_while_one_writes(tmp_path: Path, swap: str) -> None:
 # ------------------------------------------------------------------------------------------- single files
 
 
-def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> None:
+def test_the_command_line_reports_a_full_disk_in_one_sentence(tmp_path: Path) -> None:
     save_model(Popular().fit(of_lists([["a", "b"]])), tmp_path / "models" / "x", {"seconds": 0.0})
     (tmp_path / "v.txt").write_text("".join(f"i{i} {i} 1\n" for i in range(2000)))
     ran = subprocess.run(
@@ -599,7 +599,7 @@ def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> No
 # ---------------------------------------------------------------------------------------------- paths for artifacts
 
 
-def test_artifacts_are_opened_by_path_text_or_as_they_are(tmp_path: Path) -> None:
+def test_artifacts_are_opened_by_path_string_or_object(tmp_path: Path) -> None:
     sessions = of_lists([["a", "b"], ["b", "c"]])
     model = Popular().fit(sessions)
     save_model(model, str(tmp_path / "m"), {})

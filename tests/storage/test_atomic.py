@@ -71,7 +71,7 @@ def test_devices_and_pipes_are_written_directly(tmp_path: Path) -> None:
         f.write("too much")
 
 
-def test_a_folder_of_that_name_fails_before_the_work(tmp_path: Path) -> None:
+def test_a_folder_of_that_name_fails_before_the_block(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), atomic.atomic_file(tmp_path):
         raise AssertionError("the block was run")
     assert names(tmp_path) == []
@@ -111,7 +111,7 @@ def test_a_locked_folder_is_released_after_the_block(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_other_files_of_a_folder(tmp_path: Path) -> None:
+def test_other_files_of_a_folder_are_found(tmp_path: Path) -> None:
     assert atomic.other_file(tmp_path / "missing", lambda folder: set()) is None
     for name in ("a", "c", "b"):
         (tmp_path / name).write_text(name)
@@ -119,7 +119,7 @@ def test_other_files_of_a_folder(tmp_path: Path) -> None:
     assert atomic.other_file(tmp_path, lambda folder: {"a", "b", "c", "d"}) is None
 
 
-def test_a_removed_or_replaced_file_is_another(tmp_path: Path) -> None:
+def test_removed_and_replaced_files_are_detected(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     with (tmp_path / "a").open() as file:
         assert atomic.is_same_file(file.fileno(), tmp_path / "a")
@@ -177,7 +177,7 @@ with make(Path(sys.argv[1])) as out:
 
 @pytest.mark.parametrize("how", ["file", "folder", "scratch"])
 @pytest.mark.parametrize("pid", [1, DEAD], ids=["number of a live process", "number of no process"])
-def test_drafts_of_writers_in_other_containers(how: str, pid: int, tmp_path: Path) -> None:
+def test_locked_drafts_of_other_containers_are_kept(how: str, pid: int, tmp_path: Path) -> None:
     """Process numbers differ there: a locked draft stays, whatever its number, and is removed after a kill."""
     words = [sys.executable, "-c", HELD, tmp_path / "x", str(pid), how]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:

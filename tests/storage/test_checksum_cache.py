@@ -69,7 +69,7 @@ def test_verify_reads_everything(folder: Path, hashed: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["index.faiss", "vectors.npy", "vocab.parquet"])
 @pytest.mark.parametrize("how", ["in place", "replaced", "with its old times"])
-def test_a_change_is_noticed(name: str, how: str, folder: Path) -> None:
+def test_changed_files_are_read_again(name: str, how: str, folder: Path) -> None:
     opened(folder)
     path = folder / name
     before, data = path.stat(), bytearray(path.read_bytes())
@@ -86,13 +86,13 @@ def test_a_change_is_noticed(name: str, how: str, folder: Path) -> None:
         opened(folder)
 
 
-def test_what_was_just_written_is_not_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_written_just_now_are_not_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checksum_cache, "SETTLED_NANOSECONDS", 10**15)
     opened(folder)
     assert not (folder / checksum_cache.FILE).exists()
 
 
-def test_another_manifest_or_a_copy_knows_nothing(folder: Path, hashed: list[str], tmp_path: Path) -> None:
+def test_another_manifest_or_a_copy_invalidates_the_cache(folder: Path, hashed: list[str], tmp_path: Path) -> None:
     opened(folder)
     hashed.clear()
     opened(Path(shutil.copytree(folder, tmp_path / "copy")))
@@ -106,7 +106,7 @@ def test_another_manifest_or_a_copy_knows_nothing(folder: Path, hashed: list[str
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "5", "null", '{"digest": 1}', "DIGEST:5", "DIGEST:{}", 'DIGEST:{"sha256": 5}']
 )
-def test_odd_notes_say_nothing(content: str, folder: Path, hashed: list[str]) -> None:
+def test_malformed_caches_are_ignored(content: str, folder: Path, hashed: list[str]) -> None:
     digest = json.dumps(artifacts.read(folder).digest)
     body = f'{{"digest": {digest}, "checks": {content[7:]}}}' if content.startswith("DIGEST:") else content
     (folder / checksum_cache.FILE).write_text(body)
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_read_each_time(
     assert len(hashed) == 6
 
 
-def test_notes_belong_to_the_artifact(folder: Path) -> None:
+def test_the_cache_is_in_the_folder_of_the_artifact(folder: Path) -> None:
     opened(folder)
     assert (folder / checksum_cache.FILE).exists()
     artifacts.read(folder).check()  # no file too many

@@ -28,7 +28,7 @@ def put(workspace: Workspace, kind: str, name: str, content: str = "", **about: 
     return artifacts.read(folder)
 
 
-def test_lines(workspace: Workspace) -> None:
+def test_lineage_lists_all_origins(workspace: Workspace) -> None:
     log = put(workspace, "sessions", "log")
     part = put(workspace, "sessions", "part", of=provenance(log))
     model = put(workspace, "model", "m", trained_on=provenance(part))
@@ -41,7 +41,7 @@ def test_lines(workspace: Workspace) -> None:
     assert all(stale(workspace, a) is None for a in (log, part, model, index, other))
 
 
-def test_an_index_keeps_its_line_when_its_model_gets_another(workspace: Workspace) -> None:
+def test_an_index_is_stale_when_its_model_is_replaced(workspace: Workspace) -> None:
     a, b = put(workspace, "sessions", "a"), put(workspace, "sessions", "b", "b")
     model = put(workspace, "model", "m", "1", trained_on=provenance(a))
     index = put(workspace, "index", "i", of="items", indexed=provenance(model), trained_on=provenance(a))
@@ -71,13 +71,13 @@ _ORIGINS = {"sessions": "of", "model": "trained_on", "index": "indexed"}
 
 @pytest.mark.parametrize("value", ["x", 3, [], {}, {"name": 3}])
 @pytest.mark.parametrize("kind", _ORIGINS)
-def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, value: Any) -> None:
+def test_manifests_without_a_valid_origin_are_refused(workspace: Workspace, kind: str, value: Any) -> None:
     with pytest.raises(ArtifactError, match="contains an invalid value"):
         put(workspace, kind, "m", **{_ORIGINS[kind]: value})
 
 
 @pytest.mark.parametrize("value", [None, {"name": "../../etc"}, {"name": "absent"}, {"name": "m"}])
-def test_manifests_that_say_what_is_not_so(workspace: Workspace, value: Any) -> None:
+def test_unknown_origins_make_nothing_stale(workspace: Workspace, value: Any) -> None:
     """Old artifacts, forged ones, ones whose origin is gone, and circles: nothing is known to have changed."""
     saved = [put(workspace, kind, "m", **{key: value}) for kind, key in _ORIGINS.items()]
     for artifact in saved:

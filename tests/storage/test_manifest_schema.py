@@ -44,7 +44,7 @@ def written(folder: Path, kind: str, about: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize(("kind", "key", "value"), WRONG)
-def test_what_no_artifact_says(kind: str, key: str, value: Any, tmp_path: Path) -> None:
+def test_invalid_values_of_a_manifest_are_refused(kind: str, key: str, value: Any, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", kind, MADE[kind] | {"more": ["of the", {"user": None}]})
     assert artifacts.read(folder).about["more"]
     sign(folder, lambda manifest: manifest["about"].update({key: value}))
@@ -54,7 +54,7 @@ def test_what_no_artifact_says(kind: str, key: str, value: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400])
-def test_whole_numbers_that_are_too_long(number: int, tmp_path: Path) -> None:
+def test_integers_beyond_64_bits_are_refused(number: int, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {"more": [{"deep": 0}]})
     sign(folder, lambda manifest: manifest["about"].update(more=[{"deep": number}]))
     with pytest.raises(ArtifactError, match=r"contains an invalid value \(-?\d{1,20} does not fit into 64 bits\)"):
@@ -62,7 +62,7 @@ def test_whole_numbers_that_are_too_long(number: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5000])
-def test_numbers_that_are_none(number: str, tmp_path: Path) -> None:
+def test_invalid_json_numbers_are_refused(number: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {"more": 123456})
     path = folder / artifacts.MANIFEST
     path.write_text(path.read_text().replace("123456", number))
@@ -72,7 +72,7 @@ def test_numbers_that_are_none(number: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("created", ["", "yesterday", "2026-13-01T00:00:00+00:00", "2026-01-01T00:00:00", "x" * 10_000])
-def test_moments_that_are_none(created: str, tmp_path: Path) -> None:
+def test_invalid_creation_times_are_refused(created: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {})
     sign(folder, lambda manifest: manifest.update(created=created))
     with pytest.raises(ArtifactError, match="contains an invalid value") as raised:
@@ -80,12 +80,12 @@ def test_moments_that_are_none(created: str, tmp_path: Path) -> None:
     assert len(str(raised.value)) < 400
 
 
-def test_numbers_that_are_some() -> None:
+def test_valid_numbers_are_parsed() -> None:
     values = {"a": 18446744073709551615, "b": -(2**63), "c": 1.5e300, "d": -0.25, "e": [True, None]}
     assert manifest_schema.parse(json.dumps(values).encode()) == values
 
 
-def test_every_golden_manifest_is_what_artifacts_say() -> None:
+def test_golden_manifests_are_valid() -> None:
     result = list((Path(__file__).parents[1] / "golden").rglob("manifest.json"))
     assert result
     for path in result:

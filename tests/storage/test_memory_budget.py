@@ -34,7 +34,7 @@ def memory(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
 
 
 @draw.given(st.lists(st.lists(st.integers(-9, 9), max_size=5), max_size=5))
-def test_a_column_is_its_parts(memory: MemoryBudget, parts: list[list[int]]) -> None:
+def test_a_column_contains_its_parts(memory: MemoryBudget, parts: list[list[int]]) -> None:
     column = Column(np.int32, memory)
     for part in parts:
         column.append(np.array(part, dtype=np.int64))
@@ -44,7 +44,7 @@ def test_a_column_is_its_parts(memory: MemoryBudget, parts: list[list[int]]) -> 
 
 
 @draw.given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=20))
-def test_part_by_part_is_as_at_once(memory: MemoryBudget, rows: list[tuple[int, bool]]) -> None:
+def test_counts_of_chunks_equal_those_of_all_rows(memory: MemoryBudget, rows: list[tuple[int, bool]]) -> None:
     column = np.array([row for row, _ in rows], dtype=np.int32)
     mask = np.array([keep for _, keep in rows], dtype=bool)
     new = np.arange(10, 17, dtype=np.int32)
@@ -64,7 +64,7 @@ def test_files_of_columns_have_no_names(tmp_path: Path) -> None:
     assert not list((tmp_path / "new").iterdir())
 
 
-def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -80,12 +80,12 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("text", "size"),
     [("512M", 512 << 20), ("2G", 2 << 30), ("1.5 GiB", 3 << 29), ("300mb", 300 << 20), ("268435456", 1 << 28)],
 )
-def test_sizes(text: str, size: int) -> None:
+def test_sizes_are_parsed(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "M", "-1G", "1X", "1e9", "two"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse_size(text)
     assert str(refused.value) == (f"a memory size is a number with K, M, G or T, such as 512M or 2G, but is {text!r}")
@@ -107,7 +107,7 @@ def test_a_doubled_array_begins_with_the_old_one(memory: MemoryBudget, values: l
     assert longer[: len(values)].tolist() == values == array.tolist()
 
 
-def test_arrays_at_rest_keep_their_values(memory: MemoryBudget) -> None:
+def test_released_arrays_keep_their_values(memory: MemoryBudget) -> None:
     array = memory.full(1 << 16, 7, np.int64)
     release_pages(array)
     assert (array == 7).all()
@@ -127,7 +127,7 @@ def test_ids_are_counted_by_role(tmp_path: Path) -> None:
     IN_MEMORY.hold_ids("user", 1 << 40, 1 << 50)
 
 
-def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
+def test_arrow_returns_memory_under_a_budget(tmp_path: Path) -> None:
     before = pa.default_memory_pool().backend_name
     with IN_MEMORY.returning():
         assert pa.default_memory_pool().backend_name == before

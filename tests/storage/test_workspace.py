@@ -26,7 +26,7 @@ def put(workspace: Workspace, kind: str, *names: str) -> None:
 
 
 @pytest.mark.parametrize("kind", list(FOLDERS))
-def test_the_latest_is_found(kind: str, workspace: Workspace) -> None:
+def test_the_latest_artifact_is_the_default(kind: str, workspace: Workspace) -> None:
     put(workspace, kind, "b", "c", "a")
     assert workspace.find(kind).name == "a"
     assert [a.name for a in workspace.artifacts(kind)] == ["b", "c", "a"]
@@ -37,7 +37,7 @@ def test_the_latest_is_found(kind: str, workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("kind", list(FOLDERS))
-def test_nothing_is_there_yet(kind: str, workspace: Workspace) -> None:
+def test_an_empty_workspace_names_the_command_to_run(kind: str, workspace: Workspace) -> None:
     message = {"sessions": "prepare SOURCE PATH", "model": "train word2vec", "index": "build-index"}[kind]
     for name in (None, "a"):
         with pytest.raises(ArtifactError, match=rf"no {kind} artifact.* in .*; make one with `embedrec {message}`"):
@@ -46,7 +46,7 @@ def test_nothing_is_there_yet(kind: str, workspace: Workspace) -> None:
     assert list(workspace.root.iterdir()) == []
 
 
-def test_near_misses(workspace: Workspace) -> None:
+def test_near_misses_of_names_are_suggested(workspace: Workspace) -> None:
     put(workspace, "model", "word2vec", "popular")
     with pytest.raises(ArtifactError, match=r"no model artifact is called 'wordvec' in .*; did you mean 'word2vec'"):
         workspace.find("model", "wordvec")
@@ -55,7 +55,7 @@ def test_near_misses(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("name", ["../sessions/s", "/etc", "", ".", "..", "m/", "./m", "a b", ".m"])
-def test_names_that_leave_their_place(name: str, workspace: Workspace) -> None:
+def test_names_outside_the_workspace_are_refused(name: str, workspace: Workspace) -> None:
     put(workspace, "model", "m")
     put(workspace, "sessions", "s")
     with pytest.raises(ArtifactError, match=r"is called|available are m"):
@@ -64,7 +64,7 @@ def test_names_that_leave_their_place(name: str, workspace: Workspace) -> None:
         workspace.folder("model", name)
 
 
-def test_what_else_lies_there(workspace: Workspace) -> None:
+def test_other_files_and_folders_are_ignored(workspace: Workspace) -> None:
     """Files, hidden folders and what killed writers left are passed over, and so are folders of others."""
     put(workspace, "index", "a")
     parent = workspace.root / "indexes"
@@ -87,14 +87,14 @@ def test_what_else_lies_there(workspace: Workspace) -> None:
             workspace.find("index", name)
 
 
-def test_an_old_artifact_that_a_kill_moved_aside_comes_back(workspace: Workspace) -> None:
+def test_an_old_artifact_that_a_kill_moved_is_restored(workspace: Workspace) -> None:
     put(workspace, "model", "m")
     folder = workspace.folder("model", "m")
     folder.rename(folder.with_name(".m.999999999-00000000.old"))
     assert workspace.find("model").name == workspace.find("model", "m").name == "m"
 
 
-def test_a_folder_that_may_not_be_looked_into(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_without_permission_are_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     put(workspace, "model", "a", "b")
     exists, lstat = Path.exists, Path.lstat
 
@@ -115,7 +115,7 @@ def test_a_folder_that_may_not_be_looked_into(workspace: Workspace, monkeypatch:
     assert str(verify_artifact(workspace.folder("model", "b"))).endswith("cannot be read (Permission denied)")
 
 
-def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:
+def test_an_artifact_in_the_folder_of_another_kind_is_refused(workspace: Workspace) -> None:
     put(workspace, "model", "m")
     shutil.copytree(workspace.folder("model", "m"), workspace.folder("index", "m"))
     for name in (None, "m"):
@@ -123,7 +123,7 @@ def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:
             workspace.find("index", name)
 
 
-def test_a_file_in_the_place_of_a_folder(workspace: Workspace) -> None:
+def test_a_file_instead_of_a_folder_has_no_artifacts(workspace: Workspace) -> None:
     (workspace.root / "models").write_text("")
     assert workspace.folders("model") == []
     with pytest.raises(ArtifactError, match="make one with"):

@@ -56,7 +56,7 @@ def test_every_model_in_epochs_calls(name: str) -> None:
         assert all(type(value) is float for value in metrics.values())
 
 
-def test_models_without_epochs_start_and_end() -> None:
+def test_models_without_epochs_call_start_and_end() -> None:
     recorder = Recorder()
     train(recipe_class("popular")(), recorder)
     assert [call[0] for call in recorder.calls] == ["start", "end"]
@@ -108,7 +108,7 @@ def test_a_callback_that_does_not_start_is_not_ended() -> None:
         ("wandb:", "but is 'wandb:'$"),
     ],
 )
-def test_wrong_trackers(text: str, message: str) -> None:
+def test_invalid_trackers_are_refused(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         parse_tracker(text)
 

@@ -46,7 +46,7 @@ def stopping_at(epoch: int) -> Any:
 
 @pytest.mark.parametrize("stop", [1, 3, 6])
 @pytest.mark.parametrize("judged", [False, True])
-def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, stop: int, judged: bool) -> None:
     """With dropout, a schedule, the moments of two optimisers, and an early stop that looks back."""
     plan = TrainingSettings(epochs=6, patience=4 if judged else None, schedule="linear")
 
@@ -81,7 +81,7 @@ def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> No
     assert {type(f) for f in folder.iterdir()} and all(f.suffix in (".npy", ".json") for f in folder.iterdir())
 
 
-def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
+def test_an_optimizer_without_steps_is_resumed(tmp_path: Path) -> None:
     """Its state is empty, so that no file says it is there; so it is with two towers of ids alone."""
 
     class Idle(LineLearner):
@@ -110,7 +110,7 @@ def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
         ("recipe", "curve", "recipe was 'line', but is 'curve'"),
     ],
 )
-def test_a_checkpoint_of_another_training(tmp_path: Path, key: str, value: Any, message: str) -> None:
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, key: str, value: Any, message: str) -> None:
     context = TrainingContext(checkpoint=tmp_path / "c")
     train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
     with pytest.raises(
@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_training(tmp_path: Path, key: str, value: Any, 
         train(LineLearner(), PLAN, seed=3, context=again, report=quiet, identity=other)
 
 
-def test_no_checkpoint_and_a_damaged_one(tmp_path: Path) -> None:
+def test_missing_and_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
     context = TrainingContext(checkpoint=tmp_path / "c", resume=True)
     with pytest.raises(SettingsError, match=r"there is no checkpoint in .*c to resume; train without --resume"):
         train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
@@ -131,7 +131,7 @@ def test_no_checkpoint_and_a_damaged_one(tmp_path: Path) -> None:
         train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
 
 
-def test_weights_of_another_shape(tmp_path: Path) -> None:
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     train(LineLearner(), PLAN, seed=3, context=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     other = LineLearner()
     import torch
@@ -188,7 +188,7 @@ FORGED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("kind", ["adagrad", "adamw"])
 @pytest.mark.parametrize("how", FORGED)
-def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: str) -> None:
+def test_arrays_of_optimizers_that_do_not_fit_are_refused(tmp_path: Path, kind: str, how: str) -> None:
     """The optimisers' steps write where these arrays are said to be."""
     who = WHO | {"settings": {"epochs": 2}}
     with pytest.raises(StoppedError):
@@ -213,7 +213,7 @@ def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: 
 @pytest.mark.parametrize(
     "name", ["optimizer0.0.means", "optimizer0.7.sum", "optimizer5.0.sum", "optimizer999999999.0.sum", "optimizer0.0.x"]
 )
-def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
+def test_unknown_arrays_of_optimizers_are_refused(tmp_path: Path, name: str) -> None:
     context = TrainingContext(checkpoint=tmp_path / "c")
     train(TableLearner("adagrad"), PLAN, seed=3, context=context, report=quiet, identity=WHO)
     np.save(tmp_path / "c" / f"{name}.npy", np.zeros(3, dtype=np.float32))
@@ -232,7 +232,7 @@ def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
         ("scaler", {"scale": "x"}), ("scaler", {"scale": 1.0}),
     ],
 )  # fmt: skip
-def test_numbers_that_no_training_leaves(tmp_path: Path, key: str, value: Any) -> None:
+def test_impossible_numbers_of_a_checkpoint_are_refused(tmp_path: Path, key: str, value: Any) -> None:
     train(LineLearner(), PLAN, seed=3, context=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     sign(tmp_path / "c", lambda about: about.update({key: value}))
     with pytest.raises(ArtifactError, match="train without --resume"):
@@ -261,7 +261,7 @@ TwoTower(**json.loads(sys.argv[1])).fit(clustered_sessions(), seed=7, report=rep
 """
 
 
-def test_after_a_kill_the_same_bytes(tmp_path: Path) -> None:
+def test_a_training_resumed_after_a_kill_has_the_same_bytes(tmp_path: Path) -> None:
     """SIGKILL in the third epoch of a two-tower network; the resumed artifact is that of a run without one."""
     folder, root = tmp_path / "checkpoint", Path(__file__).parents[2]
     words = [sys.executable, "-c", KILLED, json.dumps(RECIPE), str(folder)]

@@ -10,7 +10,7 @@ from embedrec.errors import SettingsError
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
 
 
-def test_resuming_needs_a_checkpoint(tmp_path: Path) -> None:
+def test_resuming_needs_a_checkpoint_folder(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="resuming needs a checkpoint; set the folder of the checkpoint"):
         TrainingContext(resume=True)
     assert TrainingContext(checkpoint=tmp_path, resume=True).resume

@@ -9,7 +9,7 @@ from embedrec.errors import SettingsError
 from embedrec.training.devices import generator, resolve_device, seed_torch, use_threads
 
 
-def test_devices() -> None:
+def test_devices_are_resolved_or_refused() -> None:
     assert resolve_device("cpu") == "cpu"
     if torch.cuda.is_available():
         assert resolve_device("auto").startswith("cuda") and resolve_device("cuda").startswith("cuda")

@@ -29,7 +29,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     """Gloo on this machine; sparse and dense gradients, in-batch negatives, a batch that does not divide, clipping,
     streams whose states go on."""
     with socket.socket() as free:
@@ -52,7 +52,7 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.load(tmp_path / f"{number}.npy"), array, rtol=1e-2, atol=1e-3)
 
 
-def test_who_torchrun_started() -> None:
+def test_processes_of_torchrun_are_detected() -> None:
     assert torchrun_rank({}) == (0, 1)
     assert torchrun_rank({"LOCAL_RANK": "1", "WORLD_SIZE": "4", "RANK": "3"}) == (1, 4)
     with (

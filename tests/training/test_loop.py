@@ -30,7 +30,7 @@ def epochs_of(reports: Reports) -> list[dict[str, Any]]:
     return [numbers for event, numbers in reports if event == "epoch"]
 
 
-def test_steps_against_a_plain_loop() -> None:
+def test_steps_equal_a_slow_loop() -> None:
     """The same steps by hand: mean loss of a batch, both optimisers, a gradient that is dense."""
     learner, twin = LineLearner(), LineLearner()
     reports = run_line(learner, TrainingSettings(epochs=3, patience=None))
@@ -53,7 +53,7 @@ def test_steps_against_a_plain_loop() -> None:
         np.testing.assert_allclose(result, tensor.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_what_it_tells() -> None:
+def test_reports_contain_losses_and_progress() -> None:
     reports = run_line(LineLearner(), TrainingSettings(epochs=2, patience=None))
     at = [place for place, (event, _) in enumerate(reports) if event == "epoch"]
     for epoch, place in enumerate(at, 1):  # more often where the machine is busy
@@ -69,7 +69,7 @@ def judge_of(values: list[float]) -> Any:
     return lambda: {"recall@20": next(result), "mrr@20": 0.5}
 
 
-def test_early_stop_keeps_the_best() -> None:
+def test_early_stopping_keeps_the_best_weights() -> None:
     learner, twin = LineLearner(), LineLearner()
     reports = run_line(learner, TrainingSettings(epochs=9, patience=2), validate=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
     assert [e["recall@20"] for e in epochs_of(reports)] == [0.1, 0.3, 0.3, 0.2]
@@ -79,7 +79,7 @@ def test_early_stop_keeps_the_best() -> None:
     assert not learner.module.training
 
 
-def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
+def test_the_last_epoch_may_be_best_by_another_metric() -> None:
     learner, twin = LineLearner(), LineLearner()
     reports = run_line(learner, TrainingSettings(epochs=3, patience=1), validate=judge_of([0.1, 0.2, 0.3]))
     assert len(epochs_of(reports)) == 3
@@ -95,7 +95,7 @@ def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
     )
 
 
-def test_dropout_comes_from_the_seed_and_torch_keeps_its_own() -> None:
+def test_dropout_depends_on_the_seed_and_restores_the_state_of_torch() -> None:
     def trained(seed: int) -> list[bytes]:
         learner = LineLearner(dropout=0.5)
         run_line(learner, TrainingSettings(epochs=2, patience=None), seed=seed)
@@ -131,7 +131,7 @@ def test_a_loss_that_is_not_finite_names_the_step(value: float) -> None:
         run_line(Broken(value), TrainingSettings(epochs=3, patience=None))
 
 
-def test_a_last_step_that_breaks_the_weights() -> None:
+def test_weights_that_are_not_finite_after_the_last_step_are_an_error() -> None:
     class Overflowing(LineLearner):
         def batches(self, epoch: int) -> Iterator[Batch]:
             rows, x, y = next(super().batches(epoch)).each
@@ -142,7 +142,7 @@ def test_a_last_step_that_breaks_the_weights() -> None:
         run_line(Overflowing(rate=1e30), TrainingSettings(epochs=1, patience=None))
 
 
-def test_clipping_takes_sparse_and_dense_together() -> None:
+def test_clipping_uses_the_norm_of_sparse_and_dense_gradients() -> None:
     table, shift = torch.nn.Parameter(torch.zeros(3, 2)), torch.nn.Parameter(torch.zeros(2))
     rows = torch.tensor([[1, 1]])  # twice the same row: its gradient is the sum
     table.grad = torch.sparse_coo_tensor(rows, torch.tensor([[1.0, 0.0], [2.0, 0.0]]), (3, 2), check_invariants=True)
@@ -173,7 +173,7 @@ def test_schedules_change_the_steps() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_on_a_gpu(precision: Any) -> None:
+def test_training_runs_on_a_gpu(precision: Any) -> None:
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU that torch can use")
     on_gpu, on_cpu = LineLearner(), LineLearner()
@@ -185,7 +185,7 @@ def test_on_a_gpu(precision: Any) -> None:
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5 if precision == "float32" else 0.05)
 
 
-def test_a_batch_is_shared_out() -> None:
+def test_a_batch_is_divided_among_processes() -> None:
     batch = Batch((torch.arange(7), torch.arange(14).view(7, 2)), (torch.arange(3),))
     parts = [batch.part(number, 3) for number in range(3)]
     assert [len(part) for part in parts] == [2, 2, 3]

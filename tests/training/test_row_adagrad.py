@@ -46,7 +46,7 @@ def test_two_steps_by_hand() -> None:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3])
 @pytest.mark.parametrize("has_kernel", [True, False])
-def test_sparse_is_dense_where_all_rows_are_named(
+def test_sparse_steps_of_all_rows_equal_dense_steps(
     momentum: float, has_kernel: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not has_kernel:
@@ -66,7 +66,7 @@ def test_sparse_is_dense_where_all_rows_are_named(
         np.testing.assert_allclose(table.detach().numpy(), long.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_rows_that_are_not_named_stay() -> None:
+def test_rows_without_a_gradient_are_unchanged() -> None:
     table = nn.Parameter(torch.ones(4, 2))
     optimizer = RowAdagrad([table], rate=0.1, momentum=0.9)
     table.grad = sparse([2], [[1.0, -1.0]], (4, 2))
@@ -85,7 +85,7 @@ def test_distinct_rows_of_a_gradient() -> None:
         assert distinct.tolist() == [1, 3] and sums.tolist() == [[1.0], [2.0]]
 
 
-def test_it_goes_on_from_its_state() -> None:
+def test_a_loaded_state_continues_identically() -> None:
     whole, first = (nn.Parameter(torch.ones(3, 2)) for _ in range(2))
     steps = [sparse([0, 2], [[0.1, -0.3], [0.5, 0.2]], (3, 2)), sparse([2], [[0.3, 0.3]], (3, 2))]
     optimizer = RowAdagrad([whole], rate=0.1, momentum=0.5)

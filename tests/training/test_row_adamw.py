@@ -42,7 +42,7 @@ def test_two_steps_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("either")
-def test_it_is_torchs_adamw_where_all_rows_are_named() -> None:
+def test_steps_of_all_rows_equal_adamw_of_torch() -> None:
     random = torch.Generator().manual_seed(0)
     start = torch.randn(5, 3, generator=random)
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
@@ -57,7 +57,7 @@ def test_it_is_torchs_adamw_where_all_rows_are_named() -> None:
 
 
 @pytest.mark.usefixtures("either")
-def test_it_is_torchs_sparse_adam_without_decay() -> None:
+def test_steps_without_decay_equal_sparse_adam_of_torch() -> None:
     random = torch.Generator().manual_seed(1)
     start = torch.randn(20, 4, generator=random)
     ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
@@ -72,7 +72,7 @@ def test_it_is_torchs_sparse_adam_without_decay() -> None:
     np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_decay_in_blocks_of_steps_is_decay_of_each() -> None:
+def test_decay_of_skipped_steps_is_applied_at_once() -> None:
     """No gradient but one of row 0: after a block, other rows are where decay of every step leaves them."""
     tables = [nn.Parameter(torch.ones(3, 2)) for _ in range(2)]
     optimizers = [RowAdamW([table], 0.1, decay=0.3, every=every) for table, every in zip(tables, (1, 4), strict=True)]
@@ -85,7 +85,7 @@ def test_decay_in_blocks_of_steps_is_decay_of_each() -> None:
     np.testing.assert_allclose(tables[0][1:].detach().numpy(), tables[1][1:].detach().numpy(), rtol=1e-6)
 
 
-def test_it_goes_on_from_its_state() -> None:
+def test_a_loaded_state_continues_identically() -> None:
     whole, first = (nn.Parameter(torch.ones(3, 2)) for _ in range(2))
     steps = [sparse(torch.tensor(rows), torch.ones(len(rows), 2), (3, 2)) for rows in ([0, 2], [2], [1])]
     optimizer = RowAdamW([whole], 0.1, decay=0.3, every=3)

@@ -20,7 +20,7 @@ from embedrec.training.settings import TrainingSettings
         ({"precision": "int8"}, "precision must be one of float32, bfloat16, float16, but is 'int8'"),
     ],
 )
-def test_invalid_settings(settings: dict, message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         TrainingSettings(**settings)
 

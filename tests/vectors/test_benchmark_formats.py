@@ -40,7 +40,7 @@ def packed(kind: str, rows: list[list[float]]) -> bytes:
 
 @pytest.mark.parametrize("kind", RECORDS)
 @given(n=st.integers(1, 5), d=st.integers(1, 4), seed=st.integers(0, 99))
-def test_there_and_back(kind: str, n: int, d: int, seed: int, memory: MemoryBudget, tmp_path: Path) -> None:
+def test_saved_vectors_are_loaded(kind: str, n: int, d: int, seed: int, memory: MemoryBudget, tmp_path: Path) -> None:
     whole = kind in ("ivecs", "bvecs")
     rng = np.random.default_rng(seed)
     vectors = (rng.integers(0, 256, (n, d)) if whole else rng.normal(size=(n, d))).astype(np.float32)
@@ -59,7 +59,7 @@ def test_there_and_back(kind: str, n: int, d: int, seed: int, memory: MemoryBudg
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> None:
+def test_truncated_files_are_refused(kind: str, memory: MemoryBudget, tmp_path: Path) -> None:
     path, content = tmp_path / f"x.{kind}", packed(kind, [[1, 2, 3]] * 4)
     for end in range(len(content)):
         path.write_bytes(content[:end])
@@ -88,14 +88,16 @@ def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> No
         ("fbin", struct.pack("<iif", 2**30, 2**30, 1.0), "but it has 12"),
     ],
 )
-def test_odd_files(kind: str, content: bytes, message: str, memory: MemoryBudget, tmp_path: Path) -> None:
+def test_malformed_files_are_refused(
+    kind: str, content: bytes, message: str, memory: MemoryBudget, tmp_path: Path
+) -> None:
     path = tmp_path / f"x.{kind}"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         load_vectors(path, memory=memory)
 
 
-def test_blocks_of_a_file(memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_in_blocks(memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_formats, "BLOCK_ROWS", 2)
     rows = [[1.0], [2.0], [3.0], [4.0], [5.0]]
     path = tmp_path / "x.fvecs"
@@ -108,7 +110,7 @@ def test_blocks_of_a_file(memory: MemoryBudget, tmp_path: Path, monkeypatch: pyt
         load_vectors(path, memory=memory)
 
 
-def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
+def test_vectors_are_mapped_from_their_file(tmp_path: Path) -> None:
     """Those of fbin and npy as they are; others in a file without a name."""
     for kind in ("fbin", "npy", "fvecs", "bvecs"):
         path = tmp_path / f"x.{kind}"
@@ -124,7 +126,7 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<f8", "<i8", "u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_other_numbers(
+def test_arrays_of_other_number_types_are_converted(
     dtype: str, order: Any, memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark_formats, "BLOCK_ROWS", 2)
@@ -140,14 +142,14 @@ def test_arrays_of_other_numbers(
 
 
 @pytest.mark.parametrize(("kind", "value"), [("ivecs", 0.5), ("ivecs", 2.0**31), ("bvecs", 256), ("bvecs", -1)])
-def test_numbers_that_it_cannot_hold(kind: str, value: float, tmp_path: Path) -> None:
+def test_numbers_outside_the_type_are_refused(kind: str, value: float, tmp_path: Path) -> None:
     vectors = np.array([[1, 2], [3, value]], dtype=np.float32)
     with pytest.raises(DataError, match=f"{kind} supports integers from .* of the vectors has the coordinate "):
         save_vectors(Embeddings(vectors, Vocab(["a", "b"])), tmp_path / f"x.{kind}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ids_that_do_not_fit(tmp_path: Path) -> None:
+def test_a_list_of_ids_of_another_length_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.fvecs"
     path.write_bytes(packed("fvecs", [[1.0], [2.0]]))
     ids_file(path).write_text("a\n")

@@ -23,7 +23,7 @@ matrices = st.tuples(st.integers(1, 30), st.integers(1, 3), st.integers(0, 5)).f
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(matrices, st.data())
-def test_search_against_a_slow_twin_with_ties(metric: str, drawn: tuple, data: st.DataObject) -> None:
+def test_search_equals_a_slow_search_with_ties(metric: str, drawn: tuple, data: st.DataObject) -> None:
     vectors, queries = map(read_only, drawn)
     k = data.draw(st.integers(1, len(vectors)))
     results = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric).search(queries, k)  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ def test_search_against_a_slow_twin_with_ties(metric: str, drawn: tuple, data: s
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_blocks_of_queries_give_what_one_gives(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_queries_do_not_change_results(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(200, metric=metric, spread=1)
     whole = embeddings.search(embeddings.vectors, 7)
     monkeypatch.setattr(module, "BLOCK_SCORES", 200 * 3)
@@ -50,7 +50,7 @@ def test_blocks_of_queries_give_what_one_gives(metric: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(matrices)
-def test_exact_keys_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
+def test_exact_keys_do_not_depend_on_other_queries_and_rows(metric: str, drawn: tuple) -> None:
     vectors, queries = drawn
     rows = np.tile(np.arange(len(vectors)), (len(queries), 1))
     scores = exact_keys(vectors, queries, rows, metric)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_exact_keys_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
             assert alone[0, 0] == scores[q, row]
 
 
-def test_exact_keys_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_exact_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(50, 33, spread=2)
     rows = np.random.default_rng(1).integers(-1, 50, (40, 9))
     whole = exact_keys(embeddings.vectors, embeddings.vectors[:40], rows, "cosine")
@@ -77,7 +77,7 @@ def test_an_item_has_cosine_one_with_itself() -> None:
     assert (exact_keys(embeddings.vectors, embeddings.vectors, rows, "l2") == 0).all()
 
 
-def test_distances_far_from_the_origin() -> None:
+def test_distances_far_from_the_origin_are_exact() -> None:
     near = some_embeddings(100, 16, "l2").vectors
     far = Embeddings(near + np.float32(1000), Vocab(np.arange(100)), "l2")
     for q, row in enumerate(far.search(far.vectors, 5).rows):
@@ -85,7 +85,7 @@ def test_distances_far_from_the_origin() -> None:
 
 
 @given(hnp.arrays(np.float32, (5, 3), elements=st.floats(-(2.0**60), 2.0**60, width=32)))
-def test_unit(vectors: np.ndarray) -> None:
+def test_unit_normalizes_rows(vectors: np.ndarray) -> None:
     before = vectors.copy()
     scaled = unit(read_only(vectors))
     assert (vectors == before).all() and scaled.dtype == np.float32
@@ -97,7 +97,7 @@ def test_unit(vectors: np.ndarray) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1e-10, 1e10, 1e17])
-def test_extreme_lengths_are_found(metric: str, size: float) -> None:
+def test_vectors_of_extreme_norms_are_found(metric: str, size: float) -> None:
     vectors = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32) * np.float32(size)
     results = Embeddings(vectors, Vocab(["a", "b", "c"]), metric).search(vectors, 1)  # type: ignore[arg-type]
     if metric == "cosine" or size > 1e-20:  # below, squares vanish and everything ties
@@ -106,7 +106,7 @@ def test_extreme_lengths_are_found(metric: str, size: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_vectors_that_are_no_numbers(bad: float) -> None:
+def test_vectors_with_nan_or_infinity_are_refused(bad: float) -> None:
     vectors = np.ones((3, 2))
     vectors[1, 1] = bad
     with pytest.raises(DataError, match="1 of 3 vectors contain NaN or infinity, the first is that of 'b'"):
@@ -116,7 +116,7 @@ def test_vectors_that_are_no_numbers(bad: float) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_vectors_that_are_too_long_to_compare(metric: str) -> None:
+def test_vectors_with_too_large_norms_are_refused(metric: str) -> None:
     with pytest.raises(DataError, match="1 of 2 vectors have a norm above 2e18, the first is that of 'b'"):
         Embeddings(np.array([[1, 2], [3e38, 0]]), Vocab(["a", "b"]), metric)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="contain NaN or infinity"):
@@ -126,17 +126,17 @@ def test_vectors_that_are_too_long_to_compare(metric: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (4, 4), (3,), (3, 0), (3, 2, 2), ()])
-def test_shapes_that_do_not_fit(shape: tuple[int, ...]) -> None:
+def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"vectors must have shape \(3, d\)"):
         Embeddings(np.ones(shape), Vocab(["a", "b", "c"]))
 
 
-def test_metrics_that_there_are() -> None:
+def test_unknown_metrics_are_refused() -> None:
     with pytest.raises(SettingsError, match="metric must be one of cosine, dot, l2, but is 'manhattan'"):
         Embeddings(np.ones((1, 1)), Vocab(["a"]), "manhattan")  # type: ignore[arg-type]
 
 
-def test_searches_that_do_not_fit(embeddings: Embeddings) -> None:
+def test_wrong_k_and_queries_are_refused(embeddings: Embeddings) -> None:
     for k in (0, -1, 61):
         with pytest.raises(SettingsError, match=f"k must be between 1 and 60, the number of items, but is {k}"):
             embeddings.search(embeddings.vectors, k)
@@ -145,7 +145,7 @@ def test_searches_that_do_not_fit(embeddings: Embeddings) -> None:
             embeddings.search(np.ones(shape), 1)
 
 
-def test_of_nothing() -> None:
+def test_empty_embeddings_have_no_results() -> None:
     empty = Embeddings(np.empty((0, 3)), Vocab([]))
     assert (len(empty), empty.dim) == (0, 3)
     with pytest.raises(SettingsError, match="k must be between 1 and 0, the number of items"):

@@ -57,7 +57,7 @@ HARD += ["opposite", *(f"size {size:g}" for size in SIZES)]
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", HARD)
-def test_hard_vectors_by_every_exact_search(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_exact_search_is_exact_for_hard_vectors(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK_ROWS", 150)
     vectors = hard(name)
     given = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def test_hard_vectors_by_every_exact_search(name: str, metric: str, monkeypatch:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", HARD)
-def test_hard_vectors_among_some(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filtered_search_is_exact_for_hard_vectors(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedrec.index.filtered_search.SMALL_COUNT", 10)
     vectors = hard(name)
     given = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric)  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ numbers = st.sampled_from([0.0, 1.0, -1.0, 1.0000001, 3.0, 0.1, -7.7])
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(data=st.data())
-def test_any_vectors(metric: str, data: st.DataObject) -> None:
+def test_exact_search_equals_a_slow_search(metric: str, data: st.DataObject) -> None:
     n, d, q = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 9)), data.draw(st.integers(0, 4))
     draw = np.array(data.draw(st.lists(numbers, min_size=(n + q) * d, max_size=(n + q) * d))).reshape(n + q, d)
     exponents = data.draw(st.lists(st.sampled_from([-44, -22, 0, 8, 17]), min_size=n + q, max_size=n + q))
@@ -110,7 +110,7 @@ def test_any_vectors(metric: str, data: st.DataObject) -> None:
     assert same(results, twin(given, vectors[n:], k))
 
 
-def test_usual_vectors_are_not_scored_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certain_results_are_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("an answer was in doubt")
 
@@ -122,14 +122,14 @@ def test_usual_vectors_are_not_scored_twice(monkeypatch: pytest.MonkeyPatch) -> 
         assert same(given.search(vectors[:50], 20), twin(given, vectors[:50], 20))
 
 
-def test_keys_have_the_digits_of_float32_and_do_not_vanish() -> None:
+def test_keys_are_rounded_to_float32_without_underflow() -> None:
     numbers = np.array([1 + 2.0**-30, -3.3, 0.0, 1e-44 * (1 + 2.0**-30), 2e-90, -np.inf, 1e37])
     keys = round_keys(numbers)
     assert keys[0] == 1 and keys[2] == 0 and keys[5] == -np.inf
     np.testing.assert_allclose(keys[[1, 3, 4, 6]], numbers[[1, 3, 4, 6]], rtol=6e-8)
 
 
-def test_neighbours_in_metres_through_auto() -> None:
+def test_an_index_of_coordinates_in_metres_has_high_recall() -> None:
     given = Embeddings(hard("metres", 2000, 2), Vocab(np.arange(2000)), "l2")
     index: Index = build_index(given)
     assert index.measurements["recall_low"] >= 0.99

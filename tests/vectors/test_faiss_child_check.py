@@ -26,7 +26,7 @@ D = 6
 
 
 @pytest.mark.parametrize("kind", ["Flat", "HNSW8", "NSG8"])
-def test_files_that_faiss_can_read_and_change(kind: str, tmp_path: Path) -> None:
+def test_valid_files_pass(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
     faiss.write_index(construct_index(some_embeddings(200, D, "l2"), kind).faiss, str(path))
     content = path.read_bytes()
@@ -35,7 +35,7 @@ def test_files_that_faiss_can_read_and_change(kind: str, tmp_path: Path) -> None
     assert path.read_bytes() == content
 
 
-def test_files_that_faiss_cannot_read(tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
     path.write_bytes(b"not an index")
     for attempt, action in ((try_search, "open and search"), (try_change, "change")):

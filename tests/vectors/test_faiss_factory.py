@@ -28,19 +28,19 @@ def read(rows: Any) -> np.ndarray:
         ("HNSW1", "a graph needs at least 2 links a vector, but 'HNSW1' has fewer; use HNSW16"),
     ],
 )
-def test_invalid_factory_strings(spec: str, message: str) -> None:
+def test_invalid_factory_strings_are_refused(spec: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         create_index(spec, 8, "l2")
 
 
-def test_metrics() -> None:
+def test_metrics_are_inner_product_or_l2() -> None:
     products = [create_index("Flat", 8, metric).metric_type for metric in ("cosine", "dot")]
     assert products == [faiss.METRIC_INNER_PRODUCT] * 2
     assert create_index("Flat", 8, "l2").metric_type == faiss.METRIC_L2
 
 
 @pytest.mark.parametrize("spec", ["Flat", "IVF4,Flat", "HNSW8"])
-def test_blocks_and_progress(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_are_added_in_blocks_with_progress(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faiss_factory, "ADD_BLOCK", 250)
     index, reports = create_index(spec, 8, "l2"), []
     train(index, spec, len(VECTORS), read)
@@ -50,12 +50,12 @@ def test_blocks_and_progress(spec: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert index.ntotal == 600 and index.search(VECTORS[:9], 1)[1][:, 0].tolist() == list(range(9))
 
 
-def test_more_cells_than_vectors() -> None:
+def test_more_cells_than_vectors_are_refused() -> None:
     with pytest.raises(SettingsError, match="IVF601,Flat needs at least 601 vectors, but there are 600; use fewer"):
         train(create_index("IVF601,Flat", 8, "l2"), "IVF601,Flat", len(VECTORS), read)
 
 
-def test_a_sample_that_is_too_small_for_the_cells() -> None:
+def test_too_few_training_vectors_are_refused() -> None:
     with pytest.raises(
         SettingsError, match=r"4 cells need at least \d+ training vectors, but the memory budget allows 3"
     ):

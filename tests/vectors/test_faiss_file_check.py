@@ -165,7 +165,7 @@ def test_forged_artifacts_are_refused_with_one_sentence(kind: str, tmp_path: Pat
         assert str(raised.value).startswith(f"{folder} cannot be opened (") and "\n" not in str(raised.value)
 
 
-def test_links_out_of_range(tmp_path: Path) -> None:
+def test_links_out_of_range_are_refused(tmp_path: Path) -> None:
     """A graph with links beyond its arrays: FAISS opens it, and crashes when it searches."""
     path = tmp_path / "x.faiss"
     index = construct_index(some_embeddings(N, D), "HNSW8").faiss
@@ -215,7 +215,9 @@ def forged_graph(path: Path, **fields: Any) -> None:
         ({"efSearch": 2**31 - 1}, "an invalid number of candidates"),
     ],
 )
-def test_fields_that_only_adding_reads(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_invalid_fields_that_only_adding_reads_are_refused(
+    fields: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     """FAISS opens and searches such a graph, and crashes, or takes all memory, when a vector is added."""
     forged_graph(tmp_path / "x.faiss")
     parse_file(tmp_path / "x.faiss")
@@ -233,7 +235,7 @@ def test_graphs_with_any_number_of_links_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["NSG8", "NSG8,Flat"])
-def test_types_that_cannot_be_changed(kind: str) -> None:
+def test_types_that_cannot_be_changed_are_refused(kind: str) -> None:
     index = construct_index(some_embeddings(200, D, "l2"), kind)
     with pytest.raises(
         SettingsError,
@@ -243,7 +245,7 @@ def test_types_that_cannot_be_changed(kind: str) -> None:
     assert len(update.remove(index, ["i3"]).search(index.embeddings.vectors[:5], 50).rows) == 5
 
 
-def test_labels_of_missing_vectors(tmp_path: Path) -> None:
+def test_labels_of_missing_vectors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.faiss"
     index = construct_index(some_embeddings(N, D), "IVF8,Flat").faiss
     index.remove_ids(np.array([3]))

@@ -38,7 +38,7 @@ def filled(spec: str) -> faiss.Index:
         ("IVF4,SQ8,RFlat", faiss.IndexRefine, faiss.IndexIVF, 0),
     ],
 )
-def test_parts(spec: str, below: type, deepest: type, count: int) -> None:
+def test_the_parts_of_an_index_are_found(spec: str, below: type, deepest: type, count: int) -> None:
     index = filled(spec)
     assert isinstance(below_transforms(index), below) and isinstance(innermost(index), deepest)
     assert len(transforms(index)) == count
@@ -50,7 +50,7 @@ def test_transformed_vectors_are_those_of_the_innermost_index() -> None:
     assert apply_transforms(filled("Flat"), VECTORS) is VECTORS
 
 
-def test_centroids() -> None:
+def test_centroids_are_those_of_the_quantizer() -> None:
     centroids = centroids_of(filled("IVF4,Flat"))
     assert centroids is not None and centroids.shape == (4, 8)
     assert centroids_of(filled("Flat")) is None and centroids_of(filled("IVF8_HNSW4,Flat")) is None

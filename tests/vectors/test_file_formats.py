@@ -67,7 +67,7 @@ def expected_order(embeddings: Embeddings, kind: str) -> list[int]:
 
 @pytest.mark.parametrize("kind", FORMATS)
 @given(embeddings=drawn_embeddings())
-def test_refused_or_restored_exactly(kind: Format, embeddings: Embeddings, tmp_path: Path) -> None:
+def test_embeddings_are_refused_or_restored_exactly(kind: Format, embeddings: Embeddings, tmp_path: Path) -> None:
     path = tmp_path / f"v{SUFFIX[kind]}"
     path.unlink(missing_ok=True)
     texts = [str(i) for i in embeddings.vocab.ids]
@@ -112,7 +112,7 @@ def test_formats_of_words_count_their_vectors(kind: Format, tmp_path: Path, monk
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
 @given(texts=st.lists(odd.filter(lambda t: t and len(t) < 100), min_size=1, max_size=5, unique=True))
-def test_encoded_white_space_comes_back(kind: Format, texts: list[str], tmp_path: Path) -> None:
+def test_encoded_white_space_is_restored(kind: Format, texts: list[str], tmp_path: Path) -> None:
     path = tmp_path / f"v{SUFFIX[kind]}"
     embeddings = Embeddings(np.ones((len(texts), 2)), Vocab(texts))
     save_vectors(embeddings, path, whitespace="encode")
@@ -124,7 +124,7 @@ def test_encoded_white_space_comes_back(kind: Format, texts: list[str], tmp_path
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", get_args(Format))
-def test_metrics_come_back(kind: Format, metric: Metric, tmp_path: Path) -> None:
+def test_metrics_are_restored(kind: Format, metric: Metric, tmp_path: Path) -> None:
     path = tmp_path / f"v.{kind}"
     embeddings = some_embeddings(20, 3, metric)
     whole = Embeddings(np.round(np.abs(embeddings.vectors) * 9), embeddings.vocab, metric)
@@ -144,7 +144,7 @@ def test_metrics_come_back(kind: Format, metric: Metric, tmp_path: Path) -> None
     assert load_vectors(path, "npy").metric == "cosine"
 
 
-def test_what_is_said_of_another_file(tmp_path: Path) -> None:
+def test_metadata_of_another_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     save_vectors(some_embeddings(20, 3, "l2"), path)
     np.save(path, np.ones((20, 4), dtype=np.float32))
@@ -158,7 +158,7 @@ def test_what_is_said_of_another_file(tmp_path: Path) -> None:
             load_vectors(path)
 
 
-def test_a_failed_export_leaves_what_is_said_of_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_metadata_of_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     save_vectors(some_embeddings(2, 3, "l2"), path)
     with pytest.raises(DataError, match="a file separated by spaces cannot contain"):
@@ -167,7 +167,7 @@ def test_a_failed_export_leaves_what_is_said_of_the_old_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_a_byte_order_mark_is_no_part_of_an_id(ends: str, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_an_id(ends: str, tmp_path: Path) -> None:
     """Notepad writes one before text."""
     np.save(tmp_path / "x.npy", np.eye(3, dtype=np.float32))
     (tmp_path / "x.ids.txt").write_bytes(b"\xef\xbb\xbf" + ends.join(["a", "b", "c", ""]).encode())
@@ -178,14 +178,14 @@ def test_a_byte_order_mark_is_no_part_of_an_id(ends: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_to_write(kind: Format, tmp_path: Path) -> None:
+def test_empty_embeddings_are_refused(kind: Format, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are no vectors to write"):
         save_vectors(Embeddings(np.empty((0, 2)), Vocab([])), tmp_path / "v", kind)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_ids_that_are_no_unicode(kind: Format, tmp_path: Path) -> None:
+def test_ids_with_surrogates_are_refused(kind: Format, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\\ud800"):
         save_vectors(Embeddings(np.ones((1, 2)), Vocab(["a\ud800"])), tmp_path / "v", kind)
     assert list(tmp_path.iterdir()) == []
@@ -201,7 +201,7 @@ def test_every_white_space_is_refused(space: str, kind: Format, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("whitespace", ["refuse", "encode"])
-def test_an_empty_id_has_no_word(whitespace: Any, tmp_path: Path) -> None:
+def test_an_empty_id_is_refused_in_text(whitespace: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a file separated by spaces cannot contain the id ''; repair it"):
         save_vectors(Embeddings(np.ones((1, 2)), Vocab([""])), tmp_path / "v.txt", whitespace=whitespace)
 
@@ -210,7 +210,7 @@ def test_an_empty_id_has_no_word(whitespace: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
-def test_gensim_loads_ours(kind: Format, tmp_path: Path) -> None:
+def test_gensim_loads_saved_vectors(kind: Format, tmp_path: Path) -> None:
     embeddings = some_embeddings(20, 7, spread=3)
     save_vectors(embeddings, tmp_path / "v", kind)
     theirs = gensim.models.KeyedVectors.load_word2vec_format(tmp_path / "v", binary=kind == "binary")
@@ -219,7 +219,7 @@ def test_gensim_loads_ours(kind: Format, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
-def test_we_load_gensims(kind: Format, tmp_path: Path) -> None:
+def test_vectors_saved_by_gensim_are_loaded(kind: Format, tmp_path: Path) -> None:
     theirs = gensim.models.KeyedVectors(7)
     theirs.add_vectors(["a", "ä", "spotify:artist:x", "%"], some_embeddings(4, 7).vectors)
     theirs.save_word2vec_format(tmp_path / "v", binary=kind == "binary", write_header=True)
@@ -228,7 +228,7 @@ def test_we_load_gensims(kind: Format, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours.vectors, theirs.vectors)
 
 
-def test_headerless_text_of_glove(tmp_path: Path) -> None:
+def test_glove_text_without_a_header_is_loaded(tmp_path: Path) -> None:
     theirs = gensim.models.KeyedVectors(3)
     theirs.add_vectors(["the", ","], some_embeddings(2, 3).vectors)
     theirs.save_word2vec_format(tmp_path / "v.txt", write_header=False)
@@ -241,7 +241,7 @@ def test_headerless_text_of_glove(tmp_path: Path) -> None:
     "text",
     ["2 2\na 1 2\nb 3 4\n", "a 1 2\nb 3 4", "a 1 2 \nb 3 4 \n", "2 2\r\na 1 2\r\nb 3 4\r\n", "a 1 2\nb 3 4e0\n"],
 )
-def test_ways_to_write_text(text: str, tmp_path: Path) -> None:
+def test_variants_of_text_are_loaded(text: str, tmp_path: Path) -> None:
     (tmp_path / "v.vec").write_bytes(text.encode())
     ours = load_vectors(tmp_path / "v.vec")
     assert ours.vocab.ids.tolist() == ["a", "b"]
@@ -301,7 +301,7 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1", "is not a Parquet file"),
     ],
 )
-def test_files_that_are_no_vectors(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_files_without_vectors_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     for memory in (IN_MEMORY, spill(tmp_path)):
         with pytest.raises(DataError) as raised:
@@ -312,7 +312,7 @@ def test_files_that_are_no_vectors(name: str, content: bytes, message: str, tmp_
 @pytest.mark.parametrize("kind", FORMATS)
 @settings(max_examples=30)
 @given(data=st.data())
-def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_have_finite_vectors(kind: Format, data: st.DataObject, tmp_path: Path) -> None:
     """Cut off, one byte flipped, or anything at all: DataError, or vectors that the file may well mean."""
     good = tmp_path / f"good{SUFFIX[kind]}"
     save_vectors(some_embeddings(4, 3), good)
@@ -338,7 +338,7 @@ def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, 
                 assert "\n" not in str(e)
 
 
-def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
+def test_arrays_of_other_shapes_and_types_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     (tmp_path / "v.ids.txt").write_text("a\nb\n")
     for array, message in (
@@ -383,7 +383,7 @@ TEXT, CUTS = np.frombuffer(b"ab", dtype=np.uint8), np.array([0, 1, 2])
         ({"vectors": VECTORS > 0, "ids": IDS}, "must be numbers"),
     ],
 )
-def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+def test_tensors_without_vectors_are_refused(tensors: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
     safetensors.numpy.save_file(tensors, tmp_path / "v.safetensors")
     with pytest.raises(DataError, match=message):
         load_vectors(tmp_path / "v.safetensors")
@@ -409,13 +409,13 @@ def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], message: st
         ),
     ],
 )
-def test_tables_that_are_no_vectors(columns: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_tables_without_vectors_are_refused(columns: dict[str, Any], message: str, tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
     with pytest.raises(DataError, match=message):
         load_vectors(tmp_path / "v.parquet")
 
 
-def test_tables_of_other_tools(tmp_path: Path) -> None:
+def test_tables_of_other_tools_are_loaded(tmp_path: Path) -> None:
     """Lists of doubles in several row groups under another name; missing names and counts."""
     columns = {"id": [3, 1, 2], "embedding": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}
     more = {"name": ["c", None, "b"], "count": [5, None, 7]}
@@ -427,7 +427,7 @@ def test_tables_of_other_tools(tmp_path: Path) -> None:
     assert ours.vocab.counts is not None and ours.vocab.counts.tolist() == [5, 0, 7]
 
 
-def test_formats_and_suffixes(tmp_path: Path) -> None:
+def test_the_suffix_gives_the_format(tmp_path: Path) -> None:
     assert [format_of(Path(f"v{SUFFIX[kind]}")) for kind in FORMATS] == list(FORMATS)
     assert format_of(Path("v.vec")) == "text"
     assert format_of(Path("v.txt"), "parquet") == "parquet"
@@ -440,7 +440,7 @@ def test_formats_and_suffixes(tmp_path: Path) -> None:
         load_vectors(tmp_path, "npy")
 
 
-def test_the_text_is_what_the_format_says(tmp_path: Path) -> None:
+def test_the_text_follows_the_format(tmp_path: Path) -> None:
     embeddings = Embeddings(
         np.array([[1, -0.5], [0.1, 1e-45], [2.0**60, -0.0]]), Vocab(["a", "b", "c"], counts=np.array([1, 3, 3]))
     )

@@ -30,7 +30,7 @@ def texts(*values: str) -> np.ndarray:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @example(["a\u2028b", "\r", "c\nd"])
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=5, unique=True))
-def test_any_ids_come_back(tmp_path: Path, ids: list[str]) -> None:
+def test_ids_and_names_are_restored(tmp_path: Path, ids: list[str]) -> None:
     given_ones = embeddings(texts(*ids), texts(*ids[::-1]), np.arange(len(ids)))
     save_hub_folder(given_ones, tmp_path / "v", "# card\n", {"dim": 2})
     loaded = load_hub_folder(tmp_path / "v")
@@ -40,7 +40,7 @@ def test_any_ids_come_back(tmp_path: Path, ids: list[str]) -> None:
     assert loaded.vectors.tolist() == given_ones.vectors.tolist()
 
 
-def test_files_for_other_programs(tmp_path: Path) -> None:
+def test_files_are_readable_by_other_programs(tmp_path: Path) -> None:
     assert not is_hub_folder(tmp_path / "v")
     save_hub_folder(embeddings(np.array([7, 3])), tmp_path / "v", "# card\n", {"dim": 2})
     assert is_hub_folder(tmp_path / "v")
@@ -77,7 +77,7 @@ def test_only_exports_are_replaced(tmp_path: Path) -> None:
         ('{"id": 1}\n{"id"', "must hold one JSON object with an id per line"),
     ],
 )
-def test_damaged_tables_of_items(tmp_path: Path, items: str, message: str) -> None:
+def test_damaged_tables_of_items_are_refused(tmp_path: Path, items: str, message: str) -> None:
     save_hub_folder(embeddings(np.array([1, 2])), tmp_path / "v", "", {})
     (tmp_path / "v" / "items.jsonl").write_text(items)
     with pytest.raises(DataError, match=message):

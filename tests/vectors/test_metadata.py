@@ -31,13 +31,13 @@ def test_defaults_are_written_only_over_other_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"metric": "l1", "vectors": 1, "dim": 1}', '{"metric": "l2"}'])
-def test_invalid_metadata(text: str, tmp_path: Path) -> None:
+def test_invalid_metadata_are_refused(text: str, tmp_path: Path) -> None:
     meta_file(tmp_path / "v.txt").write_text(text)
     with pytest.raises(DataError, match=r"v\.txt\.meta\.json is not the metadata of v\.txt .*; repair or remove it"):
         load_meta(tmp_path / "v.txt")
 
 
-def test_metadata_of_another_file(tmp_path: Path) -> None:
+def test_metadata_of_another_file_are_refused(tmp_path: Path) -> None:
     check_meta(Meta("l2", 3, 2), tmp_path / "v.txt", 3, 2)
     with pytest.raises(DataError, match=r"describes 3 × 2 vectors, but .*v\.txt contains 3 × 4; remove it"):
         check_meta(Meta("l2", 3, 2), tmp_path / "v.txt", 3, 4)

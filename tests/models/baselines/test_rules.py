@@ -80,7 +80,7 @@ def test_sequential_rules_against_a_slow_twin(lists: list[str], pruning: int, it
 
 
 @draw.given(lists, st.integers(1, 30))
-def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -> None:
+def test_blocks_and_threads_do_not_change_rules(lists: list[str], at_once: int) -> None:
     sessions = sessions_of(lists)
     recipes: list[AssociationRules | SequentialRules] = [AssociationRules(), SequentialRules(steps=3)]
     for recipe in recipes:
@@ -98,7 +98,7 @@ def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -
         assert reports == sorted(reports) and reports[-1:] == [(len(sessions.items),) * 2]
 
 
-def test_by_hand() -> None:
+def test_rules_by_hand() -> None:
     sessions = sessions_of(["aba", "ac"])
     ar, sr = AssociationRules().fit(sessions), SequentialRules().fit(sessions)
     queries = sessions_of(["a", "ca", "", "b", "f"])
@@ -111,7 +111,7 @@ def test_by_hand() -> None:
     assert answer.scores[0].tolist() == [1, 1, 0.5]
 
 
-def test_a_large_pruning_keeps_all_there_are() -> None:
+def test_a_large_pruning_keeps_all_rules() -> None:
     rng = np.random.default_rng(0)
     n = 50
     sessions = of_lists(rng.integers(0, n, (40, 12)).tolist(), Vocab(np.arange(n)))
@@ -128,13 +128,13 @@ def test_a_large_pruning_keeps_all_there_are() -> None:
         assert answer.rows[i][answer.rows[i] >= 0].tolist() == want
 
 
-def test_no_rule_at_all() -> None:
+def test_sessions_without_rules_have_no_results() -> None:
     model = SequentialRules().fit(sessions_of(["a", "b"]))
     assert model.arrays["items"].shape == (6, 1)
     assert (model.recommend(sessions_of(["a"]), 2).rows == -1).all()
 
 
-def test_a_part_that_fails_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_one_block_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_counts, "TASK_PAIRS", 1)
     monkeypatch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
 
@@ -153,7 +153,7 @@ def test_a_part_that_fails_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> Non
         (lambda: SequentialRules(steps=0), "steps must be at least 1, but is 0"),
     ],
 )
-def test_refused_settings(make, message: str) -> None:
+def test_invalid_settings_are_refused(make, message: str) -> None:
     with pytest.raises(SettingsError) as refused:
         make()
     assert str(refused.value) == message
@@ -169,7 +169,7 @@ def test_refused_settings(make, message: str) -> None:
         ([[1]] * 6, [[-np.inf]] * 6, "missing results"),
     ],
 )
-def test_arrays_that_are_no_rules(items: list, scores: list, message: str) -> None:
+def test_arrays_without_rules_are_refused(items: list, scores: list, message: str) -> None:
     arrays = {"items": np.array(items, dtype=np.int32), "scores": np.array(scores, dtype=np.float32)}
     with pytest.raises(DataError, match=message):
         AssociationRules().from_arrays(LETTERS, arrays)

@@ -108,7 +108,7 @@ def check(model: CooccurrenceModel, scores: dict[tuple[str, str], float]) -> Non
     st.integers(1, 3),
     examples=400,
 )
-def test_every_measure_against_pairs_of_a_counter(
+def test_every_measure_equals_a_slow_count(
     lists: list[str], measure: Any, window: int, shrinkage: float | None, threshold: float, top: int, least: int
 ) -> None:
     recipe = Cooccurrence(
@@ -139,7 +139,7 @@ def dense(model: CooccurrenceModel) -> np.ndarray:
 
 
 @pytest.mark.parametrize("measure", ["raw", "normalised", "cosine", "jaccard", "lift", "ppmi", "tf-idf"])
-def test_against_a_product_of_scipy(measure: Any) -> None:
+def test_counts_equal_a_product_of_scipy(measure: Any) -> None:
     sessions = with_repeats()
     held = sp.csr_array(sessions.matrix() > 0, dtype=np.float64)
     sizes = np.asarray(held.sum(axis=1)).ravel()
@@ -164,7 +164,7 @@ def test_against_a_product_of_scipy(measure: Any) -> None:
     np.testing.assert_allclose(result, np.nan_to_num(want), rtol=2e-6, atol=2e-7)
 
 
-def test_the_article_by_hand() -> None:
+def test_scores_of_the_article_by_hand() -> None:
     """Pairs a playlist, each artist once: count(a,b) / (total(a) + total(b))."""
     playlists = ["abca", "ab", "bd"]
     pairs = Counter(p for playlist in playlists for p in combinations(sorted(set(playlist)), 2))
@@ -180,14 +180,14 @@ def test_the_article_by_hand() -> None:
     ]  # fmt: skip
 
 
-def test_a_window_is_of_first_mentions() -> None:
+def test_a_window_counts_first_mentions() -> None:
     model = Cooccurrence("raw", window=1).fit(sessions_of(["abacab", "cb"]))  # a b c, then c b
     assert model.neighbours(np.arange(3), 2).ids() == [["b"], ["c", "a"], ["b"]]
     assert model.arrays["scores"].tolist()[1] == [2, 1]
 
 
 @draw.given(lists, st.sampled_from(MEASURES), st.sampled_from([0, 2]), st.integers(1, 30))
-def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, window: int, at_once: int) -> None:
+def test_blocks_threads_and_files_change_no_byte(lists: list[str], measure: Any, window: int, at_once: int) -> None:
     sessions, recipe = sessions_of(lists), Cooccurrence(measure, window, top=3)
     whole = recipe.fit(sessions)
     reports: list[dict[str, Any]] = []
@@ -203,7 +203,7 @@ def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, 
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_a_budget_of_memory_changes_no_byte(measure: Any, tmp_path: Path) -> None:
+def test_a_memory_budget_changes_no_byte(measure: Any, tmp_path: Path) -> None:
     sessions, recipe = with_repeats(), Cooccurrence(measure, min_count=2, top=7)
     plain, files = recipe.fit(sessions), recipe.fit(sessions, memory=MemoryBudget(256 << 20, tmp_path), threads=2)
     for name, array in plain.arrays.items():
@@ -223,7 +223,7 @@ def slow_answer(model: CooccurrenceModel, history: str, exclude_seen: bool) -> l
 
 
 @draw.given(lists, st.text("abcdef", max_size=6), st.sampled_from([1.0, 0.7, 0.01]), st.booleans(), st.integers(1, 6))
-def test_what_comes_next_is_the_sum_of_lists(
+def test_recommendations_are_the_sum_of_lists(
     lists: list[str], history: str, decay: float, exclude_seen: bool, top: int
 ) -> None:
     model = Cooccurrence("cosine", decay=decay, top=top).fit(sessions_of(lists))
@@ -236,7 +236,7 @@ def test_what_comes_next_is_the_sum_of_lists(
         assert answer.ids()[0] == want
 
 
-def test_a_weight_that_vanishes_counts_nothing() -> None:
+def test_a_weight_of_zero_counts_nothing() -> None:
     model = Cooccurrence("raw", decay=1e-6).fit(sessions_of(["ab", "cd"]))
     answer = model.recommend(sessions_of(["a" + "c" * 100]), 4)
     assert answer.ids() == [["d"]]
@@ -269,12 +269,12 @@ def test_neighbours() -> None:
         ({"measure": "normalised", "shrinkage": 5.0}, "normalised has no shrinkage, but it is 5; leave it out"),
     ],
 )
-def test_refused_settings(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Cooccurrence(**settings)
 
 
-def test_nothing_to_count() -> None:
+def test_sessions_without_pairs_are_refused() -> None:
     with pytest.raises(
         DataError, match=r"none of the 6 items is mentioned min_count=3 times \(the most frequent has 2\)"
     ):
@@ -292,7 +292,7 @@ def test_nothing_to_count() -> None:
         ([[1]] * 6, [[1]] * 5, "6 items need so many rows of neighbours|must have the same shape"),
     ],
 )
-def test_arrays_that_are_no_lists(items: list, scores: list, message: str) -> None:
+def test_arrays_without_lists_are_refused(items: list, scores: list, message: str) -> None:
     arrays = {"items": np.array(items, dtype=np.int32), "scores": np.array(scores, dtype=np.float32)}
     with pytest.raises(DataError, match=message):
         Cooccurrence().from_arrays(LETTERS, arrays)

@@ -91,7 +91,7 @@ def slow_matrix(lists: list[str], recipe: Spectral) -> list[list[float]]:
     st.sampled_from([1.0, 0.75, 0.0]),
     examples=300,
 )
-def test_the_matrix_against_a_slow_twin(
+def test_the_matrix_equals_a_slow_count(
     lists: list[str], matrix: Any, window: int, exponent: float, lam: float | None, shift: float, smoothing: float
 ) -> None:
     recipe = Spectral(
@@ -120,7 +120,7 @@ def world() -> Sessions:
 
 
 @pytest.mark.parametrize("matrix", ["cosine", "ppmi"])
-def test_eigenvectors_against_numpy(world: Sessions, matrix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eigenvectors_equal_those_of_numpy(world: Sessions, matrix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(svd, "BLOCK_VALUES", 400)
     pairs = pairs_of(Spectral(matrix=matrix, min_count=1), world)
     whole = dense(pairs).astype(np.float64)
@@ -132,7 +132,7 @@ def test_eigenvectors_against_numpy(world: Sessions, matrix: Any, monkeypatch: p
     assert not vectors[90].any()  # not even a little of it
 
 
-def test_of_small_matrices_all_is_found() -> None:
+def test_small_matrices_have_all_eigenvectors() -> None:
     """A pair, and a triangle: eigenvalues 1, −1 and 2, −1, −1, of which the positive ones count."""
     starts, ends = np.array([0, 1, 1, 3, 4]), np.array([1, 1, 3, 4, 4])
     pairs = Pairs(starts, ends, np.array([1, 3, 4, 4], dtype=np.int32), np.ones(4, dtype=np.float32))
@@ -143,14 +143,14 @@ def test_of_small_matrices_all_is_found() -> None:
     assert not vectors[:, 2:].any()
 
 
-def test_similar_items_are_of_the_group(world: Sessions) -> None:
+def test_similar_items_belong_to_the_group(world: Sessions) -> None:
     for settings in ({}, {"matrix": "ppmi"}, {"popularity": 0.0}, {"power": 0.0}, {"window": 3}):
         model = Spectral(dim=6, min_count=1, **settings).fit(world, seed=1)
         results = model.neighbours(np.arange(90), 10).rows // 30
         assert (results == np.arange(90)[:, None] // 30).mean() > 0.95
 
 
-def test_parts_threads_and_files_change_no_byte(
+def test_blocks_threads_and_files_change_no_byte(
     world: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Spectral(dim=20, min_count=1).fit(world, seed=3)
@@ -174,7 +174,7 @@ def norms(model: VectorModel) -> np.ndarray:
     return np.linalg.norm(model.embeddings.vectors, axis=1)
 
 
-def test_the_dial_from_specific_to_popular(world: Sessions) -> None:
+def test_scale_norms_goes_from_specific_to_popular(world: Sessions) -> None:
     whole = Spectral(dim=8, min_count=1, popularity=1.0).fit(world)
     full = norms(whole)
     assert full[30 * np.arange(3)].min() > np.median(full)  # popular items have large norms
@@ -201,7 +201,7 @@ def test_the_power_scales_dimensions(world: Sessions) -> None:
         np.testing.assert_allclose(model.arrays["items"], flat.arrays["items"] * values**power, rtol=1e-5)
 
 
-def test_nothing_to_learn_from() -> None:
+def test_sessions_without_pairs_are_refused() -> None:
     with pytest.raises(DataError, match=r"no session has two items to learn from \(2 sessions of 2 items"):
         Spectral(min_count=1).fit(sessions_of(["aa", "b"]))
     with pytest.raises(DataError, match="none of the 6 items is mentioned min_count=2 times"):
@@ -225,11 +225,11 @@ def test_nothing_to_learn_from() -> None:
         ({"decay": 0.0}, "decay must be between 1e-06 and 1"),
     ],
 )
-def test_refused_settings(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Spectral(**settings)
 
 
-def test_vectors_that_do_not_fit() -> None:
+def test_vectors_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match=r"items of a svd model must have shape \(6, 2\), but is \(5, 2\)"):
         Spectral().from_arrays(LETTERS, {"items": np.ones((5, 2), dtype=np.float32)})

@@ -24,7 +24,7 @@ from tests.models.planted_groups import clusters
 @pytest.mark.parametrize(
     "settings", [{}, {"nu": 0.0, "plays": "each"}, {"nu": 0.5, "plays": "once", "unobserved": 1.0}]
 )
-def test_training_against_a_dense_twin(settings: dict[str, Any]) -> None:
+def test_training_equals_dense_least_squares(settings: dict[str, Any]) -> None:
     """The same objective after each epoch, and the same item vectors up to a rotation."""
     sessions, losses = random_sessions(), []
     recipe = replace(MatrixFactorisation(dim=5, epochs=4, regularisation=0.05, min_count=1, steps=1000), **settings)

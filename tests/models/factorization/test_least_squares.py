@@ -35,7 +35,7 @@ def test_cells(plays: Any, decay: float) -> None:
 
 @pytest.mark.parametrize("nu", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("plays", PLAYS)
-def test_one_side_against_a_dense_twin(nu: float, plays: Any) -> None:
+def test_one_side_equals_dense_least_squares(nu: float, plays: Any) -> None:
     sessions = random_sessions()
     objective = Objective(unobserved=0.07, regularisation=0.2, nu=nu)
     matrix, w = cells(sessions, plays), dense_cells(sessions, plays)

@@ -84,17 +84,17 @@ def test_minimal_training_data(lists: list[list[str]]) -> None:
     assert np.isfinite(model.arrays["items"]).all() and model.arrays["items"].any()
 
 
-def test_no_training_data() -> None:
+def test_no_training_data_is_an_error() -> None:
     with pytest.raises(DataError, match=r"none of the 2 items is mentioned min_count=2 times .*; lower min_count"):
         MatrixFactorisation().fit(of_lists(["ab"]))
 
 
-def test_threads_below_one() -> None:
+def test_threads_below_one_are_refused() -> None:
     with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"):
         MatrixFactorisation().fit(tiny_sessions(), threads=0)
 
 
-def test_arrays_that_do_not_fit() -> None:
+def test_arrays_that_do_not_fit_are_refused() -> None:
     vocab, items = tiny_sessions().vocab, np.ones((6, 3), dtype=np.float32)
     recipe = MatrixFactorisation(dim=3)
     for wrong in (items[:5], items[:, :2], items.astype(np.float64)):
@@ -150,12 +150,12 @@ def recipe(request: pytest.FixtureRequest) -> Iterator[MatrixFactorisation]:
     yield MatrixFactorisation(loss=request.param, dim=3, min_count=9)
 
 
-def test_too_few_mentions_for_pairs(recipe: MatrixFactorisation) -> None:
+def test_too_few_mentions_for_pairs_are_refused(recipe: MatrixFactorisation) -> None:
     with pytest.raises(DataError, match="min_count=9"):
         recipe.fit(tiny_sessions())
 
 
-def test_arrays_of_pairwise_models_that_do_not_fit(recipe: MatrixFactorisation) -> None:
+def test_arrays_of_pairwise_models_that_do_not_fit_are_refused(recipe: MatrixFactorisation) -> None:
     vocab, items = tiny_sessions().vocab, np.ones((6, 3), dtype=np.float32)
     for wrong in (items[:5], items[:, :2], items.astype(np.float64)):
         with pytest.raises(DataError, match=r"6 items need float32 vectors of shape \(6, 3\)"):

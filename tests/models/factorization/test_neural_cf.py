@@ -35,19 +35,19 @@ def test_items_of_the_same_sessions_are_nearest() -> None:
         ({"weight_decay": float("nan")}, "weight_decay must be between 0 and 100, but is nan"),
     ],
 )
-def test_invalid_settings(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         NeuralCF(**settings)
 
 
-def test_no_training_data() -> None:
+def test_no_training_data_is_an_error() -> None:
     with pytest.raises(DataError, match="min_count=9"):
         NeuralCF(min_count=9).fit(tiny_sessions())
     with pytest.raises(DataError):
         NeuralCF().fit(of_lists(["", ""], Vocab(["a"])))
 
 
-def test_arrays_that_do_not_fit() -> None:
+def test_arrays_that_do_not_fit_are_refused() -> None:
     vocab = tiny_sessions().vocab
     with pytest.raises(DataError, match=r"items of a neural-cf model must have shape \(6, 3\), but is \(6, 4\)"):
         NeuralCF(dim=3).from_arrays(vocab, {"items": np.zeros((6, 4), dtype=np.float32)})

@@ -145,7 +145,7 @@ def slow_bpr(learner: PairLearner, scorer: Dot, recipe: MatrixFactorisation) -> 
     return y
 
 
-def test_bpr_against_a_slow_twin() -> None:
+def test_bpr_equals_a_slow_loop() -> None:
     """Adagrad on the rows of a batch, weight decay, and several negatives of which some are observed."""
     recipe = MatrixFactorisation(
         **SMALL, loss="bpr", epochs=3, negatives=2, learning_rate=0.05, weight_decay=0.1, schedule="constant",

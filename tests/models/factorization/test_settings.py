@@ -28,7 +28,7 @@ from embedrec.models.factorization.mf import MatrixFactorisation
         ({"popularity": 1.5}, "popularity must be between 0 and 1, but is 1.5"),
     ],
 )
-def test_settings_out_of_bounds(settings: dict[str, Any], message: str) -> None:
+def test_settings_out_of_bounds_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         MatrixFactorisation(**settings)
 
@@ -54,6 +54,6 @@ def test_defaults_depend_on_the_loss() -> None:
         ({"schedule": "steep"}, "schedule must be one of constant, linear, one-cycle, but is 'steep'"),
     ],
 )
-def test_pairwise_settings_out_of_bounds(settings: dict[str, Any], message: str) -> None:
+def test_pairwise_settings_out_of_bounds_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         MatrixFactorisation(loss="bpr", **settings)

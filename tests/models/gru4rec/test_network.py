@@ -45,7 +45,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     np.testing.assert_allclose(torch.stack([q for _, q in met]).numpy(), alone[:, :-1], rtol=1e-4, atol=1e-6)
 
 
-def test_what_items_without_features_say() -> None:
+def test_items_without_features_have_zero_vectors() -> None:
     sessions = with_features(clustered_sessions(40), less=3)
     for input, layers, width in (("content", "4", 12), ("content", "5", 13), ("content-mlp", "4", 64)):
         network = network_of(create_learner(sessions, input=input, layers=layers))

@@ -57,13 +57,13 @@ LISTS = [[0, 1, 2], [], [3], [0, 1], [0, 1, 2], [2, 1, 2, 2, 4], [3, 3], [0]]
 
 
 @pytest.mark.parametrize("net", [network(), network((3,), None), network((2, 2, 2), 1)])
-def test_against_cells_of_torch(net: Recurrent) -> None:
+def test_states_equal_those_of_torch(net: Recurrent) -> None:
     want = np.array([slow(net, items) for items in LISTS])
     np.testing.assert_allclose(net(histories(LISTS)), want, rtol=1e-5, atol=1e-6)
 
 
 @given(st.lists(st.lists(st.integers(0, N - 1), max_size=5), max_size=8), st.integers(1, 4))
-def test_many_at_once_against_each_alone(lists: list[list[int]], block: int) -> None:
+def test_batches_equal_single_histories(lists: list[list[int]], block: int) -> None:
     net = network()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numpy_gru, "BLOCK_SESSIONS", block)
@@ -74,7 +74,7 @@ def test_many_at_once_against_each_alone(lists: list[list[int]], block: int) -> 
         np.testing.assert_allclose(row, net(histories([items]))[0], rtol=1e-5, atol=1e-6)
 
 
-def test_beginnings_are_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_prefixes_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
     step = Recurrent.step
 
@@ -87,7 +87,7 @@ def test_beginnings_are_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps == [3, 3, 2, 1, 1]  # 0 2 3, then 01 21 33, then 012 212, then 2122, then 21224
 
 
-def test_a_live_session_goes_on_step_by_step() -> None:
+def test_a_live_session_continues_from_its_state() -> None:
     net = network()
     state = net.start(3)
     assert not state.queries.any() and state.queries.shape == (3, 4)

@@ -22,13 +22,13 @@ def encode(net: Recurrent, items: list[list[int]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("net", [network(), network((3,), None), network((2, 2, 2), 1)])
-def test_against_cells_of_torch(net: Recurrent) -> None:
+def test_onnx_states_equal_those_of_torch(net: Recurrent) -> None:
     expected = [slow(net, [row for row in items if row >= 0]) for items in UNKNOWN]
     np.testing.assert_allclose(encode(net, UNKNOWN), expected, atol=1e-5)
 
 
 @given(st.lists(st.lists(st.integers(-1, N - 1), max_size=6), min_size=1, max_size=5))
-def test_any_histories(items: list[list[int]]) -> None:
+def test_histories_of_any_length_are_encoded(items: list[list[int]]) -> None:
     net = network((3, 2))
     expected = [slow(net, [row for row in history if row >= 0]) for history in items]
     np.testing.assert_allclose(encode(net, items), expected, atol=1e-5)

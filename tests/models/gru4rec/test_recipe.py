@@ -19,7 +19,7 @@ from tests.training.toy import clustered_sessions
     {"input": "onehot", "loss": "cross-entropy", "logq": 1.0}, {"optimizer": "adam", "learning_rate": 0.02},
     {"input": "content"}, {"input": "content-mlp"}, {"regularisation": 1e-4},
 ])  # fmt: skip
-def test_it_learns_which_items_go_together(settings: Any) -> None:
+def test_items_of_the_same_sessions_are_recommended(settings: Any) -> None:
     sessions = with_features(clustered_sessions(180))
     given = {"layers": "16", "embedding_dropout": 0.1, "hidden_dropout": 0.1, "epochs": 8, "n_sample": 20, "batch": 16,
              "learning_rate": 0.1, **settings}  # fmt: skip
@@ -36,7 +36,7 @@ def test_it_learns_which_items_go_together(settings: Any) -> None:
     assert curve[-1] < curve[0]
 
 
-def test_a_live_session_is_answered_like_its_history() -> None:
+def test_a_live_session_has_the_results_of_its_history() -> None:
     sessions = clustered_sessions(60)
     model = GRU4Rec(**SMALL).fit(sessions, seed=0)
     assert isinstance(model, RecurrentModel)
@@ -50,7 +50,7 @@ def test_a_live_session_is_answered_like_its_history() -> None:
         np.testing.assert_allclose(results.scores, want.scores, rtol=1e-4, atol=1e-5)
 
 
-def test_the_dial_takes_states_without_their_bias() -> None:
+def test_scale_norms_ignores_the_bias_of_states() -> None:
     sessions = clustered_sessions(60)
     model = GRU4Rec(**SMALL).fit(sessions, seed=0)
     assert model.embeddings.dim == 8 and model.answers.dim == 9
@@ -61,7 +61,7 @@ def test_the_dial_takes_states_without_their_bias() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"input": "onehot", "layers": "3,5"}, {"input": "embedding"}])
-def test_arrays_that_do_not_fit(settings: Any) -> None:
+def test_arrays_that_do_not_fit_are_refused(settings: Any) -> None:
     model = GRU4Rec(**{**SMALL, **settings}).fit(tiny_sessions(), seed=0)
     for name, array in model.arrays.items():
         for wrong in (array[:-1], array[..., :-1]):

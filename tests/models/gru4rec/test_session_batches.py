@@ -49,7 +49,7 @@ def test_streams_against_a_slow_loop(lengths: list[int], batch: int, block: int)
     assert result == slow_steps(sessions, order, streams.count)
 
 
-def test_sessions_are_dealt_in_order_of_time() -> None:
+def test_sessions_are_assigned_in_order_of_time() -> None:
     times = np.array([50, 60, 10, 90, 10, 20, 70, 71, 72])
     streams = Streams.of(sessions_of([2, 2, 1, 2, 2], times), 2)
     assert streams.order.tolist() == [1, 3, 0, 4]  # begin at 10, 20, 50, 71; the third is too short

@@ -71,7 +71,7 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "input": "embedding"}, {"patience": 2}])
-def test_resumed_is_uninterrupted(tmp_path: Path, settings: Any) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, settings: Any) -> None:
     recipe, sessions = GRU4Rec(**{**SMALL, **settings}), clustered_sessions(40)
 
     def stopping(event: str, **numbers: Any) -> None:
@@ -98,14 +98,14 @@ def test_batches_repeat_and_negatives_are_drawn_in_proportion() -> None:
     assert next(iter(create_learner(sessions, n_sample=0).batches(1))).shared[1].tolist() == []
 
 
-def test_read_only_sessions_and_a_batch_larger_than_there_are() -> None:
+def test_read_only_sessions_and_large_batches_are_accepted() -> None:
     sessions = tiny_sessions()
     frozen = replace(sessions, times=read_only(np.arange(len(sessions.items))[::-1]))
     model = GRU4Rec(**{**SMALL, "batch": 500}).fit(frozen, seed=0)
     assert len(model.vocab) == 6
 
 
-def test_nothing_to_learn_from() -> None:
+def test_sessions_without_steps_are_refused() -> None:
     with pytest.raises(DataError, match=r"no session has two events to learn from \(2 sessions, 2 events\)"):
         GRU4Rec(**SMALL).fit(of_lists(["a", "b"]))
 

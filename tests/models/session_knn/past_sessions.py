@@ -88,10 +88,10 @@ def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[in
             order = sorted(want, key=lambda i: (-np.float32(want[i]), i))
             assert answer.ids()[q] == order
             assert (answer.rows[q][len(order) :] == -1).all()
-            there = rows[q] >= 0
-            result = dict(zip(LETTERS.ids[rows[q][there]].tolist(), weights[q][there].tolist(), strict=True))
+            valid = rows[q] >= 0
+            result = dict(zip(LETTERS.ids[rows[q][valid]].tolist(), weights[q][valid].tolist(), strict=True))
             assert result == pytest.approx(want, rel=1e-9, abs=1e-12)
-            assert (np.diff(weights[q][there]) <= 0).all() and np.isneginf(weights[q][~there]).all()
+            assert (np.diff(weights[q][valid]) <= 0).all() and np.isneginf(weights[q][~valid]).all()
         assert len(near) == min(len(wide), recipe.neighbours)
 
 

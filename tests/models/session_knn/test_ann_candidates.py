@@ -40,7 +40,7 @@ def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
-def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
+def test_all_sessions_as_candidates_equal_an_exact_search(recipe: SessionKnn) -> None:
     train, queries = topic_sessions(300), topic_sessions(40, seed=1)
     model = recipe.fit(train)
     store = np.random.default_rng(0).permutation(300)
@@ -63,7 +63,7 @@ def session_ann_store(model: SessionKnnModel) -> Any:
     return SessionStore.from_arrays(model.arrays, len(model.vocab))
 
 
-def test_what_is_not_proposed_is_no_neighbour() -> None:
+def test_only_candidates_are_neighbours() -> None:
     train, queries = topic_sessions(300), topic_sessions(40, seed=1)
     model = SKNN(5, 0).fit(train)
     some = np.arange(0, 300, 3)
@@ -76,7 +76,7 @@ def test_what_is_not_proposed_is_no_neighbour() -> None:
 
 
 @pytest.mark.parametrize("recipe", [SKNN, VSKNN, VMIS, SSCF, WSKNN])
-def test_ann_finds_what_lists_find(recipe: Any) -> None:
+def test_ann_candidates_have_the_results_of_lists(recipe: Any) -> None:
     """So few sessions are all proposed: the answers are those of the exact search."""
     train, queries = topic_sessions(400), topic_sessions(50, seed=1)
     reports: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def test_ann_finds_what_lists_find(recipe: Any) -> None:
     assert reports["mrr@20"] == reports["mrr@20_lists"] > 0.05
 
 
-def test_updated_and_aged() -> None:
+def test_models_are_updated_and_old_sessions_removed() -> None:
     """New sessions, of items that are new, are proposed; drop_old_sessions ones are not."""
     train, newer = topic_sessions(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
     newer = replace(newer, times=np.repeat(10**11, 6))
@@ -109,7 +109,7 @@ def test_updated_and_aged() -> None:
         ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
     ],
 )
-def test_refused_settings(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         SKNN(**settings)
 
@@ -126,13 +126,13 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
         ("nprobe", lambda a: np.array([1, 2])),
     ],
 )
-def test_arrays_that_do_not_fit(name: str, change: Any) -> None:
+def test_arrays_that_do_not_fit_are_refused(name: str, change: Any) -> None:
     model = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(100))
     with pytest.raises(DataError):
         model.recipe.from_arrays(model.vocab, dict(model.arrays) | {name: change(model.arrays[name])})
 
 
-def test_another_number_of_sessions() -> None:
+def test_an_index_of_another_number_of_sessions_is_refused() -> None:
     model = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(100))
     other = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(90))
     with pytest.raises(DataError, match="an index of 100 sessions needs 100 × 8 vectors, but has 90 × 8"):

@@ -48,7 +48,7 @@ def test_the_seed_of_random_samples_is_stored() -> None:
     assert str(error.value) == "a random sample needs one seed, but was given shape (2,)"
 
 
-def test_rebuilt_with_other_sessions() -> None:
+def test_a_model_is_rebuilt_with_other_sessions() -> None:
     """A rebuilt model equals one that was fitted on the other sessions, and keeps its number of threads."""
     old, new = of_lists(["ab", "bc"], LETTERS), of_lists(["cd", "da", "ab"], LETTERS)
     recipe = VSKNN(neighbours=2)

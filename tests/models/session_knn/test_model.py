@@ -64,7 +64,7 @@ def same(one: SessionKnnModel, other: SessionKnnModel) -> None:
 
 
 @draw.given(pasts(), st.integers(0, 12), st.sampled_from(VARIANTS), examples=200)
-def test_updated_is_as_fitted_on_all(past: list[Past], cut: int, recipe: SessionKnn) -> None:
+def test_an_updated_model_equals_one_trained_on_all_sessions(past: list[Past], cut: int, recipe: SessionKnn) -> None:
     if not past[:cut] or not past[cut:]:
         return
     updated = recipe.fit(sessions_of(past[:cut]), seed=7).update(sessions_of(past[cut:]))
@@ -72,7 +72,9 @@ def test_updated_is_as_fitted_on_all(past: list[Past], cut: int, recipe: Session
 
 
 @draw.given(pasts(), st.integers(0, 12), st.integers(0, 13), st.sampled_from(VARIANTS), examples=200)
-def test_aged_is_as_fitted_on_the_rest(past: list[Past], newest: int, quarter: int, recipe: SessionKnn) -> None:
+def test_a_model_without_old_sessions_equals_one_trained_on_the_others(
+    past: list[Past], newest: int, quarter: int, recipe: SessionKnn
+) -> None:
     model = recipe.fit(sessions_of(past), seed=7)
     timed = bool(past) and past[0].times is not None
 
@@ -100,7 +102,7 @@ def emptied(model: SessionKnnModel) -> SessionKnnModel:
     return model.recipe.from_arrays(model.vocab, none)
 
 
-def test_an_update_brings_new_items() -> None:
+def test_an_update_adds_new_items() -> None:
     names = np.array(["A", "B"], dtype=object)
     old = replace(of_lists(["ab", "ba"]), vocab=Vocab(["a", "b"], names, np.array([2, 2])))
     new = of_lists(["xb", "c", "bxx"], Vocab(list("zxcb"), np.array(list("ZXCB"), dtype=object)))
@@ -120,7 +122,7 @@ def test_an_update_brings_new_items() -> None:
         VSKNN().fit(timed).update(old)
 
 
-def test_what_ages_must_be_said() -> None:
+def test_removal_of_old_sessions_needs_an_age_or_a_number() -> None:
     model = SKNN().fit(of_lists(["ab"]))
     for given in ({}, {"before_ms": 1, "newest": 1}):
         with pytest.raises(SettingsError, match="either before_ms or newest must be given"):
@@ -130,7 +132,7 @@ def test_what_ages_must_be_said() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_threads_and_batches_change_nothing(name: str) -> None:
+def test_results_do_not_depend_on_threads_and_batches(name: str) -> None:
     train, queries = long_tail_sessions(), long_histories(800)
     model = recipe_class(name)(sample=300).fit(train)
     rows, weights = model.weights(queries, 40)
@@ -165,7 +167,7 @@ def test_memory(recipe: SessionKnn, timed: bool) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_histories_that_say_nothing(name: str) -> None:
+def test_histories_without_known_items_have_no_results(name: str) -> None:
     model = recipe_class(name)().fit(sessions_of([Past(list("ab")), Past([]), Past(list("bc"))]))
     queries = of_lists(["", "xyz", "f", "xa"])  # f is known, but no session holds it
     answer, (numbers, similarities) = model.recommend(queries, 6), model.neighbours(queries, 2)
@@ -178,7 +180,7 @@ def test_histories_that_say_nothing(name: str) -> None:
     assert nobody.recommend(queries, 6).ids() == [[], [], [], []]
 
 
-def test_times_decide_what_is_new() -> None:
+def test_times_decide_which_sessions_are_newest() -> None:
     past = [Past(["a", "b"], [5, 6]), Past(["a", "c"], [1, 9]), Past(["a", "d"], [2, 6])]
     queries = histories_of(["a"])
     assert SKNN().fit(sessions_of(past)).neighbours(queries, 3)[0].tolist() == [[1, 2, 0]]

@@ -28,7 +28,7 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
     return vectors @ vectors.T
 
 
-def test_a_whole_svd_keeps_all_cosines() -> None:
+def test_a_full_svd_keeps_all_cosines() -> None:
     sessions = drawn(40, 12)
     model = Projection("svd", 11).fit(sessions)  # svds finds one fewer than all
     full = Projection("svd", 3).fit(sessions)
@@ -36,7 +36,7 @@ def test_a_whole_svd_keeps_all_cosines() -> None:
     assert wrong[0] < 0.02 < wrong[1]
 
 
-def test_an_svd_is_numpys() -> None:
+def test_an_svd_equals_that_of_numpy() -> None:
     sessions = drawn(30, 10)
     held = np.zeros((30, 10))
     held[sessions.session_of, sessions.items] = 1
@@ -60,7 +60,7 @@ def test_signs() -> None:
     assert (drawn_signs == signs(200, 64, 0)).all() and (drawn_signs != signs(200, 64, 1)).any()
 
 
-def test_company_brings_items_together() -> None:
+def test_items_of_the_same_sessions_are_near() -> None:
     """In the second half items of the same sessions are near each other; in the first no two items are."""
     lists = [["a", "b"], ["b", "c"], ["c", "a"], ["x", "y"], ["y", "z"], ["z", "x"]] * 5
     sessions = of_lists(lists)
@@ -99,17 +99,17 @@ def test_items_are_the_sums_of_their_sessions(method: str, monkeypatch: pytest.M
         ),
     ],
 )
-def test_refused_settings(make: object, message: str) -> None:
+def test_invalid_settings_are_refused(make: object, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         make()  # type: ignore[operator]
 
 
-def test_nothing_to_learn_from() -> None:
+def test_sessions_without_pairs_are_refused() -> None:
     with pytest.raises(DataError, match="there are no events to learn from"):
         Projection().fit(of_lists(["", ""], Vocab(["a"])))
 
 
-def test_arrays_that_do_not_fit() -> None:
+def test_arrays_that_do_not_fit_are_refused() -> None:
     items = np.ones((6, 3), dtype=np.float32)
     for rows, message in (
         (items[:5], r"projection of a projection model must have shape \(6, 3\), but is \(5, 3\)"),

@@ -57,7 +57,7 @@ def test_sessions_are_sorted_by_preference(past: list[Past], order: Order) -> No
 
 
 @draw.given(pasts(), st.integers(0, 12), st.sampled_from(ORDERS))
-def test_joined_stores_are_the_store_of_all_sessions(past: list[Past], cut: int, order: Order) -> None:
+def test_joined_stores_equal_the_store_of_all_sessions(past: list[Past], cut: int, order: Order) -> None:
     old, new = past[:cut], past[cut:]
     if old and new:
         joined = SessionStore.of(sessions_of(old), order).join(SessionStore.of(sessions_of(new), order))
@@ -130,7 +130,7 @@ def test_stores_with_and_without_times() -> None:
         ("times", [5, 6, 7], "times of 2 sessions must be int64"),
     ],
 )
-def test_arrays_that_do_not_fit(name: str, array: list[int], message: str) -> None:
+def test_arrays_that_do_not_fit_are_refused(name: str, array: list[int], message: str) -> None:
     arrays = SessionStore.of(sessions_of([Past(list("ab"), [1, 2]), Past(list("bc"), [3, 4])]), "last").arrays
     arrays[name] = np.array(array, dtype=arrays[name].dtype)
     with pytest.raises(DataError, match=message):

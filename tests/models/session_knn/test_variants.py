@@ -34,7 +34,7 @@ compat = st.sampled_from(["none", "session-rec"])
     ),
     examples=300,
 )
-def test_sknn(past: list[Past], lists: list[str], recipe: SKNN) -> None:
+def test_sknn_equals_a_slow_loop(past: list[Past], lists: list[str], recipe: SKNN) -> None:
     check(recipe, past, lists)
 
 
@@ -51,7 +51,7 @@ def test_sknn(past: list[Past], lists: list[str], recipe: SKNN) -> None:
     ),
     examples=300,
 )
-def test_vsknn(past: list[Past], lists: list[str], recipe: VSKNN) -> None:
+def test_vsknn_equals_a_slow_loop(past: list[Past], lists: list[str], recipe: VSKNN) -> None:
     check(recipe, past, lists)
 
 
@@ -62,7 +62,9 @@ def test_vsknn(past: list[Past], lists: list[str], recipe: VSKNN) -> None:
     st.one_of(st.none(), st.lists(st.integers(0, 16), min_size=4, max_size=4)),
     examples=300,
 )
-def test_stan_and_vstan(past: list[Past], lists: list[str], recipe: STAN, times: list[int] | None) -> None:
+def test_stan_and_vstan_equal_a_slow_loop(
+    past: list[Past], lists: list[str], recipe: STAN, times: list[int] | None
+) -> None:
     if not past or past[0].times is None:
         recipe = replace(recipe, snh=None)
     check(recipe, past, lists, None if times is None else [t * DAY // 4 for t in times[: len(lists)]])
@@ -80,16 +82,16 @@ def test_stan_and_vstan(past: list[Past], lists: list[str], recipe: STAN, times:
     ),
     examples=300,
 )
-def test_vmis(past: list[Past], lists: list[str], recipe: VMIS) -> None:
+def test_vmis_equals_a_slow_loop(past: list[Past], lists: list[str], recipe: VMIS) -> None:
     check(recipe, past, lists)
 
 
 @draw.given(pasts(), histories, each(SSCF, center=st.sampled_from(["all", "rated", "none"])), examples=200)
-def test_sscf(past: list[Past], lists: list[str], recipe: SSCF) -> None:
+def test_sscf_equals_a_slow_loop(past: list[Past], lists: list[str], recipe: SSCF) -> None:
     check(recipe, past, lists)
 
 
-def test_sessions_fade_with_age() -> None:
+def test_old_sessions_have_lower_similarity() -> None:
     past = [Past(["a", "b"], [0, 0]), Past(["a", "c"], [0, 2 * DAY])]
     model = STAN(snh=2.0, spw=None, inh=None).fit(sessions_of(past))
     cosine = 1 / np.sqrt(2)
@@ -103,7 +105,7 @@ def test_sessions_fade_with_age() -> None:
         VSTAN(snh=2.0).fit(sessions_of([Past(["a"])]))
 
 
-def test_by_hand() -> None:
+def test_scores_by_hand() -> None:
     model = VSKNN(similarity="vec", idf=1).fit(sessions_of([Past(list(x)) for x in ("ab", "bbc", "cd")]))
     queries = histories_of(["ab", "ba"])
     numbers, similarities = model.neighbours(queries, 3)
@@ -129,7 +131,7 @@ def test_by_hand() -> None:
         (lambda: VMIS(longest=1.5), "longest must be a quantile above 0 and up to 1, but is 1.5"),
     ],
 )
-def test_refused_settings(make: Any, message: str) -> None:
+def test_invalid_settings_are_refused(make: Any, message: str) -> None:
     with pytest.raises(SettingsError) as refused:
         make()
     assert str(refused.value) == message

@@ -93,8 +93,8 @@ def agree(peer: package.WSKNN, recipe: WSKNN, train: Sessions, histories: Sessio
     top = model.recommend(histories, 10, exclude_seen=False)
     for q in range(len(histories)):
         want = dict(peer.recommend([histories[q].tolist(), [0] * len(histories[q])]) or [])
-        there = rows[q] >= 0
-        result = dict(zip(rows[q][there].tolist(), weights[q][there].tolist(), strict=True))
+        valid = rows[q] >= 0
+        result = dict(zip(rows[q][valid].tolist(), weights[q][valid].tolist(), strict=True))
         assert result == pytest.approx(want, rel=1e-9, abs=1e-12)
         best = sorted(want.values(), reverse=True)[:10]
         assert [want[r] for r in top.rows[q].tolist() if r >= 0] == pytest.approx(best, rel=1e-6)
@@ -116,7 +116,7 @@ def settings(recipe: WSKNN) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("weighting", "ranking"), list(product(WEIGHTINGS, RANKINGS)))
-def test_the_package_as_it_is(split: Any, weighting: Any, ranking: Any) -> None:
+def test_results_equal_those_of_the_package(split: Any, weighting: Any, ranking: Any) -> None:
     """Where all sessions are listened to, no tie decides; samples of all, too, are the same however they are made."""
     train, maps, histories = split
     recipe = WSKNN(ALL, ALL, "random", weighting, ranking, compat="wsknn")
@@ -125,7 +125,9 @@ def test_the_package_as_it_is(split: Any, weighting: Any, ranking: Any) -> None:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize(("weighting", "ranking"), list(product(WEIGHTINGS, RANKINGS)))
-def test_the_package_with_its_ties_settled(split: Any, sampling: Any, weighting: Any, ranking: Any) -> None:
+def test_results_equal_those_of_the_package_with_ordered_ties(
+    split: Any, sampling: Any, weighting: Any, ranking: Any
+) -> None:
     train, maps, histories = split
     recipe = WSKNN(10, 100, sampling, weighting, ranking, compat="wsknn")
     peer = Settled(**settings(recipe), sampling_event_weights_index=3)
@@ -134,7 +136,7 @@ def test_the_package_with_its_ties_settled(split: Any, sampling: Any, weighting:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_the_other_parameters(split: Any, sampling: Any) -> None:
+def test_other_parameters_equal_those_of_the_package(split: Any, sampling: Any) -> None:
     train, maps, histories = split
     dull = train.kinds.copy()
     dull[train.offsets[5] : train.offsets[300]] = 0  # without likes
@@ -146,7 +148,7 @@ def test_the_other_parameters(split: Any, sampling: Any) -> None:
     agree(peer, recipe, train, histories)
 
 
-def test_items_that_a_session_holds_twice_count_twice_there() -> None:
+def test_repeated_items_count_twice_in_the_package() -> None:
     train = of_lists(["abab", "acc"])
     maps = {s: [train[s].tolist(), list(range(len(train[s])))] for s in range(2)}
     for compat, want in (("wsknn", {"a": 3, "b": 2, "c": 2}), ("none", {"a": 2, "b": 1, "c": 1})):
@@ -157,7 +159,7 @@ def test_items_that_a_session_holds_twice_count_twice_there() -> None:
     assert dict(peer.recommend([[0], [0]])) == {0: 3, 1: 2, 2: 2}
 
 
-def test_random_samples_repeat_themselves() -> None:
+def test_random_samples_are_reproducible() -> None:
     rng = np.random.default_rng(0)
     train = of_lists(rng.integers(0, 30, (300, 6)).tolist(), Vocab(np.arange(30)))
     queries = of_lists([[1, 2], [3], [1, 2]], train.vocab)
@@ -198,17 +200,17 @@ def test_recommend_any_fills_lists_with_other_items() -> None:
         (WSKNN(required_event="buy"), "required_event='buy' needs kinds of events, but the sessions have none"),
     ],
 )
-def test_sessions_that_lack_something(recipe: WSKNN, message: str) -> None:
+def test_sessions_without_needed_columns_are_refused(recipe: WSKNN, message: str) -> None:
     with pytest.raises(DataError, match=message):
         recipe.fit(of_lists(["ab"]))
 
 
-def test_a_kind_that_no_event_has(movielens: Sessions) -> None:
+def test_a_kind_without_events_is_refused(movielens: Sessions) -> None:
     with pytest.raises(DataError, match="no event is of the kind 'lick'; kinds are 'watch', 'like'"):
         WSKNN(required_event="lick").fit(movielens)
 
 
-def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None:
+def test_a_saved_model_has_all_its_columns(tmp_path: Path, movielens: Sessions) -> None:
     train, queries = movielens.take(np.arange(200)), movielens.take(np.arange(200, 205))
     model = WSKNN(sampling="weighted_events", required_event="like", recommend_any=True).fit(train, seed=4)
     assert {"times", "weights", "found", "seed"} < set(model.arrays)
@@ -233,5 +235,5 @@ def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None
     ),
     examples=300,
 )
-def test_wsknn(past: list[Past], lists: list[str], recipe: WSKNN) -> None:
+def test_wsknn_equals_a_slow_loop(past: list[Past], lists: list[str], recipe: WSKNN) -> None:
     check(recipe, past, lists)

@@ -17,7 +17,7 @@ from tests.training.toy import clustered_sessions
 
 
 @pytest.mark.parametrize("settings", TOWERS)
-def test_against_torch(settings: Any) -> None:
+def test_onnx_queries_equal_those_of_torch(settings: Any) -> None:
     learner, histories, want, _ = torch_queries(**settings)
     model, graph = learner.model(), OnnxGraph()
     query = model.recipe.add_onnx_encoder(graph, model)

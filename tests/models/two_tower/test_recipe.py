@@ -43,7 +43,7 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"loss": "bce", "scoring": "dot", "temperature": 1.0, "negatives": 8}])
-def test_it_learns_which_items_go_together(settings: Any) -> None:
+def test_items_of_the_same_sessions_are_near(settings: Any) -> None:
     sessions = clustered_sessions(240)
     model = TwoTower(**{**SMALL, "epochs": 15, "patience": None, **settings}).fit(sessions, seed=2)
     groups = np.array([int(str(i)[1:]) // 5 for i in sessions.vocab.ids])
@@ -53,7 +53,7 @@ def test_it_learns_which_items_go_together(settings: Any) -> None:
     assert (groups[near] == groups[:, None]).mean() > 0.9
 
 
-def test_users_count_and_unknown_ones_do_not() -> None:
+def test_known_users_change_results_and_unknown_ones_do_not() -> None:
     sessions = clustered_sessions(240)
     model = TwoTower(**{**SMALL, "epochs": 15, "users": True, "patience": None}).fit(sessions, seed=2)
     groups = np.array([int(str(i)[1:]) // 5 for i in sessions.vocab.ids])
@@ -92,7 +92,7 @@ def test_cold_items_are_found() -> None:
     assert len(plain.vocab) == n and not plain.arrays["cold"].any()
 
 
-def test_users_that_have_features_only() -> None:
+def test_users_with_features_only_have_recommendations() -> None:
     """Sessions of one group each, of users who say which; of users without a session nothing else is known."""
     plain = clustered_sessions(240)
     group_of = np.array([int(str(i)[1:]) // 5 for i in plain.vocab.ids])
@@ -115,7 +115,7 @@ def test_users_that_have_features_only() -> None:
     assert all_users(numbered, features=True).ids.tolist() == list(range(len(sessions)))  # type: ignore[union-attr]
 
 
-def test_arrays_that_do_not_fit() -> None:
+def test_arrays_that_do_not_fit_are_refused() -> None:
     model = TwoTower(**{**SMALL, "users": True, "query_layers": "5"}).fit(clustered_sessions(), seed=0)
     for name, array in model.arrays.items():
         with pytest.raises(DataError):

@@ -92,7 +92,7 @@ def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
-def test_old_events_count_less(loss: Any) -> None:
+def test_old_events_have_lower_weights(loss: Any) -> None:
     """The loss of a batch is the sum of those of its examples, each times its weight."""
     day = 86_400_000
     plain = of_lists(["abc", "ab", "ca"]).drop_unused_items()
@@ -110,7 +110,7 @@ def test_old_events_count_less(loss: Any) -> None:
         TwoTower(half_life=3.0).fit(plain)
 
 
-def test_risen_by_hand() -> None:
+def test_popularity_trend_by_hand() -> None:
     """Days 0, 10, 20, 20 with a half-life of 10: of 2.75 recent events "a" has .25 + .5, "b" 2 · 1; "c" has none."""
     plain = of_lists(["aabb"], Vocab(list("abc")))
     sessions = replace(plain, times=np.array([0, 10, 20, 20]) * DAY)
@@ -119,7 +119,7 @@ def test_risen_by_hand() -> None:
     np.testing.assert_allclose(popularity_trend(sessions, counts, 10.0), wanted, rtol=1e-6)
 
 
-def test_expected_draws_of_what_never_occurs() -> None:
+def test_expected_draws_of_items_without_events() -> None:
     expected = expected_draws(TwoTower(negatives=0, batch=10), np.array([4, 0, 1]))
     assert expected.tolist() == [8, 1, 2]
 
@@ -142,7 +142,7 @@ def test_histories_against_a_slow_loop(users: bool) -> None:
         assert ages[part].tolist() == list(range(len(wanted[event])))
 
 
-def test_batches_hold_every_example_once_and_repeat() -> None:
+def test_batches_contain_every_example_once_and_are_reproducible() -> None:
     learner, again = (create_learner(clustered_sessions(), ns_exponent=0.0) for _ in range(2))
     one, same, other = list(learner.batches(1)), list(again.batches(1)), list(learner.batches(2))
     events = torch.cat([batch.each[0] for batch in one])
@@ -163,7 +163,7 @@ def test_negatives_are_drawn_in_proportion() -> None:
     assert drawn.tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.01)
 
 
-def test_nothing_to_learn_from() -> None:
+def test_sessions_without_examples_are_refused() -> None:
     with pytest.raises(DataError, match=r"there is no event to learn from \(2 sessions, 2 events\)"):
         TwoTower(**SMALL).fit(of_lists(["a", "b"]))
     with pytest.raises(DataError, match="no event to learn from"):  # nobody says who they are

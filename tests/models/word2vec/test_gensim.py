@@ -4,7 +4,7 @@ from embedrec.models.word2vec.gensim import Sentences
 from tests.conftest import of_lists
 
 
-def test_gensim_meets_every_item_of_a_long_session():
+def test_gensim_trains_every_item_of_a_long_session():
     sessions = of_lists([["a", "b"], [], list("abcde") * 5_000])
     pieces = Sentences(sessions, None)
     made = list(pieces)

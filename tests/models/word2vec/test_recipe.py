@@ -93,12 +93,12 @@ def test_one_item_alone_can_be_trained_on_itself():
         ([["a", "b"], ["c", "a"]], {"min_count": 2}, "no session has two items"),
     ],
 )
-def test_nothing_to_learn_from(lists, settings, message):
+def test_sessions_without_pairs_are_refused(lists, settings, message):
     with pytest.raises(DataError, match=message):
         Word2Vec(**settings).fit(of_lists(lists))
 
 
-def test_no_sessions_at_all():
+def test_empty_sessions_are_refused():
     with pytest.raises(DataError, match="none of the 0 items"):
         Word2Vec().fit(of_lists([]))
 
@@ -108,7 +108,7 @@ def test_threads_below_one_are_refused():
         Word2Vec().fit(clusters(), threads=0)
 
 
-def test_restore_gives_the_same_vectors():
+def test_from_arrays_gives_the_same_vectors():
     model = Word2Vec(**SMALL).fit(clusters())
     for side, vectors in (
         ("input", model.arrays["input"]),
