@@ -101,7 +101,7 @@ def test_gaps_are_parsed(text: str, milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "30", "30m", "min", "-1h", "1h30min", "0s", "0.0h", "1e3s", "∞d", "٣h", "inf d"])
-def test_text_without_a_unit_is_no_gap(text: str) -> None:
+def test_invalid_gaps_are_refused(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Regroup(gap=text)
     assert str(refused.value) == (f"a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is {text!r}")

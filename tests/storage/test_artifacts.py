@@ -270,7 +270,7 @@ def test_an_artifact_is_checked_while_another_writer_replaces_it(tmp_path: Path,
         artifacts.check_place(folder)
 
 
-def test_an_update_needs_the_artifact_that_it_replaces(tmp_path: Path) -> None:
+def test_an_update_of_a_changed_artifact_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     before = artifacts.read(tmp_path / "x")
     write(tmp_path / "x", 2)

@@ -28,7 +28,7 @@ def put(workspace: Workspace, kind: str, name: str, content: str = "", **about: 
     return artifacts.read(folder)
 
 
-def test_lineage_lists_all_origins(workspace: Workspace) -> None:
+def test_artifacts_of_one_origin_have_one_lineage(workspace: Workspace) -> None:
     log = put(workspace, "sessions", "log")
     part = put(workspace, "sessions", "part", of=provenance(log))
     model = put(workspace, "model", "m", trained_on=provenance(part))
@@ -41,7 +41,7 @@ def test_lineage_lists_all_origins(workspace: Workspace) -> None:
     assert all(stale(workspace, a) is None for a in (log, part, model, index, other))
 
 
-def test_an_index_is_stale_when_its_model_is_replaced(workspace: Workspace) -> None:
+def test_a_retrained_model_makes_its_index_stale(workspace: Workspace) -> None:
     a, b = put(workspace, "sessions", "a"), put(workspace, "sessions", "b", "b")
     model = put(workspace, "model", "m", "1", trained_on=provenance(a))
     index = put(workspace, "index", "i", of="items", indexed=provenance(model), trained_on=provenance(a))
