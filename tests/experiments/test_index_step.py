@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from embedrec.errors import SettingsError, TargetNotMet
+from embedrec.experiments import index_step
 from embedrec.experiments.index_step import Index
 from embedrec.experiments.runner import run_experiment
 from embedrec.experiments.step import Links, StepContext
+from embedrec.index.search_settings import SearchSettings
 from embedrec.progress import quiet
+from embedrec.workflows.build_index import IndexSettings
 from tests.experiments.conftest import LIGHT, Finished, Opened, steps_run
 
 
@@ -29,6 +32,19 @@ def test_targets_of_an_index(opened: Opened, finished: Finished) -> None:
 def test_an_index_of_a_model(svd_context: StepContext) -> None:
     Index(model="svd", type="flat", name="svd-flat", links=Links(sessions="log")).run(svd_context, quiet)
     assert svd_context.workspace.find("index", "svd-flat").about["spec"] == "Flat"
+
+
+@pytest.mark.parametrize("changes", [{"popularity": 0.5}, {"metric": "dot"}], ids=str)
+def test_keys_are_passed_to_the_workflow(
+    changes: dict[str, Any], svd_context: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[IndexSettings] = []
+    monkeypatch.setattr(index_step, "build_index_artifact", lambda model, path, settings, **_: passed.append(settings))
+    links = Links(sessions="log")
+    Index(model="svd", type="ivf", name="x", nprobe=3, seed=7, memory="1G", links=links, **changes).run(
+        svd_context, quiet
+    )
+    assert passed == [IndexSettings("ivf", search=SearchSettings(nprobe=3), seed=7, memory=1 << 30, **changes)]
 
 
 @pytest.mark.parametrize(

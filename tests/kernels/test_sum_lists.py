@@ -53,3 +53,13 @@ def test_sums_too_small_for_float32_are_omitted() -> None:
         rows, scores, np.array([1e-60]), np.array([0, 1]), np.array([0], np.int32), 2, True, best_rows, best_scores
     )
     assert best_rows.tolist() == [[-1, -1]] and np.isneginf(best_scores).all()
+
+
+def test_repeated_items_do_not_fill_the_buffers() -> None:
+    """In plain Python, where a write beyond the n + 1 touched rows raises: repeated rows, and sums that stay 0."""
+    rows, scores = np.array([[1], [0]], dtype=np.int32), np.ones((2, 1), dtype=np.float32)
+    items, offsets = np.zeros(9, dtype=np.int32), np.array([0, 9])
+    for weight, expected in ((1.0, [1, -1]), (0.0, [-1, -1])):
+        best_rows, best_scores = empty_best(1, 2)
+        add_lists.py_func(rows, scores, np.full(9, weight), offsets, items, 2, True, best_rows, best_scores)
+        assert best_rows.tolist() == [expected]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,12 @@ def test_resuming_needs_a_checkpoint_folder(tmp_path: Path) -> None:
 
 def test_a_single_process_is_the_first() -> None:
     assert DEFAULT_CONTEXT.first and TrainingContext() == DEFAULT_CONTEXT
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_the_process_of_rank_0_is_the_first(rank: int) -> None:
+    processes: Any = SimpleNamespace(rank=rank)
+    assert TrainingContext(processes=processes).first == (rank == 0)
 
 
 def test_ranks_of_torchrun() -> None:

@@ -61,6 +61,26 @@ def test_recent_popularity_differs_from_all_time() -> None:
     assert Popular(half_life=1).fit(sessions).recommend(histories, 1).ids() == [["b"]]
 
 
+def test_mentions_exactly_that_many_days_old_count() -> None:
+    sessions = timed([(0, "a", 0), (0, "b", 1), (0, "c", 8)])
+    assert Popular(days=1.75).fit(sessions).arrays["counts"].tolist() == [0, 1, 1, 0, 0, 0]
+    assert Popular(days=2).fit(sessions).arrays["counts"].tolist() == [1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (np.zeros(5, dtype=np.int64), "popularity needs 6 counts, but was given shape (5,)"),
+        (np.zeros((6, 1), dtype=np.int64), "popularity needs 6 counts, but was given shape (6, 1)"),
+        (np.zeros(6, dtype=np.float32), "counts of popularity must be int64 or float64, but are float32"),
+    ],
+)
+def test_counts_of_another_shape_or_type_are_refused(counts: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError) as raised:
+        Popular().from_arrays(LETTERS, {"counts": counts})
+    assert str(raised.value) == message
+
+
 @pytest.mark.parametrize("settings", [{"days": 3.0}, {"half_life": 1.0}])
 def test_recent_popularity_needs_times(settings: dict) -> None:
     with pytest.raises(SettingsError, match="days and half_life of popular need times, but the sessions have none"):
