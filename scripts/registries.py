@@ -18,6 +18,7 @@ from embedrec.config import to_toml
 from embedrec.export.policies.settings import POLICIES, option_of
 from embedrec.index.index_types import INDEXES
 from embedrec.models import MODELS, recipe_class
+from embedrec.ranking.features import FEATURES
 from embedrec.readers import READERS
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,7 @@ TABLES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "models": ("model", MODELS),
     "readers": ("source", READERS),
     "index types": ("type", INDEXES),
+    "ranker features": ("feature", {feature.name: feature for feature in FEATURES}),
     "policies": ("option", {f"{option_of(name)} {p.metavar}".rstrip(): p for name, p in POLICIES.items()}),
 }
 

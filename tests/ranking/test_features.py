@@ -200,5 +200,5 @@ def test_every_feature_is_declared() -> None:
     assert {*names} <= declared
     assert len({*names}) == len(names)
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
-    assert all(feature.line and "\n" not in feature.line for feature in FEATURES)
+    assert all(feature.summary and "\n" not in feature.summary for feature in FEATURES)
     assert {feature.name for feature in FEATURES if "{" not in feature.name} <= {*names}

@@ -21,14 +21,20 @@ NOTHING = np.empty(0)
 class Feature:
     """A declared feature.
 
-    name   {part}, {table} and {feature} stand for the name of a part, of a table of pairs, and of a side feature
-    line   what it is
-    needs  what data must have so that the feature exists; "" for nothing
+    name     {part}, {table}, {window} and {feature} stand for the name of a part, of a table of pairs, of recent
+             events, and of a side feature
+    meaning  what it is, in one line
+    needs    what training data or a part must have so that the feature exists; "" for nothing
     """
 
     name: str
-    line: str
+    meaning: str
     needs: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The meaning and what the feature needs."""
+        return f"{self.meaning}; needs {self.needs}" if self.needs else self.meaning
 
 
 def names_of(features: Sequence[Feature], **words: str) -> tuple[str, ...]:

@@ -27,9 +27,11 @@ class VectorFeatures:
     """
 
     FEATURES: ClassVar[tuple[Feature, ...]] = (
-        Feature("cosine of {part} with last", "cosine of the item vector and that of the last item", "vectors"),
-        Feature("highest cosine of {part}", "highest cosine with the last 10 distinct items", "vectors"),
-        Feature("mean cosine of {part}", "mean cosine with the last 10, weighted 1, 1/2, 1/3 … backwards", "vectors"),
+        Feature("cosine of {part} with last", "cosine of the item vector and that of the last item", "item vectors"),
+        Feature("highest cosine of {part}", "highest cosine with the last 10 distinct items", "item vectors"),
+        Feature(
+            "mean cosine of {part}", "mean cosine with the last 10, weighted 1, 1/2, 1/3 … backwards", "item vectors"
+        ),
     )
     TIMED: ClassVar[tuple[Feature, ...]] = (
         Feature("mean cosine of {part} by time", "the same, weighted by the time before the last event", "times"),
