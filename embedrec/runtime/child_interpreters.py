@@ -9,11 +9,6 @@ This module is imported while the current folder is still on the path: it only u
 
 import os
 import sys
-from contextlib import contextmanager
-
-TYPE_CHECKING = False  # as `typing` has it, which `python -m` would look for in the current folder
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SAFE = "PYTHONSAFEPATH"
 
@@ -44,16 +39,16 @@ def _current_folder() -> str:
         return ""
 
 
-@contextmanager
-def safe_children() -> "Iterator[None]":
+class safe_children:  # noqa: N801 (`contextlib` may not be loaded)
     """Set PYTHONSAFEPATH in a block in which libraries (multiprocessing, its resource tracker) start interpreters with
     `python -c` and without `-P`."""
-    before = os.environ.get(_SAFE)
-    os.environ[_SAFE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
+
+    def __enter__(self) -> None:
+        self._before = os.environ.get(_SAFE)
+        os.environ[_SAFE] = "1"
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is None:
             os.environ.pop(_SAFE, None)
         else:
-            os.environ[_SAFE] = before
+            os.environ[_SAFE] = self._before
