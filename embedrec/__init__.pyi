@@ -37,6 +37,7 @@ from embedrec.pipeline.steps import BuiltIndex as BuiltIndex
 from embedrec.pipeline.steps import PreparedSessions as PreparedSessions
 from embedrec.pipeline.steps import TrainedModel as TrainedModel
 from embedrec.ranking.fusion import Fusion as Fusion
+from embedrec.ranking.ranker import Ranker as Ranker
 from embedrec.storage.workspace import Workspace as Workspace
 from embedrec.training.callbacks import Callback as Callback
 from embedrec.training.callbacks import MLflowCallback as MLflowCallback

@@ -29,7 +29,10 @@ _sources = combine_options(
 @click.command(cls=IdCommand, short_help="Recommend next items for a history.")
 @click.option("--seen", is_flag=True, help="Allow items of the history.")
 @query_options(
-    _sources, "Number of items.", "Also print the nearest past sessions that contain the item; for session kNN."
+    _sources,
+    "Number of items.",
+    "Also print why: past sessions that contain the item, for session kNN; the models that propose it and the features "
+    "that move it, for fusion and ranker.",
 )
 def recommend(
     items: tuple[str, ...],
@@ -54,7 +57,8 @@ def recommend(
     embedrec recommend "Daft Punk" Justice --where genre=electronic --exclude sold-out.txt
 
     Columns: rank, item, score, name, and with --why the past sessions that the item comes from, nearest first, with
-    their similarity. Models that score only some items may print fewer than -n.
+    their similarity; for fusion and ranker before them the models that propose it, with its rank in their lists, and
+    the features that move its score most. Models that score only some items may print fewer than -n.
     """
     from embedrec.workflows.recommend import open_recommender, recommend_items
 

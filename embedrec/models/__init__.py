@@ -88,6 +88,7 @@ MODELS: dict[str, ModelEntry] = {
     "gru4rec": ModelEntry("embedrec.models.gru4rec.recipe:GRU4Rec", "a recurrent network over sessions (torch)"),
     "sasrec": ModelEntry("embedrec.models.transformer.recipe:SASRec", "self-attention over sessions (torch)"),
     "fusion": ModelEntry("embedrec.ranking.fusion:Fusion", "the lists of several models as one, by weighted sums"),
+    "ranker": ModelEntry("embedrec.ranking.ranker:Ranker", "candidates of several models, ranked by boosted trees"),
 }
 # with `vectors`, the models that `embedrec vectors import` makes of files
 SAVED_MODELS: Mapping[str, ModelEntry] = ChainMap(

@@ -61,9 +61,10 @@ class ResultTable(Sequence[T], Generic[T]):
         return [result.id for result in self.results]
 
     def records(self) -> list[dict[str, Any]]:
-        """A dict per result; without "sessions", the explanation, "name" and "time" if no result has any."""
+        """A dict per result; without "sessions", "parts" and "features", the explanation, "name" and "time" if no
+        result has any."""
         records = [asdict(result) for result in self.results]  # type: ignore[call-overload]
-        optional = {"sessions": None, "name": "", "time": ""}
+        optional = {"sessions": None, "parts": None, "features": None, "name": "", "time": ""}
         absent = {key for key, none in optional.items() if all(record.get(key, none) == none for record in records)}
         return [{key: value for key, value in record.items() if key not in absent} for record in records]
 
@@ -123,4 +124,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         pairs = (f"{one[0]} ({one[1]:.4f})" if isinstance(one, tuple) else str(one) for one in value)
         return " | ".join(pairs)
+    if isinstance(value, dict):
+        return " | ".join(f"{name} {number:g}" for name, number in value.items())
     return str(value).replace("\n", " ")

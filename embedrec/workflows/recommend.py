@@ -16,6 +16,9 @@ from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
 from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.serialization import load_model, load_vector_model, with_popularity
+from embedrec.ranking.composite import CompositeModel
+from embedrec.ranking.explanations import explain as explain_composite
+from embedrec.ranking.explanations import session_knn_part
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.explain import explain_recommendations
@@ -54,6 +57,8 @@ class RecommendedItem:
 
     rank      1 for the best
     sessions  ids of past sessions that explain it, and their similarities; None unless explained
+    parts     of a composite model, the models that proposed it, and its rank in their lists; None unless explained
+    features  of a composite model, the features that moved its score most, and by how much; None unless explained
     """
 
     rank: int
@@ -61,6 +66,8 @@ class RecommendedItem:
     score: float
     name: str
     sessions: list[tuple[Any, float]] | None = None
+    parts: dict[str, int] | None = None
+    features: dict[str, float] | None = None
 
     @property
     def id(self) -> Any:
@@ -138,7 +145,8 @@ def recommend_items(
     count         items; None for 10
     allowed       items that may be recommended; None for all
     exclude_seen  items of the history are not recommended
-    explain       also the nearest past sessions that contain each item, of a session-kNN model
+    explain       also the nearest past sessions that contain each item, of a session-kNN model; of a composite
+                  model the parts that proposed it and the features that moved it, and sessions of a session-kNN part
 
     Raises UnknownItemError for an item that is unknown or ambiguous, SettingsError if no item is allowed, or if the
     model cannot explain its recommendations.
@@ -154,13 +162,18 @@ def recommend_items(
     results = recommend_filtered(model, history, k, exclude_seen=exclude_seen, allowed=mask)
     valid = results.rows[0] >= 0
     rows, scores = results.rows[0][valid], results.scores[0][valid].tolist()
-    sessions = training_sessions(workspace, source) if explain else None
-    reasons: Sequence[list[tuple[Any, float]] | None] = [None] * len(rows)
-    if sessions is not None:
-        reasons = explain_recommendations(source, model, Sessions.load(sessions), history, rows)
-    ranked = enumerate(zip(rows.tolist(), scores, reasons, strict=True), 1)
-    best = [
-        RecommendedItem(rank, vocab.id(row), round(score, 4), vocab.name(row), why)
-        for rank, (row, score, why) in ranked
-    ]
+    ranked = enumerate(zip(rows.tolist(), scores, strict=True), 1)
+    best = [RecommendedItem(rank, vocab.id(row), round(score, 4), vocab.name(row)) for rank, (row, score) in ranked]
+    if not explain:
+        return Recommendations(best, messages)
+    sessions = training_sessions(workspace, source)
+    neighbours: Any = model
+    if isinstance(model, CompositeModel):
+        reasons = explain_composite(model, history, rows)
+        best = [replace(item, parts=why.parts, features=why.features) for item, why in zip(best, reasons, strict=True)]
+        neighbours = session_knn_part(model)
+    if neighbours is None:
+        return Recommendations(best, messages)
+    past = explain_recommendations(source, neighbours, Sessions.load(sessions), history, rows)
+    best = [replace(item, sessions=nearest) for item, nearest in zip(best, past, strict=True)]
     return Recommendations(best, messages, sessions)

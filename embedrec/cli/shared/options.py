@@ -213,15 +213,23 @@ def emit(
 
 
 def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
-    """The fields of a result (a dataclass), with `sessions`, unless None, as `why`: a list of objects for JSON, else a
-    text."""
+    """The fields of a result (a dataclass), with `sessions`, `parts` and `features`, unless None, as `why`: a text.
+
+    For JSON `why` is the list of sessions, `parts` and `features` are objects.
+    """
     record = asdict(result)
-    sessions = record.pop("sessions")
-    if sessions is None:
-        return record
+    sessions, parts, features = (record.pop(key, None) for key in ("sessions", "parts", "features"))
     if as_json:
-        return record | {"why": [{"session": name, "similarity": round(score, 4)} for name, score in sessions]}
-    return record | {"why": " ".join(f"{name} ({round(score, 4)})" for name, score in sessions)}
+        if sessions is not None:
+            record["why"] = [{"session": name, "similarity": round(score, 4)} for name, score in sessions]
+        return record | ({} if parts is None else {"parts": parts, "features": features})
+    texts = []
+    if parts is not None:
+        texts.append(", ".join(f"{name} {rank}" for name, rank in parts.items()))
+        texts.append(", ".join(f"{name} {value:+g}" for name, value in features.items()))
+    if sessions is not None:
+        texts.append(" ".join(f"{name} ({round(score, 4)})" for name, score in sessions))
+    return record | ({"why": "; ".join(filter(None, texts))} if texts else {})
 
 
 @contextmanager
