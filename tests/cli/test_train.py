@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from embedrec.storage import artifacts
 from embedrec.training import loop
-from tests.cli.conftest import Run, succeed
+from tests.cli.conftest import Run, fails, succeed
 
 BRIEF = ("--set", "epochs=4", "--set", "dim=8", "--set", "negatives=32", "--threads", "1", "--device", "cpu")
 
@@ -151,3 +152,31 @@ def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
     ):
         ran = run("train", *words)
         assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+
+
+COMPOSITE = ("train", "fusion", "--candidates", "sr=5,cooccurrence=5", "--set", "window=.3")
+
+
+@pytest.mark.usefixtures("clicks")
+def test_a_fusion_that_is_not_better_than_its_best_part_is_not_written(run: Run) -> None:
+    ran = run(*COMPOSITE)
+    assert ran.code == 3 and not Path("models/fusion").exists()
+    assert [row[0] for row in ran.rows] == ["sr", "cooccurrence", "fusion"]
+    assert ran.err.splitlines()[-1].startswith("embedrec: ndcg@20 of fusion is 0.")
+    assert ran.err.endswith("; nothing is written without --force\n")
+    forced = succeed(run, *COMPOSITE, "--force")
+    assert forced.err.splitlines()[-2].endswith("; written all the same")
+    assert artifacts.read(Path("models/fusion")).about["forced"] is True
+    shown = succeed(run, "recommend", "a", "b", "-n", "3", "--why")
+    assert all(
+        re.fullmatch(r"(\w+ \d+)(, \w+ \d+)*; (\w+ \+[\d.]+)(, \w+ \+[\d.]+)*", row[4]) for row in shown.rows[:1]
+    )
+    record = json.loads(succeed(run, "recommend", "a", "b", "-n", "1", "--why", "--json").out)
+    assert set(record["parts"]) <= {"sr", "cooccurrence"} and set(record["features"]) <= set(record["parts"])
+
+
+@pytest.mark.usefixtures("clicks")
+def test_options_of_composites(run: Run) -> None:
+    message = "{} is for fusion and ranker, not for sr; leave it out"
+    assert message.format("--candidates") in fails(run, "train", "sr", "--candidates", "sr=1,mf=1", code=2)
+    assert message.format("--force") in fails(run, "train", "sr", "--force", code=2)
