@@ -17,7 +17,7 @@ from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.data.plain import plain_of, plain_sessions, sessions_of
 
 
-def written(folder: Path, train: Sessions, test: HeldOut) -> Artifact:
+def write_parts(folder: Path, train: Sessions, test: HeldOut) -> Artifact:
     with artifacts.writing(folder, "sessions", {}) as draft:
         train.write(draft)
         test.write(draft)
@@ -25,7 +25,7 @@ def written(folder: Path, train: Sessions, test: HeldOut) -> Artifact:
 
 
 @pytest.mark.parametrize("given", [[], [1], [0] * 13, 1, [[0] * 12]])
-def test_every_session_needs_a_length(given: object) -> None:
+def test_given_needs_a_number_per_session(given: object) -> None:
     shape = np.asarray(given).shape
     with pytest.raises(DataError) as error:
         HeldOut(tiny_sessions(), np.asarray(given))
@@ -33,7 +33,7 @@ def test_every_session_needs_a_length(given: object) -> None:
 
 
 @pytest.mark.parametrize("given", [-1, 3])
-def test_between_none_and_all_events_are_known(given: int) -> None:
+def test_given_is_at_most_the_length_of_the_session(given: int) -> None:
     sessions = of_lists(["ab", ""])
     assert len(HeldOut(sessions, np.array([2, 0]))) == 2
     for lengths in ([given, 0], [0, given]):
@@ -43,47 +43,47 @@ def test_between_none_and_all_events_are_known(given: int) -> None:
         assert str(error.value) == message
 
 
-def test_none_at_all_and_other_integers() -> None:
+def test_given_may_be_empty_or_of_another_integer_type() -> None:
     assert len(HeldOut(of_lists([]), np.zeros(0))) == 0
     assert HeldOut(of_lists(["ab"]), np.array([1], dtype=np.uint8)).given.dtype == np.int64
 
 
 @given(train=plain_sessions(), test=plain_sessions(), data=st.data())
-def test_both_parts_come_back(train: list, test: list, data: st.DataObject, tmp_path: Path) -> None:
+def test_loaded_parts_equal_the_saved_ones(train: list, test: list, data: st.DataObject, tmp_path: Path) -> None:
     held = HeldOut(sessions_of(test), read_only(np.array([data.draw(st.integers(0, len(p.events))) for p in test])))
-    artifact = written(tmp_path / "s", sessions_of(train, more=("x",) if not train else ()), held)
+    artifact = write_parts(tmp_path / "s", sessions_of(train, more=("x",) if not train else ()), held)
     artifact.check()
-    again = HeldOut.load(artifact)
-    assert again is not None
+    loaded = HeldOut.load(artifact)
+    assert loaded is not None
     assert plain_of(Sessions.load(artifact)) == train
-    assert plain_of(again.sessions) == test
-    assert again.sessions.vocab.ids.tolist() == held.sessions.vocab.ids.tolist()
-    assert again.given.tolist() == held.given.tolist()
+    assert plain_of(loaded.sessions) == test
+    assert loaded.sessions.vocab.ids.tolist() == held.sessions.vocab.ids.tolist()
+    assert loaded.given.tolist() == held.given.tolist()
 
 
-def test_features_of_the_held_out_part_come_back(tmp_path: Path) -> None:
+def test_features_of_the_held_out_part_are_loaded(tmp_path: Path) -> None:
     sessions = of_lists(["ab"])
     features = Features(Vocab(["b"]), {"year": np.array([1999.0])})
-    with_them = Sessions(sessions.offsets, sessions.items, sessions.vocab, sessions.ids, item_features=features)
-    again = HeldOut.load(written(tmp_path / "s", sessions, HeldOut(with_them, np.array([1]))))
-    assert again is not None and again.sessions.item_features is not None
-    assert again.sessions.item_features.numeric["year"].tolist() == [1999.0]
+    with_features = Sessions(sessions.offsets, sessions.items, sessions.vocab, sessions.ids, item_features=features)
+    loaded = HeldOut.load(write_parts(tmp_path / "s", sessions, HeldOut(with_features, np.array([1]))))
+    assert loaded is not None and loaded.sessions.item_features is not None
+    assert loaded.sessions.item_features.numeric["year"].tolist() == [1999.0]
     assert Sessions.load(artifacts.read(tmp_path / "s")).item_features is None
 
 
-def test_an_artifact_without_one(tmp_path: Path) -> None:
+def test_an_artifact_without_a_held_out_part_has_none(tmp_path: Path) -> None:
     tiny_sessions().save(tmp_path / "s", {})
     assert HeldOut.load(artifacts.read(tmp_path / "s")) is None
 
 
 @pytest.mark.parametrize("name", ["offsets", "items", "vocab", "sessions", "given"])
-def test_a_part_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None:
-    whole = written(tmp_path / "whole", tiny_sessions(), HeldOut(tiny_sessions(), np.zeros(12)))
+def test_inconsistent_files_of_the_held_out_part_are_refused(name: str, tmp_path: Path) -> None:
+    complete = write_parts(tmp_path / "whole", tiny_sessions(), HeldOut(tiny_sessions(), np.zeros(12)))
     small = tiny_sessions(["ab", "xyz"])
-    other = written(tmp_path / "other", small, HeldOut(small, np.zeros(2)))
-    file = next(f for f in whole.files if f.startswith(f"test_{name}."))
+    other = write_parts(tmp_path / "other", small, HeldOut(small, np.zeros(2)))
+    file = next(f for f in complete.files if f.startswith(f"test_{name}."))
     with artifacts.writing(tmp_path / "mixed", "sessions", {}) as draft:
-        for artifact, names in ((whole, set(whole.files) - {file}), (other, {file})):
+        for artifact, names in ((complete, set(complete.files) - {file}), (other, {file})):
             for one in names:
                 draft.path(one).write_bytes((artifact.folder / one).read_bytes())
     with pytest.raises(ArtifactError, match=r"mixed cannot be opened \(.*\); prepare the data again"):
@@ -91,7 +91,7 @@ def test_a_part_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None:
     if name == "given":
         return  # without it there is no such part
     with artifacts.writing(tmp_path / "without", "sessions", {}) as draft:
-        for one in set(whole.files) - {file}:
-            draft.path(one).write_bytes((whole.folder / one).read_bytes())
+        for one in set(complete.files) - {file}:
+            draft.path(one).write_bytes((complete.folder / one).read_bytes())
     with pytest.raises(ArtifactError, match=f"has no file '{file}' in its manifest"):
         HeldOut.load(artifacts.read(tmp_path / "without"))

@@ -1,4 +1,4 @@
-"""Every rule against a twin in plain lists: which events of the source stand in which part."""
+"""Split rules against slow references in plain lists: which events each part contains."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NO_TIMES = (
 )
 
 
-def whole(plain: list[Plain], held: list[bool]) -> Parts | str:
+def parts_of_whole_sessions(plain: list[Plain], held: list[bool]) -> Parts | str:
     if all(held):
         return EMPTY.format("training")
     if not any(held):
@@ -57,7 +57,7 @@ def whole(plain: list[Plain], held: list[bool]) -> Parts | str:
 
 
 def check(rule: Rule, plain: list[Plain], expected: Parts | str) -> None:
-    """The rule gives exactly these parts, or fails with exactly this sentence."""
+    """Assert that the rule gives exactly these parts, or fails with exactly this message."""
     sessions = sessions_of(plain, more=(Plain.__name__,) if plain and isinstance(plain[0].id, str) else ())
     if isinstance(expected, str):
         with pytest.raises(DataError) as error:
@@ -74,8 +74,8 @@ def check(rule: Rule, plain: list[Plain], expected: Parts | str) -> None:
 # ------------------------------------------------------------------------------------------------- in time
 
 
-def moment(plain: list[Plain], rule: dict[str, Any], share: str) -> int | None:
-    """The moment of the cut: None without events."""
+def cut_time(plain: list[Plain], rule: dict[str, Any], share: str) -> int | None:
+    """The time of the cut; None without events."""
     times = sorted(e.time or 0 for p in plain for e in p.events)
     if not times:
         return None
@@ -95,24 +95,30 @@ in_time: Any = st.one_of(
 )
 
 
-def made(cls: Callable[..., Rule], rule: dict[str, Any], **more: Any) -> Rule:
+def create_rule(cls: Callable[..., Rule], rule: dict[str, Any], **more: Any) -> Rule:
     return cls(**{k: float(v) if k == "share" else v for k, v in rule.items()}, **more)
 
 
 @given(plain_sessions(times=True), in_time)
-def test_time(plain: list[Plain], rule: dict[str, Any]) -> None:
-    cut = moment(plain, rule, "0.1")
+def test_splits_in_time_equal_a_slow_reference(plain: list[Plain], rule: dict[str, Any]) -> None:
+    cut = cut_time(plain, rule, "0.1")
     if cut is None:
         has_times = any(p.events for p in plain)
-        check(made(Time, rule), plain, NO_TIMES if not has_times else EMPTY)
+        check(create_rule(Time, rule), plain, NO_TIMES if not has_times else EMPTY)
         return
-    check(made(Time, rule), plain, whole(plain, [any((e.time or 0) >= cut for e in p.events) for p in plain]))
+    check(
+        create_rule(Time, rule),
+        plain,
+        parts_of_whole_sessions(plain, [any((e.time or 0) >= cut for e in p.events) for p in plain]),
+    )
 
 
 @given(plain_sessions(times=True), in_time, st.sampled_from([None, 3.0, 5.0]))
-def test_warm_time(plain: list[Plain], rule: dict[str, Any], stars: float | None) -> None:
-    cut = moment(plain, rule, "0.2")
-    split = made(WarmTime, rule, min_rating=stars)
+def test_warm_splits_in_time_equal_a_slow_reference(
+    plain: list[Plain], rule: dict[str, Any], stars: float | None
+) -> None:
+    cut = cut_time(plain, rule, "0.2")
+    split = create_rule(WarmTime, rule, min_rating=stars)
     if cut is None:
         check(split, plain, NO_TIMES)
         return
@@ -135,33 +141,33 @@ def test_warm_time(plain: list[Plain], rule: dict[str, Any], stars: float | None
     check(split, plain, (train, test) if train and test else fails)
 
 
-def test_a_moment_with_a_zone_is_that_moment() -> None:
-    sessions = timed(["ab", "cd"], [[0, 3_600_000], [3_600_000, 7_200_000]])
+def test_times_with_a_zone_are_converted_to_utc() -> None:
+    sessions = sessions_with_times(["ab", "cd"], [[0, 3_600_000], [3_600_000, 7_200_000]])
     for at in ("1970-01-01T02:00:00", "1970-01-01T04:00:00+02:00", "1970-01-01T01:00:01"):
         assert [p.id for p in plain_of(Time(at=at).split(sessions).train)] == [0]
     with pytest.raises(DataError, match="no session in the training part"):
         Time(at="1970-01-01T02:00:00+01:00").split(sessions)
 
 
-def test_no_events_with_times() -> None:
-    sessions = timed(["", ""], [[], []])
+def test_sessions_without_events_are_refused() -> None:
+    sessions = sessions_with_times(["", ""], [[], []])
     for rule in (Time(), WarmTime()):
         with pytest.raises(DataError) as error:
             rule.split(sessions)
         assert str(error.value) == "there are no events to split; prepare the data again"
 
 
-def timed(lists: list[str], times: list[list[int]], users: list[str] | None = None) -> Sessions:
+def sessions_with_times(lists: list[str], times: list[list[int]], users: list[str] | None = None) -> Sessions:
     column = np.array([t for one in times for t in one], dtype=np.int64)
-    made = replace(of_lists(lists), times=column)
-    return made if users is None else replace(made, users=np.array(users, dtype=object))
+    sessions = replace(of_lists(lists), times=column)
+    return sessions if users is None else replace(sessions, users=np.array(users, dtype=object))
 
 
 # ------------------------------------------------------------------------------- by item, user, chance, place
 
 
 @given(plain_sessions())
-def test_last_item(plain: list[Plain]) -> None:
+def test_splits_by_last_item_equal_a_slow_reference(plain: list[Plain]) -> None:
     long = [p for p in plain if len(p.events) > 1]
     if not long:
         check(LastItem(), plain, "no session has two items, so no item can be held out; prepare longer sessions")
@@ -171,7 +177,7 @@ def test_last_item(plain: list[Plain]) -> None:
 
 
 def by_user(plain: list[Plain]) -> dict[str, list[int]]:
-    """The numbers of each user's sessions, in order of time, else as they stand; those without events come first."""
+    """The numbers of each user's sessions by time, else in their order; those without events are first."""
     of: dict[str, list[int]] = {}
     for s, p in enumerate(plain):
         of.setdefault(p.user, []).append(s)
@@ -179,27 +185,29 @@ def by_user(plain: list[Plain]) -> dict[str, list[int]]:
 
 
 @given(plain_sessions(users=True))
-def test_last_session(plain: list[Plain]) -> None:
+def test_splits_by_last_session_equal_a_slow_reference(plain: list[Plain]) -> None:
     held = {own[-1] for own in by_user(plain).values() if len(own) > 1}
-    expected = whole(plain, [s in held for s in range(len(plain))])
+    expected = parts_of_whole_sessions(plain, [s in held for s in range(len(plain))])
     check(LastSession(), plain, expected if plain else FEW_USERS)
 
 
 @given(plain_sessions(users=True), st.sampled_from(SHARES))
-def test_user_share(plain: list[Plain], share: str) -> None:
+def test_splits_by_user_equal_a_slow_reference(plain: list[Plain], share: str) -> None:
     held = {s for own in by_user(plain).values() for s in own[ceil(Fraction(share) * len(own)) :]}
-    expected = whole(plain, [s in held for s in range(len(plain))])
+    expected = parts_of_whole_sessions(plain, [s in held for s in range(len(plain))])
     check(UserShare(float(share)), plain, expected if plain else FEW_USERS)
 
 
 @given(plain_sessions(), st.sampled_from(SHARES))
-def test_tail(plain: list[Plain], share: str) -> None:
+def test_tail_splits_equal_a_slow_reference(plain: list[Plain], share: str) -> None:
     late = max(1, floor(Fraction(share) * len(plain)))
-    check(Tail(float(share)), plain, whole(plain, [s >= len(plain) - late for s in range(len(plain))]))
+    check(
+        Tail(float(share)), plain, parts_of_whole_sessions(plain, [s >= len(plain) - late for s in range(len(plain))])
+    )
 
 
 @given(plain_sessions(), st.sampled_from(SHARES), st.integers(0, 2**63 - 1))
-def test_random(plain: list[Plain], share: str, seed: int) -> None:
+def test_random_splits_have_the_share_and_keep_the_order(plain: list[Plain], share: str, seed: int) -> None:
     rule = Random(float(share))
     if len(plain) < 2:
         check(rule, plain, EMPTY.format("training"))
@@ -208,7 +216,7 @@ def test_random(plain: list[Plain], share: str, seed: int) -> None:
     held = {p.id for p in plain_of(split.test.sessions)}
     assert len(held) == max(1, floor(Fraction(share) * len(plain)))
     assert ids(split) == ids(rule.split(sessions_of(plain), seed=seed))
-    expected = whole(plain, [p.id in held for p in plain])
+    expected = parts_of_whole_sessions(plain, [p.id in held for p in plain])
     assert not isinstance(expected, str)
     assert plain_of(split.train) == expected[0]  # in the order they stood in
     assert [(p, 0) for p in plain_of(split.test.sessions)] == expected[1]
@@ -220,7 +228,7 @@ def ids(split: Split) -> tuple[list[Any], list[Any]]:
     return split.train.ids.tolist(), split.test.sessions.ids.tolist()
 
 
-def test_the_seed_draws_evenly() -> None:
+def test_random_splits_draw_all_sessions_equally_often() -> None:
     sessions = of_lists(["ab"] * 10)
     held = [ids(Random(0.3).split(sessions, seed=seed))[1] for seed in range(100)]
     counts = np.bincount(np.concatenate(held), minlength=10)
@@ -228,7 +236,9 @@ def test_the_seed_draws_evenly() -> None:
 
 
 def test_only_random_uses_the_seed() -> None:
-    sessions = timed(["ab", *["bc", "ca"] * 3], [[0, 99], *([t, t + 1] for t in range(10, 70, 10))], ["u"] * 7)
+    sessions = sessions_with_times(
+        ["ab", *["bc", "ca"] * 3], [[0, 99], *([t, t + 1] for t in range(10, 70, 10))], ["u"] * 7
+    )
     for name, rule in SPLITS.items():
         drawn = {tuple(map(tuple, ids(rule().split(sessions, seed=seed)))) for seed in range(20)}
         assert (len(drawn) > 1) == (name == "random")
@@ -266,7 +276,9 @@ def test_every_rule_is_registered_under_its_name() -> None:
         ({"at": "2024-13-01"}, "at must be a date such as 2024-05-31 or 2024-05-31T23:59:00, but is '2024-13-01'"),
     ],
 )
-def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_of_a_split_in_time_are_refused(
+    cls: Callable[..., Rule], settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(SettingsError) as error:
         cls(**settings)
     assert str(error.value) == message
@@ -274,29 +286,33 @@ def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[st
 
 @pytest.mark.parametrize("cls", [UserShare, Random, Tail])
 @pytest.mark.parametrize("share", [0, 1, -0.1, 2.0, float("nan"), float("inf")])
-def test_a_share_lies_between(cls: Callable[..., Rule], share: float) -> None:
+def test_shares_outside_0_and_1_are_refused(cls: Callable[..., Rule], share: float) -> None:
     with pytest.raises(SettingsError) as error:
         cls(share)
     assert str(error.value) == f"share must be between 0 and 1, but is {share}"
 
 
-def test_what_the_sessions_lack() -> None:
+def test_sessions_without_needed_columns_are_refused() -> None:
     sessions = of_lists(["ab", "bc", "cd"])
     for rule in (Time(), WarmTime()):
         with pytest.raises(DataError) as error:
             rule.split(sessions)
         assert str(error.value) == NO_TIMES
-    for of_users in (LastSession(), UserShare()):
+    for user_rule in (LastSession(), UserShare()):
         with pytest.raises(DataError) as error:
-            of_users.split(sessions)
+            user_rule.split(sessions)
         assert str(error.value) == FEW_USERS
 
 
-def test_the_default_rule() -> None:
-    alone = timed(["ab", "bc"], [[0, 1], [2, 3]])
-    assert default_rule(alone) == Time()
-    assert default_rule(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "u"])) == Time()  # users of several sessions
-    assert default_rule(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "v"])) == LastItem()  # a session is a whole user
+def test_the_default_rule_depends_on_times_and_users() -> None:
+    without_users = sessions_with_times(["ab", "bc"], [[0, 1], [2, 3]])
+    assert default_rule(without_users) == Time()
+    assert (
+        default_rule(sessions_with_times(["ab", "bc"], [[0, 1], [2, 3]], ["u", "u"])) == Time()
+    )  # users of several sessions
+    assert (
+        default_rule(sessions_with_times(["ab", "bc"], [[0, 1], [2, 3]], ["u", "v"])) == LastItem()
+    )  # a session is a whole user
     assert default_rule(of_lists(["ab", "bc"])) == LastItem()
 
 
@@ -311,7 +327,7 @@ def test_a_validation_part_is_cut_by_the_same_rule() -> None:
     assert smaller.vocab.ids.tolist() == ["b", "a", "c"]
 
 
-def test_names_kinds_and_features_travel_along() -> None:
+def test_parts_keep_names_kinds_and_features() -> None:
     vocab = Vocab(list("abc"), names=np.array(["A", "B", "C"], dtype=object))
     features = Features(Vocab(["c", "a"]), {"year": np.array([1.0, 2.0])})
     sessions = Sessions(
@@ -340,7 +356,7 @@ def movielens() -> Sessions:
     return sessionize(MovieLens().read([folder], ReadSettings()))
 
 
-def test_movielens_in_time_for_warm_users_and_items(movielens: Sessions) -> None:
+def test_a_warm_split_in_time_of_movielens_has_known_sizes(movielens: Sessions) -> None:
     """The article's protocol of the two-tower network."""
     assert movielens.times is not None
     split = WarmTime(min_rating=4).split(movielens)
@@ -353,13 +369,13 @@ def test_movielens_in_time_for_warm_users_and_items(movielens: Sessions) -> None
     assert set(test.sessions.ids.tolist()) <= set(train.ids.tolist())
 
 
-def test_movielens_at_random(movielens: Sessions) -> None:
+def test_a_random_split_of_movielens_has_known_sizes(movielens: Sessions) -> None:
     split = Random(0.1).split(movielens, seed=5)
     assert (len(split.train), len(split.test)) == (849, 94)
 
 
-def test_movielens_by_user(movielens: Sessions) -> None:
-    """A session a rating: of a user of n ratings, ⌈share · n⌉ are trained on."""
+def test_a_split_by_user_of_movielens_has_known_sizes(movielens: Sessions) -> None:
+    """One session per rating: of the n ratings of a user, ⌈share · n⌉ are in the training part."""
     count = len(movielens.items)
     users = np.repeat(movielens.ids, movielens.lengths)
     single = Sessions(
@@ -387,12 +403,12 @@ def test_movielens_by_user(movielens: Sessions) -> None:
         ("user-share:share=.75", UserShare(0.75)),
     ],
 )
-def test_rules_from_words(text: str, rule: Rule) -> None:
+def test_rules_are_parsed_and_formatted(text: str, rule: Rule) -> None:
     assert rule_of(text) == rule
     assert rule_of(in_words(rule)) == rule
 
 
-def test_every_rule_in_words() -> None:
+def test_rules_are_formatted_with_their_settings() -> None:
     assert [in_words(rule()) for rule in SPLITS.values()] == [
         "time", "warm-time", "last-item", "last-session", "user-share:share=0.8", "random:share=0.1", "tail:share=0.1",
     ]  # fmt: skip
@@ -415,7 +431,7 @@ def test_every_rule_in_words() -> None:
         ("time:days=inf", "days must be a positive number, but is inf"),
     ],
 )
-def test_words_that_are_no_rule(text: str, message: str) -> None:
+def test_invalid_rules_are_refused(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         rule_of(text)
     assert str(error.value) == message

@@ -14,42 +14,42 @@ from tests.conftest import of_lists, read_only
 from tests.data import strategies as draw
 
 
-def with_columns(lists: list[list[str]]) -> Sessions:
-    """Sessions whose events all differ in every column; nothing in them can be written into."""
-    made = of_lists(lists)
-    e = np.arange(len(made.items))
+def sessions_with_columns(lists: list[list[str]]) -> Sessions:
+    """Read-only sessions whose events differ in every column."""
+    sessions = of_lists(lists)
+    e = np.arange(len(sessions.items))
     return replace(
-        made,
-        offsets=read_only(made.offsets),
-        items=read_only(made.items),
-        ids=np.array([f"s{s}" for s in range(len(made))], dtype=object),
+        sessions,
+        offsets=read_only(sessions.offsets),
+        items=read_only(sessions.items),
+        ids=np.array([f"s{s}" for s in range(len(sessions))], dtype=object),
         times=read_only(e * 1000),
         weights=read_only((e / 2).astype(np.float32)),
         kinds=read_only((e % 2).astype(np.int32)),
         kind_names=np.array(["buy", "view"], dtype=object),
-        users=np.array([f"u{s % 3}" for s in range(len(made))], dtype=object),
+        users=np.array([f"u{s % 3}" for s in range(len(sessions))], dtype=object),
     )
 
 
 @draw.given(draw.lists, st.integers(1, 4), st.sampled_from([1, 3, 1 << 20]), examples=100)
-def test_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> None:
-    sessions = with_columns(lists)
+def test_sub_sessions_are_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> None:
+    sessions = sessions_with_columns(lists)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "COPIED_EVENTS", events)
         rows = sub_sessions(sessions, shortest)
-    want = [(s, length) for s, items in enumerate(lists) for length in range(shortest, len(items) + 1)]
-    assert len(rows) == len(want) and rows.ids.tolist() == list(range(len(want)))
+    expected = [(s, length) for s, items in enumerate(lists) for length in range(shortest, len(items) + 1)]
+    assert len(rows) == len(expected) and rows.ids.tolist() == list(range(len(expected)))
     assert rows.vocab is sessions.vocab and rows.kind_names is sessions.kind_names
-    assert rows.users is not None and rows.users.tolist() == [f"u{s % 3}" for s, _ in want]
+    assert rows.users is not None and rows.users.tolist() == [f"u{s % 3}" for s, _ in expected]
     assert rows.items.dtype == np.int32 and rows.offsets.dtype == np.int64
     for name in ("items", "times", "weights", "kinds"):
         given, result = getattr(sessions, name), getattr(rows, name)
-        prefixes = [given[sessions.offsets[s] :][:length].tolist() for s, length in want]
+        prefixes = [given[sessions.offsets[s] :][:length].tolist() for s, length in expected]
         assert [part.tolist() for part in np.split(result, rows.offsets[1:-1]) if len(part)] == prefixes
         assert result.dtype == given.dtype
 
 
-def test_what_sessions_lack_sub_sessions_lack() -> None:
+def test_sub_sessions_lack_the_columns_that_sessions_lack() -> None:
     rows = sub_sessions(of_lists(["abc", "d", "", "aa"]))
     assert [rows.vocab.ids[rows[s]].tolist() for s in range(len(rows))] == [["a", "b"], ["a", "b", "c"], ["a", "a"]]
     assert rows.times is None and rows.weights is None and rows.kinds is None and rows.users is None
@@ -57,16 +57,16 @@ def test_what_sessions_lack_sub_sessions_lack() -> None:
     assert len(sub_sessions(of_lists(["a", ""]))) == 0
 
 
-def test_the_shortest_has_an_event() -> None:
+def test_a_shortest_length_of_0_is_refused() -> None:
     with pytest.raises(SettingsError, match="shortest must be at least 1, but is 0"):
         sub_sessions(of_lists(["ab"]), 0)
 
 
-def test_too_many_events_are_refused_before_they_are_made() -> None:
+def test_too_many_events_are_refused_before_allocation() -> None:
     sessions = of_lists([np.zeros(200_000, dtype=np.int64).tolist(), [1, 2]])
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         sub_sessions(sessions)
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "all sub-sessions of 2 sessions have 20,000,100,001 events, which is too many: the number grows with the "
         "square of the length, and the longest session, 0, has 200,000 events; prepare the sessions again with "
         "--max-length, or use --whole-sessions"
