@@ -51,7 +51,7 @@ def qdrant_in_a_folder() -> Iterator[None]:
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """A copy that cannot be written into."""
+    """A read-only copy."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy
@@ -61,16 +61,16 @@ LISTS = ["abac", "abd", "bca", "ab", "cd", "a", "dcb", "ef", "fe", "efa", "bd", 
 
 
 def of_lists(lists: Iterable[Any], vocab: Vocab | None = None) -> Sessions:
-    """Sessions of lists of ids; a text stands for its letters, which `Sessions.of_lists` refuses."""
+    """Sessions of lists of ids; a string is a list of its letters, which `Sessions.of_lists` refuses."""
     return Sessions.of_lists([list(items) if isinstance(items, str) else items for items in lists], vocab)
 
 
 def tiny_sessions(lists: Sequence[str] = LISTS) -> Sessions:
-    """Sessions whose items are letters, numbered by falling count; with names, and nothing in them writable."""
-    made = of_lists(lists).drop_unused_items()
-    names = np.array([f"Item {i.upper()}" for i in made.vocab.ids], dtype=object)
-    vocab = Vocab(read_only(made.vocab.ids), read_only(names), read_only(made.vocab.counts))
-    return Sessions(read_only(made.offsets), read_only(made.items), vocab, read_only(made.ids))
+    """Read-only sessions with names, whose items are letters in descending order of count."""
+    compact = of_lists(lists).drop_unused_items()
+    names = np.array([f"Item {i.upper()}" for i in compact.vocab.ids], dtype=object)
+    vocab = Vocab(read_only(compact.vocab.ids), read_only(names), read_only(compact.vocab.counts))
+    return Sessions(read_only(compact.offsets), read_only(compact.items), vocab, read_only(compact.ids))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def embeddings() -> Embeddings:
 
 
 def slow_scores(vectors: np.ndarray, query: np.ndarray, metric: str) -> list[float]:
-    """The obvious twin of every search: the score of a query with each vector, in Python's own numbers."""
+    """Slow reference of every search: the score of a query with each vector, in Python floats."""
     scores = []
     for vector in vectors.tolist():
         dot = sum(a * b for a, b in zip(vector, query.tolist(), strict=True))

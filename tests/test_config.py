@@ -57,15 +57,15 @@ class Settings:
         top=st.none() | st.integers(),
     )
 )
-def test_settings_survive_a_dict_and_toml(given_: Settings) -> None:
-    assert build(Settings, settings_of(given_), source="a manifest") == given_
-    read = tomllib.loads(to_toml(given_, "train", "x"))
-    if abs(given_.dim) < 2**63 and abs(given_.top or 0) < 2**63:  # beyond it, TOML makes no promise
-        assert build(Settings, table(read, "train", "x"), source="a file") == given_
+def test_settings_are_equal_after_a_dict_and_toml(original: Settings) -> None:
+    assert build(Settings, settings_of(original), source="a manifest") == original
+    read = tomllib.loads(to_toml(original, "train", "x"))
+    if abs(original.dim) < 2**63 and abs(original.top or 0) < 2**63:  # TOML guarantees integers of 64 bits only
+        assert build(Settings, table(read, "train", "x"), source="a file") == original
 
 
 @given(st.integers(), st.floats(allow_nan=False), st.booleans())
-def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered: bool) -> None:
+def test_strings_are_converted_to_the_type_of_the_field(dim: int, alpha: float, ordered: bool) -> None:
     pairs = parse_pairs([f"dim={dim}", f"alpha = {alpha}", f"ordered={ordered}", "top=none"])
     assert build(Settings, pairs, source="--set") == Settings(dim, alpha, ordered)
 
@@ -98,36 +98,36 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
         ("", 5, "unknown setting ''"),
     ],
 )
-def test_what_does_not_fit_is_named(key: str, value: Any, message: str) -> None:
+def test_messages_name_the_invalid_setting(key: str, value: Any, message: str) -> None:
     with pytest.raises(SettingsError) as raised:
         build(Settings, {key: value}, source="here")
     assert message in str(raised.value)
     assert key in str(raised.value) and "here" in str(raised.value)
 
 
-def test_a_whole_float_is_a_whole_number() -> None:
+def test_integral_floats_are_accepted_as_integers() -> None:
     assert build(Settings, {"dim": 5.0, "alpha": 1}, source="here") == Settings(dim=5, alpha=1.0)
     assert isinstance(build(Settings, {"dim": 5.0}, source="here").dim, int)
 
 
-def test_a_whole_number_is_a_text_of_digits() -> None:
+def test_integers_are_accepted_as_strings() -> None:
     assert build(Settings, {"note": 16}, source="here") == Settings(note="16")
 
 
-def test_pairs() -> None:
+def test_pairs_are_split_at_the_first_equals_sign() -> None:
     assert parse_pairs(["a=b=c", " d = e "]) == {"a": "b=c", "d": "e"}
     with pytest.raises(SettingsError, match=r"'epochs' has no '='"):
         parse_pairs(["epochs"])
 
 
 @pytest.mark.parametrize("text", ["a = ", "[a", "a = 1\na = 2", "x = " + "[" * 5000])
-def test_no_toml(text: str, tmp_path: Path) -> None:
+def test_invalid_toml_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(SettingsError, match="is not valid TOML"):
         read_toml(tmp_path / "c.toml")
 
 
-def test_no_settings_file(tmp_path: Path) -> None:
+def test_unreadable_settings_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no settings file"):
         read_toml(tmp_path / "c.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -137,7 +137,7 @@ def test_no_settings_file(tmp_path: Path) -> None:
         read_toml(tmp_path / "c.toml")
 
 
-def test_tables() -> None:
+def test_nested_tables_are_read() -> None:
     tables = {"train": {"word2vec": {"dim": 5}, "popular": 7}, "x": 1}
     assert table(tables, "train", "word2vec") == {"dim": 5}
     assert table(tables, "train", "mf") == table(tables, "serve", "http") == {}
@@ -148,14 +148,14 @@ def test_tables() -> None:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_every_recipe_survives_its_own_toml(name: str) -> None:
+def test_every_recipe_equals_the_one_read_from_its_toml(name: str) -> None:
     recipe = recipe_class(name)()
     read = tomllib.loads(to_toml(recipe, "train", name))
     assert build(type(recipe), table(read, "train", name), source="its own TOML") == recipe
     assert replace(recipe) == recipe
 
 
-def test_unknown_models() -> None:
+def test_unknown_models_are_refused() -> None:
     with pytest.raises(SettingsError, match="no model is called 'wordvec'; did you mean 'word2vec'"):
         recipe_class("wordvec")
     with pytest.raises(SettingsError, match="valid are word2vec"):
@@ -178,7 +178,7 @@ class Outer:
     anything: Any = None
 
 
-def test_lists_tables_and_dataclasses_in_them() -> None:
+def test_lists_tables_and_nested_dataclasses_are_built() -> None:
     values = {
         "sizes": [1, "2"],
         "parts": [{"name": "a"}, {"name": "b", "share": 1}],
@@ -200,20 +200,20 @@ def test_lists_tables_and_dataclasses_in_them() -> None:
         ({"sizes": [], "parts": [{"nme": "x"}]}, "unknown setting 'nme' in 'parts' of f; did you mean 'name'?"),
     ],
 )
-def test_lists_and_tables_that_do_not_fit(values: dict, message: str) -> None:
+def test_invalid_lists_and_tables_are_refused(values: dict, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         build(Outer, values, source="f")
     assert str(error.value) == message
 
 
 @given(st.none() | st.integers() | st.floats(), st.integers(-5, 5), st.integers(0, 5) | st.just(2**31))
-def test_bounds_let_pass_what_lies_between(value: Any, low: int, width: int) -> None:
-    given_ = Settings(top=value)
+def test_only_values_within_bounds_are_accepted(value: Any, low: int, width: int) -> None:
+    candidate = Settings(top=value)
     if value is None or value in (low, low + width) or low < value < low + width:
-        check_bounds(given_, {"top": (low, low + width)})
+        check_bounds(candidate, {"top": (low, low + width)})
     else:
         with pytest.raises(SettingsError, match=r"^top must be (at least|between) .*, but is "):
-            check_bounds(given_, {"top": (low, low + width)})
+            check_bounds(candidate, {"top": (low, low + width)})
 
 
 @pytest.mark.parametrize(
@@ -228,20 +228,20 @@ def test_bounds_let_pass_what_lies_between(value: Any, low: int, width: int) -> 
         (float("inf"), (1, sys.float_info.max), "alpha must be at least 1, but is inf"),
     ],
 )
-def test_numbers_out_of_bounds_are_named(value: float, bounds: tuple[float, float], message: str) -> None:
+def test_messages_name_numbers_out_of_bounds(value: float, bounds: tuple[float, float], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         check_bounds(Settings(alpha=value), {"dim": (1, 64), "top": (1, 2), "alpha": bounds})
     assert str(error.value) == message
 
 
-def test_the_first_of_several_is_named() -> None:
+def test_messages_name_the_first_number_out_of_bounds() -> None:
     with pytest.raises(SettingsError, match=r"^top must be at least 1, but is 0$"):
         check_bounds(Settings(top=0, dim=0), {"top": (1, float("inf")), "dim": (1, 2)})
     check_bounds(Settings(top=0, dim=0), {})
 
 
 @pytest.mark.parametrize("value", ["inputs", "", None, 5])
-def test_choices(value: Any) -> None:
+def test_values_outside_the_choices_are_refused(value: Any) -> None:
     choices = {"side": ("input", "output")}
     check_choices(Settings(side="output", note="anything"), choices)
     with pytest.raises(SettingsError) as error:
@@ -253,7 +253,7 @@ def test_choices(value: Any) -> None:
 
 
 def settings_classes() -> list[type[Any]]:
-    """Every class of settings of the package, with all that is registered among them."""
+    """Every class of settings of the package, the registered ones included."""
     for _, name, _ in walk_packages(embedrec.__path__, "embedrec."):
         if name not in ("embedrec.__main__",) and "kernels" not in name:
             import_module(name)
@@ -296,7 +296,7 @@ def test_settings_of_other_types_are_refused() -> None:
                     cls(**{field.name: value})
 
 
-def test_numbers_of_numpy_become_plain_ones() -> None:
+def test_numpy_scalars_become_python_values() -> None:
     recipe = Word2Vec(dim=np.int64(32), epochs=3.0, alpha=np.float32(0.5), ordered=np.bool_(False))  # type: ignore[arg-type]
     assert json.loads(json.dumps(settings_of(recipe))) == settings_of(
         replace(Word2Vec(), dim=32, epochs=3, alpha=0.5, ordered=False)
@@ -316,31 +316,31 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         (b"\0", "is not valid TOML"),
     ],
 )
-def test_toml_that_no_settings_could_be_is_one_sentence(content: bytes, message: str, tmp_path: Path) -> None:
+def test_extreme_toml_is_refused_with_one_sentence(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_bytes(content)
     with pytest.raises(SettingsError, match=message):
         read_toml(tmp_path / "s.toml")
 
 
-def test_tables_of_every_depth_that_is_needed_are_read(tmp_path: Path) -> None:
+def test_tables_nested_48_levels_deep_are_read(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("a." * 48 + "b = [1]")
     assert read_toml(tmp_path / "s.toml")["a"]["a"]
 
 
-def test_a_byte_order_mark_before_toml(tmp_path: Path) -> None:
+def test_a_byte_order_mark_before_toml_is_ignored(tmp_path: Path) -> None:
     """Notepad writes one before text."""
     (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbf[train.word2vec]\r\ndim = 8\r\n")
     assert read_toml(tmp_path / "x.toml") == {"train": {"word2vec": {"dim": 8}}}
 
 
 @pytest.mark.parametrize("seed", [True, 1.0, "1", None, -1, 2**63])
-def test_invalid_seeds(seed: Any) -> None:
+def test_invalid_seeds_are_refused(seed: Any) -> None:
     with pytest.raises(SettingsError, match=r"^seed in small\.toml must be a whole number from 0 to "):
         check_seed(seed, " in small.toml")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
-def test_seeds(seed: int) -> None:
+def test_valid_seeds_are_accepted(seed: int) -> None:
     check_seed(seed)
 
 

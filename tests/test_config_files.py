@@ -1,4 +1,4 @@
-"""configs/: every file holds the defaults of its model, and trains it."""
+"""configs/: every file contains the defaults of its model, and trains it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def test_every_config_trains(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", list(MODELS))
-def test_the_written_out_defaults_are_the_defaults(model: str) -> None:
+def test_every_config_contains_the_defaults(model: str) -> None:
     recipe = recipe_class(model)
     assert recipe_of(recipe, ROOT / "configs" / f"{model}.toml", []) == recipe()

@@ -24,7 +24,7 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
             yield name, function
 
 
-def arrays(function: Any) -> bool:
+def has_arrays(function: Any) -> bool:
     """Whether a function takes or returns arrays."""
     return any("ndarray" in str(kind) for kind in getattr(function, "__annotations__", {}).values())
 
@@ -40,12 +40,12 @@ def test_public_names_are_documented(name: str) -> None:
         assert text, f"{where} needs a docstring"
         if re.search(r"^ +raise \w*Error\(", inspect.getsource(function), re.M):
             assert "Raises" in text or "See `" in text, f"{where} raises, but does not say what"
-        if arrays(function) and "See `" not in text:
+        if has_arrays(function) and "See `" not in text:
             assert SHAPE.search(text), f"{where} takes or returns arrays, but does not give their shapes"
     if inspect.isclass(thing):
         if hasattr(thing, "__post_init__"):  # checks settings or arrays
             assert "Raises" in doc or name == "Workspace", f"{name} raises, but does not say what"
-        if arrays(thing):
+        if has_arrays(thing):
             assert SHAPE.search(doc), f"{name} has arrays, but does not give their shapes"
 
 

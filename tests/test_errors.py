@@ -43,7 +43,7 @@ def test_an_unmet_target_has_the_measured_points() -> None:
     assert str(TargetNotMet("no index reaches it", points)) == "no index reaches it"
 
 
-def test_an_installed_package_passes() -> None:
+def test_need_package_accepts_an_installed_package() -> None:
     need_package("torch", "training gru4rec")
 
 
@@ -69,7 +69,7 @@ def test_a_package_that_fails_to_import_is_named_with_the_reason(
     )
 
 
-def test_a_package_without_its_system_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_system_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "lightgbm", raising=False)

@@ -1,4 +1,4 @@
-"""Every script of examples/ runs in an empty folder, and prints and writes what its tutorial says."""
+"""Every script of examples/ runs in an empty folder, and prints and writes what its tutorial shows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def run(folder: Path, *command: str, code: int = 0) -> tuple[str, str]:
     program.chmod(0o755)
     root = str(EXAMPLES.parent)
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": root}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    return done.stdout, done.stderr
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == code, process.stderr
+    return process.stdout, process.stderr
 
 
 def recalls(printed: str) -> dict[str, float]:
@@ -49,9 +49,9 @@ def test_next_clicks_are_of_the_same_genre(tmp_path: Path) -> None:
     assert min(recall[name] for name in ("vsknn", "sr", "ar")) > 2 * recall["popular"] > 0
     rows = (line.split(",") for line in (tmp_path / "shop" / "products.csv").read_text().splitlines())
     genre = {row[0]: row[3] for row in rows}
-    answers = re.findall(r"^(.*) → (.*)$", printed, flags=re.M)
-    assert [history for history, _ in answers] == ["R0001 R0002", "R0120"]
-    for history, items in answers:
+    recommendations = re.findall(r"^(.*) → (.*)$", printed, flags=re.M)
+    assert [history for history, _ in recommendations] == ["R0001 R0002", "R0120"]
+    for history, items in recommendations:
         same = [genre[item] == genre[history.split()[0]] for item in items.split()]
         assert len(same) == 5 and sum(same) >= 4
 

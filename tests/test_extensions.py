@@ -39,7 +39,7 @@ PAGES = {
 
 
 def contract_of(module: Any, *arguments: str) -> list[Any]:
-    """The tests of a module that take the first of `arguments`, and no others than these."""
+    """The tests of a module that take the first of `arguments`, and none but these."""
     tests = [test for name, test in vars(module).items() if name.startswith("test_")]
     return [
         test
@@ -50,12 +50,12 @@ def contract_of(module: Any, *arguments: str) -> list[Any]:
     ]
 
 
-def called(test: Any, **available: Any) -> None:
+def call_test(test: Any, **available: Any) -> None:
     test(**{name: available[name] for name in inspect.signature(test).parameters})
 
 
 @pytest.mark.parametrize("script", PAGES)
-def test_the_pages_show_the_examples_as_they_are(script: str) -> None:
+def test_the_pages_contain_the_examples_verbatim(script: str) -> None:
     page = (ROOT / "docs" / "how-to" / PAGES[script]).read_text()
     assert f"```python\n{(ROOT / 'examples' / 'extend' / script).read_text()}```" in page
 
@@ -72,7 +72,7 @@ CONTRACT_OF_MODELS = contract_of(model_contract, "model", "tmp_path")
 
 @pytest.mark.parametrize("contract", CONTRACT_OF_MODELS, ids=lambda test: test.__name__)
 def test_the_example_of_a_model_meets_the_contract(contract: Any, ease: Any, tmp_path: Path) -> None:
-    called(contract, model=ease, tmp_path=tmp_path)
+    call_test(contract, model=ease, tmp_path=tmp_path)
 
 
 def test_the_contract_of_models_is_found() -> None:
@@ -83,12 +83,12 @@ def test_the_contract_of_models_is_found() -> None:
 def test_the_example_of_a_model_solves_its_equations(ease: Any) -> None:
     """The weights of each item are those of a ridge regression on the other items."""
     sessions = tiny_sessions()
-    held = np.zeros((len(sessions), len(sessions.vocab)))
-    held[sessions.session_of, sessions.items] = 1
-    for item in range(held.shape[1]):
-        others = np.delete(held, item, axis=1)
+    interactions = np.zeros((len(sessions), len(sessions.vocab)))
+    interactions[sessions.session_of, sessions.items] = 1
+    for item in range(interactions.shape[1]):
+        others = np.delete(interactions, item, axis=1)
         gram = others.T @ others + ease.recipe.regularisation * np.eye(others.shape[1])
-        expected = np.linalg.solve(gram, others.T @ held[:, item])
+        expected = np.linalg.solve(gram, others.T @ interactions[:, item])
         np.testing.assert_allclose(np.delete(ease.arrays["weights"][:, item], item), expected, rtol=1e-4, atol=1e-7)
 
 
@@ -118,10 +118,10 @@ def test_the_example_of_a_reader_is_a_source_of_prepare(
 
 def command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["embedrec", *line.split()])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as error:
         main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+    assert isinstance(error.value.code, int)
+    return error.value.code
 
 
 CONTRACT_OF_INDEXES = contract_of(index_contract, "index", "tmp_path")
@@ -139,7 +139,7 @@ def test_the_example_of_an_index_type_meets_the_contract(
     assert index.spec.endswith("SQ4") and len(CONTRACT_OF_INDEXES) >= 5
     for number, contract in enumerate(CONTRACT_OF_INDEXES):
         (tmp_path / str(number)).mkdir()
-        called(contract, index=index, tmp_path=tmp_path / str(number))
+        call_test(contract, index=index, tmp_path=tmp_path / str(number))
 
 
 def test_the_example_of_a_policy_runs_in_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:

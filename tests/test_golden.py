@@ -1,4 +1,4 @@
-"""Artifacts that an earlier version wrote load, and answer what they answered then."""
+"""Artifacts of earlier versions load, and give the results that were recorded then."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LATER: dict[str, set[str]] = {
 }  # may be missing
 
 
-def test_every_format_so_far_has_its_folder() -> None:
+def test_every_format_has_a_folder_of_artifacts() -> None:
     assert [f.name for f in FOLDERS] == [f"format{n}" for n in range(1, artifacts.FORMAT + 1)]
     files = [f for folder in FOLDERS for f in folder.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) < 100_000 * len(FOLDERS)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
-def test_it_answers_as_it_did(folder: Path) -> None:
+def test_old_artifacts_give_the_recorded_results(folder: Path) -> None:
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     result = json.loads(json.dumps(answers(folder)))
     assert result.keys() == expected.keys()
@@ -42,12 +42,12 @@ def test_it_answers_as_it_did(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
-def test_it_is_whole(folder: Path) -> None:
+def test_old_artifacts_pass_verification(folder: Path) -> None:
     for artifact in folder.glob("*/*"):
         assert verify_artifact(artifact) is None
 
 
-def test_what_is_written_today_has_the_same_shape(tmp_path: Path) -> None:
+def test_new_artifacts_have_the_files_and_fields_of_the_latest_format(tmp_path: Path) -> None:
     """Same artifacts, same files, same fields: a change of the format needs a new number and a new folder."""
     make(tmp_path)
 

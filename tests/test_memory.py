@@ -1,4 +1,4 @@
-"""Under a budget of memory, sessions are byte for byte what they are without one, and nothing else is left on disk."""
+"""A memory budget changes no byte of the sessions, and no temporary file remains."""
 
 from __future__ import annotations
 
@@ -68,29 +68,29 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != artifacts.MANIFEST}
 
 
-def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: int, **given: Any) -> Any:
-    """The files that were written and what is said about them, or the error."""
-    place = folder / f"with-{memory}"
+def prepare_log(folder: Path, log: Path, reader: Any, memory: int | None, workers: int, **given: Any) -> Any:
+    """The written files and their description, or the error message."""
+    output = folder / f"with-{memory}"
     try:
         budget = IN_MEMORY if memory is None else MemoryBudget(memory, folder)
         settings = ReadSettings(workers=workers, memory=budget)
-        done = prepare.prepare_sessions("table", reader, [log], place, settings=settings, **given)
+        artifact = prepare.prepare_sessions("table", reader, [log], output, settings=settings, **given)
     except EmbedrecError as e:
         return str(e)
     finally:
         assert {p.name for p in folder.iterdir()} <= {log.name, "with-None", f"with-{BUDGET}"}
-    return contents(place), {key: value for key, value in done.about.items() if key != "seconds"}
+    return contents(output), {key: value for key, value in artifact.about.items() if key != "seconds"}
 
 
 @draw.given(rows, filters, regroups, st.integers(1, 2), examples=60)
-def test_the_result_is_the_same_to_the_byte(
-    given: list[dict[str, Any]], chosen: Filters, regroup: Regroup, workers: int
+def test_a_memory_budget_changes_no_byte(
+    given: list[dict[str, Any]], selected: Filters, regroup: Regroup, workers: int
 ) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         log = Path(folder) / "log.parquet"
         pq.write_table(pa.Table.from_pylist(given), log, row_group_size=7)
         reader = Table(session="session", kind="kind")
-        plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
+        plain = prepare_log(Path(folder), log, reader, None, 1, filters=selected, regroup=regroup)
         patch.setattr(formats, "MAX_ROWS", 48)  # of which a budget leaves a sixteenth: 3
         patch.setattr(formats, "MAX_BYTES", 1600)  # and 100 bytes
         patch.setattr(memory_budget, "CHUNK_EVENTS", 4)
@@ -99,15 +99,15 @@ def test_the_result_is_the_same_to_the_byte(
         patch.setattr(code_ids, "DICT_IDS", 0)
         patch.setattr(code_ids, "INITIAL_SLOTS", 4)
         for memory in (None, BUDGET):
-            tiny = prepared(Path(folder), log, reader, memory, workers, filters=chosen, regroup=regroup)
+            tiny = prepare_log(Path(folder), log, reader, memory, workers, filters=selected, regroup=regroup)
             assert tiny == plain
 
 
-def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+def test_names_beyond_the_budget_are_an_error(tmp_path: Path) -> None:
     n, long = 20_000, "x" * 10_000
     table = pa.table({"session": np.arange(n) // 5, "item": np.arange(n), "title": [f"{i}{long}" for i in range(n)]})
     pq.write_table(table, tmp_path / "log.parquet")
-    message = prepared(tmp_path, tmp_path / "log.parquet", Table(name="title"), BUDGET, 1, filters=LOOSE)
+    message = prepare_log(tmp_path, tmp_path / "log.parquet", Table(name="title"), BUDGET, 1, filters=LOOSE)
     assert isinstance(message, str)
     assert message.startswith("the distinct ids and names take 1")
     assert message.endswith(
@@ -116,7 +116,7 @@ def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_every_format_under_a_budget(tmp_path: Path, suffix: str) -> None:
+def test_every_format_gives_the_same_sessions_under_a_budget(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(0)
     table = pa.table({"session": rng.integers(0, 50, 999), "item": rng.integers(0, 20, 999)})
     log = tmp_path / f"log.{suffix}"
@@ -126,11 +126,11 @@ def test_every_format_under_a_budget(tmp_path: Path, suffix: str) -> None:
         log.write_text("".join(f'{{"session": {r["session"]}, "item": {r["item"]}}}\n' for r in table.to_pylist()))
     else:
         pq.write_table(table, log)
-    both = [prepared(tmp_path, log, Table(), memory, 2, filters=LOOSE) for memory in (None, BUDGET)]
-    assert both[0] == both[1]
+    results = [prepare_log(tmp_path, log, Table(), memory, 2, filters=LOOSE) for memory in (None, BUDGET)]
+    assert results[0] == results[1]
 
 
-def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log.csv"
     log.write_text("session,item\n1,2\n1,3\n")
 
@@ -145,7 +145,7 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("recipe", [Cooccurrence(min_count=1), Spectral(dim=2, min_count=1)], ids=lambda r: r.name)
-def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe: Any) -> None:
+def test_models_do_not_depend_on_the_budget(tmp_path: Path, recipe: Any) -> None:
     sessions = tiny_sessions()
     named = replace(sessions, ids=np.array([f"session {s}" for s in range(len(sessions))], dtype=object))
     named.save(tmp_path / "s", {})
@@ -157,8 +157,8 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     assert contents(models[0]) == contents(models[1])
 
 
-def measured(folder: Path, log: str, memory: str) -> tuple[int, int]:
-    """The most memory in MB that preparing a log takes: resident, and without what is of files."""
+def peak_memory(folder: Path, log: str, memory: str) -> tuple[int, int]:
+    """The peak memory of preparing a log in MB: resident, and anonymous, which excludes mapped files."""
     command = [sys.executable, "-m", "embedrec", "prepare", "table", log, "--memory", memory, "--threads", "2"]
     peak = anonymous = 0
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -181,18 +181,18 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 @pytest.mark.slow
 @needs_proc
-def test_text_of_twelve_million_rows_keeps_to_256_megabytes(tmp_path: Path) -> None:
+def test_preparing_twelve_million_rows_needs_at_most_320_mb(tmp_path: Path) -> None:
     n = 12_000_000
     rng = np.random.default_rng(0)
     columns = {"session": np.sort(rng.integers(0, n // 10, n)), "item": rng.zipf(1.3, n) % (n // 30)}
     csv.write_csv(pa.table({**columns, "time": 1_700_000_000 + np.arange(n)}), tmp_path / "t.csv")
-    assert measured(tmp_path, "t.csv", "256M")[1] <= 320
+    assert peak_memory(tmp_path, "t.csv", "256M")[1] <= 320
 
 
 @pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("order", ["mixed", "sorted"])
-def test_a_dictionary_of_long_texts_keeps_to_512_megabytes(tmp_path: Path, order: str) -> None:
+def test_preparing_long_dictionary_values_needs_at_most_620_mb(tmp_path: Path, order: str) -> None:
     n = 2_000_000
     codes = np.arange(n, dtype=np.int32) % 3
     texts = pa.DictionaryArray.from_arrays(
@@ -200,4 +200,4 @@ def test_a_dictionary_of_long_texts_keeps_to_512_megabytes(tmp_path: Path, order
     )
     table = pa.table({"session": np.arange(n) // 5, "item": texts})
     pq.write_table(table, tmp_path / "t.parquet", compression="zstd", store_schema=False)
-    assert measured(tmp_path, "t.parquet", "512M")[0] <= 620
+    assert peak_memory(tmp_path, "t.parquet", "512M")[0] <= 620

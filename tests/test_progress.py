@@ -45,7 +45,7 @@ def test_warn_notes_issues_a_warning_for_each_note_only(capfd: pytest.CaptureFix
 
 
 def test_a_warning_names_the_line_of_the_program_that_calls_the_library() -> None:
-    """Not a line of the library, which reports from within two functions of its own."""
+    """The library reports from two nested functions of its own."""
     frame = pa.table({"session": ["s", "s", "s"], "item": ["a", None, "b"]})
     with warnings.catch_warnings(record=True) as issued:
         warnings.simplefilter("always")

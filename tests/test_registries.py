@@ -1,4 +1,4 @@
-"""The registries are the only lists: help, public names, completion, configs and tables of pages follow them."""
+"""Help, public names, completion, configs and tables of pages follow the registries."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Log:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, and one of modules that can be imported."""
+    """The current folder, with a folder `modules` on the import path."""
     (tmp_path / "modules").mkdir()
     monkeypatch.syspath_prepend(tmp_path / "modules")
     monkeypatch.chdir(tmp_path)
@@ -81,8 +81,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What bash is given for a line whose last word is to be completed."""
+def completions_of(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The completions that bash receives for the last word of a line."""
     from embedrec.cli.completion import complete
 
     monkeypatch.setenv("COMP_WORDS", line)
@@ -117,13 +117,13 @@ def test_help_lists_every_model(run: Run, command: str) -> None:  # noqa: F811
     assert {f"{name} {entry.summary}" for name, entry in MODELS.items()} <= set(lines)
 
 
-def test_models_that_continue_have_settings_for_it() -> None:
+def test_models_with_a_warm_start_have_settings_for_it() -> None:
     for name, entry in MODELS.items():
         assert entry.warm_start == hasattr(recipe_class(name), "continuing")
         assert entry.warm_start == ("init" in inspect.signature(recipe_class(name).fit).parameters)
 
 
-def test_a_model_is_a_file_and_a_line(
+def test_a_model_needs_a_file_and_a_registry_entry(
     run: Run,  # noqa: F811
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -136,7 +136,7 @@ def test_a_model_is_a_file_and_a_line(
     assert "Newest" in embedrec.__all__ and "Newest" in dir(embedrec)
     assert embedrec.Newest().bonus == 0.5
     assert [settings for name, settings in test_contract.cases() if name == "newest"] == [{}, {"bonus": 2.0}]
-    assert completed("embedrec train new", monkeypatch, capsys) == ["newest"]
+    assert completions_of("embedrec train new", monkeypatch, capsys) == ["newest"]
     succeed(run, "prepare", "table", "log.tsv", "--columns", "session,item")
     succeed(run, "train", "newest", "--set", "bonus=2")
     model = load_model(artifacts.read(folder / "models" / "newest"))
@@ -145,7 +145,7 @@ def test_a_model_is_a_file_and_a_line(
     assert "newest" in succeed(run, "compare", "newest", "random", "--split", "random", "--at", 1, "--draws", 0).out
 
 
-def test_a_reader_is_a_file_and_a_line(
+def test_a_reader_needs_a_file_and_a_registry_entry(
     run: Run,  # noqa: F811
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -157,8 +157,8 @@ def test_a_reader_is_a_file_and_a_line(
     assert "log        Logs of a test." in succeed(run, "prepare", "--help").out
     shown = succeed(run, "prepare", "log", "--help").out
     assert "--separator [tab|comma]" in shown and "--upper / --no-upper" in shown and "Whether ids are upper" in shown
-    assert completed("embedrec prepare lo", monkeypatch, capsys) == ["log"]
-    assert completed("embedrec prepare log --sep", monkeypatch, capsys) == ["--separator"]
+    assert completions_of("embedrec prepare lo", monkeypatch, capsys) == ["log"]
+    assert completions_of("embedrec prepare log --sep", monkeypatch, capsys) == ["--separator"]
     succeed(run, "prepare", "log", "log.tsv", "--separator", "tab", "--upper", "--min-length", 1)
     about = artifacts.read(folder / "sessions" / "log").about
     assert about["reader"] == {"separator": "tab", "upper": True} and about["filters"]["duplicates"] == "all"
@@ -172,7 +172,7 @@ def test_every_reader_has_its_command_and_options(run: Run) -> None:  # noqa: F8
         assert callable(reader(name).read)
 
 
-def test_an_index_type_is_a_function_and_a_line(
+def test_an_index_type_needs_a_function_and_a_registry_entry(
     run: Run,  # noqa: F811
     compass: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -180,14 +180,14 @@ def test_an_index_type_is_a_function_and_a_line(
 ) -> None:
     monkeypatch.setitem(INDEXES, "small", IndexType(lambda n, d: f"IVF{n // 6},Flat", "a type of a test", cells=True))
     assert "small     a type of a test" in succeed(run, "build-index", "--help").out
-    assert completed("embedrec build-index --type sm", monkeypatch, capsys) == ["small"]
-    assert completed("embedrec evaluate x --through sm", monkeypatch, capsys) == ["small"]
+    assert completions_of("embedrec build-index --type sm", monkeypatch, capsys) == ["small"]
+    assert completions_of("embedrec evaluate x --through sm", monkeypatch, capsys) == ["small"]
     row = succeed(run, "build-index", "--type", "small", "--workspace", compass, "--name", "s", "--json").out
     assert '"spec": "IVF1,Flat"' in row
     assert "valid are flat, ivf" in run("build-index", "--type", "zzz", "--workspace", compass).err
 
 
-def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
+def test_every_policy_is_an_option_of_export(run: Run) -> None:  # noqa: F811
     shown = succeed(run, "export", "--help").out
     options = [shown.index(f"\n  {option_of(name)} ") for name in POLICIES]
     assert options == sorted(options)  # in the order of application
@@ -199,7 +199,7 @@ def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
 
 @dataclass
 class Board:
-    """A service of a test."""
+    """A target of a test."""
 
     endpoint: Endpoint
     prefix: str
@@ -209,7 +209,7 @@ class Board:
         return {"rows": len(content.vocab), "bytes": 1}
 
 
-def test_a_target_is_a_file_and_a_line(
+def test_a_target_needs_a_file_and_a_registry_entry(
     run: Run,  # noqa: F811
     compass: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -220,11 +220,11 @@ def test_a_target_is_a_file_and_a_line(
     monkeypatch.setenv("BOARD_URL", "board://x")
     monkeypatch.setenv("BOARD_KEY", "key")
     assert "board     A board of a test." in succeed(run, "publish", "--help").out
-    assert completed("embedrec publish bo", monkeypatch, capsys) == ["board"]
+    assert completions_of("embedrec publish bo", monkeypatch, capsys) == ["board"]
     assert succeed(run, "publish", "board", "--dry-run", "--workspace", compass).rows == [["board", "6", "1"]]
 
 
-def test_every_target_is_published_to_and_documented(run: Run) -> None:  # noqa: F811
+def test_every_target_has_a_command_and_documentation(run: Run) -> None:  # noqa: F811
     page = (ROOT / "docs" / "how-to" / "publish.md").read_text()
     for name in TARGETS:
         assert "--dry-run" in succeed(run, "publish", name, "--help").out and f"embedrec publish {name}" in page

@@ -1,4 +1,4 @@
-"""Every noun and model: one short line, and HTML that holds no tag of the data."""
+"""Every noun and model has a repr of one short line, and HTML without tags from the data."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ RESULTS = TopK(np.array([[1, 0], [2, -1]]), np.array([[0.5, 0.25], [1, -np.inf]]
     ],
     ids=lambda value: value.split("(")[0] if isinstance(value, str) else "",
 )
-def test_nouns(noun: Any, line: str) -> None:
+def test_nouns_have_a_repr_of_one_line_and_escaped_html(noun: Any, line: str) -> None:
     assert repr(noun) == line
     texts, tags = texts_of(noun._repr_html_())
     assert "script" not in tags
@@ -71,7 +71,7 @@ def test_an_index_shows_its_recall() -> None:
     assert repr(replace(index, measurements={})) == "Index(Flat, 60 vectors, 8 dimensions, cosine)"
 
 
-def test_an_evaluation_shows_its_figures() -> None:
+def test_an_evaluation_shows_its_metrics() -> None:
     train, test = LastItem().split(tiny_sessions())
     result = evaluate(Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1, 3), draws=20))
     cases = len(result.test_cases)
@@ -81,7 +81,7 @@ def test_an_evaluation_shows_its_figures() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_and_recipes(name: str) -> None:
+def test_models_and_recipes_have_a_repr_and_html(name: str) -> None:
     kind = recipe_class(name)
     recipe = kind(**getattr(kind, "SMALL", {}))
     assert texts_of(recipe._repr_html_())[0][0] == type(recipe).__name__

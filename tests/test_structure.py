@@ -1,4 +1,4 @@
-"""The shape of the house: imports point down, starts are light, the public surface is what it says."""
+"""Structure of the package: layers of imports, imports at start, public names, and calls that are not allowed."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def imported_by(path: Path) -> set[str]:
     return result - {dotted(path), "embedrec"}
 
 
-def test_every_room_has_a_layer() -> None:
+def test_every_package_has_a_layer() -> None:
     assert {part_of(p) for p in modules()} == set(LEVEL)
 
 
-def test_few_modules_stand_outside_of_rooms() -> None:
+def test_at_most_6_modules_are_outside_of_packages() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 6
 
 
@@ -92,7 +92,7 @@ def test_every_module_has_its_test_file() -> None:
 
 
 def test_there_are_no_import_cycles() -> None:
-    """Whoever reads a module has read all that it stands on: imports in functions and for types count."""
+    """Imports in functions and for types count, too."""
     imports = {dotted(path): imported_by(path) for path in modules()}
     for start, direct in imports.items():
         reached, new = set(), direct
@@ -106,11 +106,11 @@ def modules_loaded_by(code: str, folder: Path = ROOT) -> set[str]:
     script = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     env = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=folder)
-    return set(done.stdout.splitlines()[-1].split())
+    process = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=folder)
+    return set(process.stdout.splitlines()[-1].split())
 
 
-def test_replaced_names_are_gone() -> None:
+def test_replaced_names_do_not_occur() -> None:
     assert runpy.run_path(str(ROOT / "scripts" / "names.py"))["replaced_names"]() == []
 
 
@@ -172,14 +172,17 @@ def test_no_pickle_anywhere() -> None:
 
 def test_constraints_pin_exact_versions_of_all_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
-    wanted = [dependency for dependency in wanted if not dependency.startswith("embedrec[")]
+    requirements = [
+        *project["dependencies"],
+        *(d for extra in project["optional-dependencies"].values() for d in extra),
+    ]
+    requirements = [dependency for dependency in requirements if not dependency.startswith("embedrec[")]
     pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    assert {re.split(r"[<>=\[]", d)[0].lower() for d in wanted} <= pinned
+    assert {re.split(r"[<>=\[]", d)[0].lower() for d in requirements} <= pinned
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in (ROOT / "constraints.txt").read_text().splitlines())
 
 
-def test_every_module_of_another_package_is_a_dependency_or_of_an_extra() -> None:
+def test_every_imported_package_is_a_dependency_or_of_an_extra() -> None:
     """A module of an extra is in `errors.EXTRAS`, which `need_package` reads; all else comes with embedrec."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {
@@ -207,16 +210,16 @@ def test_every_module_of_another_package_is_a_dependency_or_of_an_extra() -> Non
                 assert name in core | set(EXTRAS), f"{path} imports {name}, which no dependency installs"
 
 
-def test_text_leaves_the_program_in_one_place() -> None:
-    """So that no escape sequence of data reaches a terminal, and no password a message."""
+def test_only_one_module_writes_to_stdout_and_stderr() -> None:
+    """It escapes control characters of the data and masks passwords."""
     for path in modules():
         text = path.read_text()
         if path != PACKAGE / "cli" / "shared" / "terminal.py":
             assert not [w for w in ("click.echo", "click.secho", "stdout.write", "stderr.write") if w in text], path
 
 
-def test_what_parsers_raise_is_listed_nowhere() -> None:
-    """Every list was incomplete: `decoding` takes whatever a parser raises."""
+def test_no_except_clause_lists_exceptions_of_parsers() -> None:
+    """Such lists are never complete: `decoding` converts every exception of a parser."""
     kinds = (
         "ArrowException",
         "DecodeError",
@@ -253,7 +256,7 @@ def test_names_that_scripts_import_exist() -> None:
 EQUAL_RUNS = runpy.run_path(str(ROOT / "scripts" / "equal_runs.py"))["equal_runs"]
 
 
-def test_no_code_stands_twice() -> None:
+def test_no_run_of_equal_lines_occurs_twice() -> None:
     assert EQUAL_RUNS() == []
 
 
