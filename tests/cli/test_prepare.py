@@ -14,7 +14,7 @@ from embedrec.data import Sessions
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
 from tests.cli.conftest import Run, fails, succeed
-from tests.readers.reading import facts, write
+from tests.readers.reading import feature_values, write
 
 _T = 1_462_752_000
 _LASTFM = "".join(f"u\t2016-05-09T00:00:0{n}Z\t\tA\tt{n % 2}\tT\n" for n in range(4))
@@ -82,8 +82,8 @@ def test_every_source(run: Run, tmp_path: Path, source: str) -> None:
 def test_features_are_in_the_artifact_and_in_info(run: Run, tmp_path: Path) -> None:
     test_every_source(run, tmp_path, "table")
     sessions = Sessions.load(artifacts.read(tmp_path / "sessions" / "t"))
-    assert facts(sessions.item_features) == {"a": {"price": 1.5, "brand": "X"}}
-    assert facts(sessions.user_features) == {"x": {"age": 30}}
+    assert feature_values(sessions.item_features) == {"a": {"price": 1.5, "brand": "X"}}
+    assert feature_values(sessions.user_features) == {"x": {"age": 30}}
     assert sessions.vocab.ids[sessions[0]].tolist() == ["a", "b"]
     shown = succeed(run, "info", "t", "--workspace", tmp_path).out
     assert "item_features.numeric\tprice\n" in shown and "item_features.categorical\tbrand\n" in shown

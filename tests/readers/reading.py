@@ -22,7 +22,7 @@ SKIP = "; use --on-bad-row skip to leave such rows out"
 
 
 def packed(content: bytes, suffix: str) -> bytes:
-    """Bytes as a file of that suffix holds them."""
+    """Bytes compressed as in a file of that suffix."""
     pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": _zstd}
     return pack[suffix](content) if suffix in pack else content
 
@@ -32,7 +32,7 @@ def _zstd(content: bytes) -> bytes:
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:
-    """A folder of these files."""
+    """Write files to a folder; its path."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,15 +50,15 @@ def rows(events: Events, *columns: str) -> list[tuple[Any, ...]]:
     return list(zip(*columns_of_values, strict=True))
 
 
-def facts(features: Features | None) -> dict[Any, dict[str, Any]]:
+def feature_values(features: Features | None) -> dict[Any, dict[str, Any]]:
     """The values of features: id → name → number, text or list, without missing values."""
     assert features is not None
     out: dict[Any, dict[str, Any]] = {}
     for row, i in enumerate(features.vocab.ids.tolist()):
-        known: dict[str, Any] = {name: c[row].item() for name, c in features.numeric.items() if c[row] == c[row]}
-        known |= {n: c.names[c.codes[row]] for n, c in features.categorical.items() if c.codes[row] >= 0}
-        known |= {n: [c.names[code] for code in c[row]] for n, c in features.lists.items() if len(c[row])}
-        out[i] = known
+        row_values: dict[str, Any] = {name: c[row].item() for name, c in features.numeric.items() if c[row] == c[row]}
+        row_values |= {n: c.names[c.codes[row]] for n, c in features.categorical.items() if c.codes[row] >= 0}
+        row_values |= {n: [c.names[code] for code in c[row]] for n, c in features.lists.items() if len(c[row])}
+        out[i] = row_values
     return out
 
 

@@ -1,4 +1,4 @@
-"""HetRec 2011 Last.fm 2K: both layouts read the same."""
+"""HetRec 2011 Last.fm 2K: both layouts give the same events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from embedrec.readers.hetrec import HetRec
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import SKIP, facts, refusal, rows, write
+from tests.readers.reading import SKIP, feature_values, refusal, rows, write
 
 _PLAYS = "userID\tartistID\tweight\r\n2\t51\t13883\r\n2\t52\t11690\r\n3\t51\t1\r\n"
 _FILES: dict[str, str | bytes] = {
@@ -55,11 +55,11 @@ def test_every_layout_gives_the_same_events(tmp_path: Path, kind: str) -> None:
     assert rows(events, "weight") == _WANT
     assert events.items.names.tolist() == ["Sigur Rós", 'Q"u']
     assert events.users.ids.tolist() == [2, 3] and events.time is None
-    assert facts(events.item_features) == {51: {"tags": ["café", "metal"]}, 52: {}}
-    assert facts(read(path, min_tags=2).item_features) == {51: {"tags": ["café"]}, 52: {}}
+    assert feature_values(events.item_features) == {51: {"tags": ["café", "metal"]}, 52: {}}
+    assert feature_values(read(path, min_tags=2).item_features) == {51: {"tags": ["café"]}, 52: {}}
 
 
-def test_play_counts_alone(tmp_path: Path) -> None:
+def test_play_counts_are_read_without_other_files(tmp_path: Path) -> None:
     events = read(write(tmp_path, {"user_artists.dat": _PLAYS}))
     assert rows(events, "weight") == _WANT
     assert events.items.names is None and events.item_features is None
@@ -99,14 +99,14 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(HetRec(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 
 
-def test_the_data_set(data_folder: Path) -> None:
+def test_the_data_set_has_known_sizes(data_folder: Path) -> None:
     events = read(data_folder / "hetrec_lastfm_2k")
     assert (len(events), len(events.sessions), len(events.items)) == (92_834, 1_892, 17_632)
     row = int(np.flatnonzero(events.items.ids == 51)[0])
     assert events.items.names[row] == "Duran Duran"
-    assert facts(events.item_features)[51]["tags"][:3] == ["80s", "new wave", "pop"]
+    assert feature_values(events.item_features)[51]["tags"][:3] == ["80s", "new wave", "pop"]

@@ -12,7 +12,7 @@ import pytest
 from embedrec.readers import BadRows
 from embedrec.readers.lastfm1k import LastFm1K
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import SKIP, facts, refusal, rows, write
+from tests.readers.reading import SKIP, feature_values, refusal, rows, write
 
 _NAME = "userid-timestamp-artid-artname-traid-traname.tsv"
 _LOG = """\
@@ -45,7 +45,7 @@ def names(events: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("given", ["folder", "file", "tar.gz"])
-def test_tracks(tmp_path: Path, given: str) -> None:
+def test_tracks_and_profiles_are_read(tmp_path: Path, given: str) -> None:
     files = {_NAME: _LOG, "userid-profile.tsv": _PROFILES, "README.txt": "no"}
     path = write(tmp_path / "lastfm", files)
     if given == "file":
@@ -65,20 +65,20 @@ def test_tracks(tmp_path: Path, given: str) -> None:
         "c98": "坂本龍一 – Composition 0919",
         _DISH: _DISH,
     }
-    assert facts(events.user_features) == {
+    assert feature_values(events.user_features) == {
         "user_000001": {"gender": "m", "country": "Japan", "registered": 13373},  # days to 2006-08-13
         "user_000002": {"gender": "f", "age": 30},
     }
 
 
-def test_artists(tmp_path: Path) -> None:
+def test_artists_are_read(tmp_path: Path) -> None:
     events = read(write(tmp_path, {"log.tsv": _LOG}), level="artist")
     assert [item for _, item, *_ in rows(events)] == ["Unknown One", "a71", "f1b", "a71"]
     assert names(events) == {"Unknown One": "Unknown One", "a71": "坂本龍一", "f1b": "Deep Dish"}
     assert events.user_features is None
 
 
-def test_tags_by_id_and_name(tmp_path: Path) -> None:
+def test_tags_are_matched_by_id_and_name(tmp_path: Path) -> None:
     write(tmp_path, {"log/log.tsv": _LOG})
     write(
         tmp_path,
@@ -88,13 +88,17 @@ def test_tags_by_id_and_name(tmp_path: Path) -> None:
         },
     )
     events = read(tmp_path / "log", tags=str(tmp_path / "tags.tsv"), min_tags=2)
-    assert {i: f for i, f in facts(events.item_features).items() if f} == {
+    assert {i: f for i, f in feature_values(events.item_features).items() if f} == {
         "f78": {"tags": ["JAPAN", "piano"]},
         "c98": {"tags": ["JAPAN"]},
     }
     write(tmp_path, {"two": "a71\tambient\na71\tambient\nDEEP DISH\thouse\n"})
     events = read(tmp_path / "log", tags=str(tmp_path / "two"), level="artist")
-    assert facts(events.item_features) == {"Unknown One": {}, "a71": {"tags": ["ambient"]}, "f1b": {"tags": ["house"]}}
+    assert feature_values(events.item_features) == {
+        "Unknown One": {},
+        "a71": {"tags": ["ambient"]},
+        "f1b": {"tags": ["house"]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_tags_by_id_and_name(tmp_path: Path) -> None:
         ("\t2009-05-04T23:08:57Z\ta\tA\tt\tT", "user is missing"),
     ],
 )
-def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
+def test_bad_rows_are_located(tmp_path: Path, line: str, message: str) -> None:
     write(tmp_path, {"log.tsv": f"{_LOG}{line}\n"})
     assert refusal(LastFm1K(), [tmp_path]) == f"{tmp_path}/log.tsv, row 5: {message}{SKIP}"
     bad_rows = BadRows("skip")
@@ -144,7 +148,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
         ({"log.tsv": _LOG, "tags": "a\t\n"}, "{d}/tags", "{d}/tags, row 1: tag is missing" + SKIP),
     ],
 )
-def test_errors_of_files(tmp_path: Path, files: dict, tags: str, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, files: dict, tags: str, message: str) -> None:
     write(tmp_path, files)
     reader = LastFm1K(tags=tags.replace("{d}", str(tmp_path)))
     assert refusal(reader, [tmp_path]) == message.replace("{d}", str(tmp_path))

@@ -1,4 +1,4 @@
-"""MovieLens: the same ratings in every layout read the same."""
+"""MovieLens: every layout of the same ratings gives the same events."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_every_layout_gives_the_same_events(tmp_path: Path, layout: str, given: 
     assert events.items.integer and events.sessions.integer
 
 
-def test_titles_in_another_file_or_missing(tmp_path: Path) -> None:
+def test_titles_may_be_in_another_file_or_missing(tmp_path: Path) -> None:
     folder = write(tmp_path / "ml", {"u.data": _FILES["100k"]["u.data"]})
     assert MovieLens().read([folder], ReadSettings()).items.names is None
     other = tmp_path / "titles"
@@ -136,9 +136,9 @@ _FEATURES: dict[str, dict[str, str | bytes]] = {
 
 
 @pytest.mark.parametrize("layout", _FEATURES)
-def test_features_of_films_and_users(tmp_path: Path, layout: str) -> None:
+def test_features_of_films_and_users_are_read(tmp_path: Path, layout: str) -> None:
     events = MovieLens().read([reading.write(tmp_path, _FEATURES[layout])], ReadSettings())
-    assert reading.facts(events.item_features) == {
+    assert reading.feature_values(events.item_features) == {
         50: {},
         9: {"release_year": 1995, "genres": ["Drama", "War"]},
         11: {},
@@ -147,7 +147,7 @@ def test_features_of_films_and_users(tmp_path: Path, layout: str) -> None:
         assert events.user_features is None
     else:
         zip_ = "zip_code" if layout == "recbole" else "zip"
-        assert reading.facts(events.user_features) == {
+        assert reading.feature_values(events.user_features) == {
             3: {"age": 24, "gender": "M", "occupation": "writer", zip_: "85711"},
             7: {"age": 53, "gender": "F"},
         }
@@ -194,14 +194,14 @@ _ENDINGS = ".data, .dat, .csv, .inter, .item, .user, " + ARCHIVES
         ),
     ],
 )
-def test_errors_of_files(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
     write(tmp_path, {name: content.encode() for name, content in files.items()})
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         MovieLens().read([tmp_path], ReadSettings())
-    assert str(refused.value) == message.replace("{d}", str(tmp_path))
+    assert str(error.value) == message.replace("{d}", str(tmp_path))
 
 
-def test_bad_rows_are_skipped(tmp_path: Path) -> None:
+def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     files = {
         "u.data": b"7\t50\t4\t881250949\nx\t5\t4\t1\n7\t51\n7\t9\tinf\t1\n3\t50\t5\t881250950\n",
         "u.item": b"x|X\n",
@@ -213,7 +213,7 @@ def test_bad_rows_are_skipped(tmp_path: Path) -> None:
     assert bad_rows.examples["rating must be a finite number"] == [f"{tmp_path}/u.data, row 4"]
 
 
-def test_real_movielens_100k() -> None:
+def test_movielens_100k_has_known_sizes() -> None:
     folder = user_cache() / "ml-100k"
     if not (folder / "ml-100k.inter").is_file():
         pytest.skip(f"needs MovieLens 100K in {folder}, where `embedrec demo` puts it")

@@ -19,7 +19,7 @@ from embedrec.readers.movielens_items import (
 )
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.source_files import Source, expand
-from tests.readers.reading import facts
+from tests.readers.reading import feature_values
 
 FLAGS = "|".join("1" if genre in (3, 18) else "0" for genre in range(19))  # Animation, Western
 
@@ -31,7 +31,7 @@ def source_of(folder: Path, content: bytes, name: str = "films") -> Source:
 
 
 def with_films(source: Source, parse: Parse, bad_rows: BadRows | None = None) -> Events:
-    """Events of the films 1, 2 and 9, with what the source holds of them."""
+    """Events of the films 1, 2 and 9, with their titles and features from the source."""
     items = Vocab([2, 1, 9])
     zeros = np.zeros(3, dtype=np.int32)
     events = Events(session=zeros, item=np.arange(3, dtype=np.int32), sessions=Vocab(["s"]), items=items)
@@ -65,17 +65,17 @@ def with_films(source: Source, parse: Parse, bad_rows: BadRows | None = None) ->
         (parse_recbole_item, b"item_id:token\n", []),
     ],
 )
-def test_layouts(parse: Parse, content: bytes, films: list[object], tmp_path: Path) -> None:
+def test_every_layout_is_parsed(parse: Parse, content: bytes, films: list[object], tmp_path: Path) -> None:
     source = source_of(tmp_path, content, "films.csv")
     assert list(parse(source, BadRows())) == films
 
 
-def test_titles_years_and_genres(tmp_path: Path) -> None:
-    """Films that no event has are left out; films without an entry have no title."""
+def test_titles_years_and_genres_are_added(tmp_path: Path) -> None:
+    """Films without events are left out; films without an entry have no title."""
     source = source_of(tmp_path, b"1::One (1995)::Drama|War\n2::Two::War\n3::Three (2001)::Horror\n")
     events = with_films(source, parse_movies_dat)
     assert events.items.ids.tolist() == [2, 1, 9] and events.items.names.tolist() == ["Two", "One (1995)", ""]
-    assert facts(events.item_features) == {
+    assert feature_values(events.item_features) == {
         1: {"release_year": 1995.0, "genres": ["Drama", "War"]},
         2: {"genres": ["War"]},
         9: {},
@@ -92,7 +92,7 @@ def test_titles_years_and_genres(tmp_path: Path) -> None:
         ("9" * 50, "the film must be a whole number of 64 bits", f", but is '{'9' * 40}'…"),
     ],
 )
-def test_films_that_are_no_numbers(film: str, problem: str, detail: str, tmp_path: Path) -> None:
+def test_film_ids_must_be_whole_numbers(film: str, problem: str, detail: str, tmp_path: Path) -> None:
     source = source_of(tmp_path, f"1::One::War\n{film}::Odd::War\n".encode())
     with pytest.raises(DataError) as error:
         with_films(source, parse_movies_dat)

@@ -58,8 +58,8 @@ def as_rows(events: Events) -> list[tuple[int, str, str]]:
     return list(zip(events.sessions.ids[events.session].tolist(), ids.tolist(), names.tolist(), strict=True))
 
 
-def slowly(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
-    """The twin: one loop over plain dicts."""
+def slow_rows(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
+    """Slow reference: one loop over plain dicts."""
     uri, title, by = _LEVELS[level]
     rows = []
     for playlist in (p for part in parts for p in part):
@@ -75,36 +75,36 @@ def slowly(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
 
 
 @draw.given(playlists, st.sampled_from(list(_LEVELS)), st.integers(1, 3))
-def test_against_a_slow_twin(lists: list[dict], level: str, files: int) -> None:
+def test_events_equal_a_slow_reference(lists: list[dict], level: str, files: int) -> None:
     parts = [lists[n::files] for n in range(files)]
-    want = slowly(parts, level)
+    expected = slow_rows(parts, level)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mpd_slices, "read_carefully", None)  # good files take the fast path
+        patch.setattr(mpd_slices, "read_carefully", None)  # the fast decoder reads valid files
         slices(Path(folder), *({"playlists": part, "info": {"x": [1]}} for part in parts))
-        if not want:
+        if not expected:
             with pytest.raises(DataError, match="has a track that can be used"):
                 Mpd(level).read([folder], ReadSettings())
             return
-        assert as_rows(Mpd(level).read([folder], ReadSettings())) == want
+        assert as_rows(Mpd(level).read([folder], ReadSettings())) == expected
         cut = Mpd(level, uris="cut").read([folder], ReadSettings())
-    assert as_rows(cut) == [(pid, uri.removeprefix(f"spotify:{level}:"), name) for pid, uri, name in want]
+    assert as_rows(cut) == [(pid, uri.removeprefix(f"spotify:{level}:"), name) for pid, uri, name in expected]
 
 
-def places(value: Any, at: tuple = ()) -> list[tuple]:
+def paths_in(value: Any, prefix: tuple = ()) -> list[tuple]:
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [at, *(place for key, part in inside for place in places(part, (*at, key)))]
+    return [prefix, *(path for key, part in inside for path in paths_in(part, (*prefix, key)))]
 
 
 @draw.given(playlists.filter(bool), st.data(), junk, examples=150)
-def test_the_fast_path_equals_the_careful_one(lists: list[dict], data: st.DataObject, other: Any) -> None:
-    """One place of a good file is replaced or removed; both paths see the same rows and problems."""
+def test_both_decoders_give_the_same_rows_and_errors(lists: list[dict], data: st.DataObject, replacement: Any) -> None:
+    """One value of a valid file is replaced or removed."""
     content = json.loads(json.dumps({"playlists": lists}))
-    *parents, key = data.draw(st.sampled_from(places(content)[1:]))
+    *parents, key = data.draw(st.sampled_from(paths_in(content)[1:]))
     spot = content
     for parent in parents:
         spot = spot[parent]
     if data.draw(st.booleans()):
-        spot[key] = other
+        spot[key] = replacement
     else:
         del spot[key]
     with TemporaryDirectory() as folder:
@@ -147,8 +147,8 @@ def test_compressed_and_listed_files_give_the_same_events(tmp_path: Path, form: 
         for file in plain:
             (tmp_path / "gz" / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
         given = [tmp_path / "gz"]
-    want = Mpd("track").read([tmp_path / "plain"], ReadSettings())
-    assert as_rows(Mpd("track").read(given, ReadSettings())) == as_rows(want)
+    expected = Mpd("track").read([tmp_path / "plain"], ReadSettings())
+    assert as_rows(Mpd("track").read(given, ReadSettings())) == as_rows(expected)
 
 
 def test_several_processes_give_the_same_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,17 +159,17 @@ def test_several_processes_give_the_same_events(tmp_path: Path, monkeypatch: pyt
     content["playlists"][4]["pid"] = 7  # stands in the first file
     del content["playlists"][5]["tracks"]
     files[2].write_text(json.dumps(content), encoding="utf-8")
-    one, two = BadRows("skip"), BadRows("skip")
+    serial, parallel = BadRows("skip"), BadRows("skip")
     reports: list[dict] = []
-    a = Mpd().read([tmp_path], ReadSettings(one))
-    b = Mpd().read([tmp_path], ReadSettings(two, 2, report=lambda event, **n: reports.append(n)))
+    a = Mpd().read([tmp_path], ReadSettings(serial))
+    b = Mpd().read([tmp_path], ReadSettings(parallel, 2, report=lambda event, **n: reports.append(n)))
     for name in ("session", "item"):
         assert getattr(a, name).tolist() == getattr(b, name).tolist()
         assert getattr(b, name).dtype == np.int32
     assert a.items.ids.tolist() == b.items.ids.tolist() and a.items.names.tolist() == b.items.names.tolist()
     assert (
-        one.lines()
-        == two.lines()
+        serial.lines()
+        == parallel.lines()
         == [
             f"1 row left out: artist_uri must be a text (first: {files[2]}, playlists[3] (pid 43), tracks[1])",
             f"1 row left out: the playlist has no tracks (first: {files[2]}, playlists[5])",
@@ -181,9 +181,9 @@ def test_several_processes_give_the_same_events(tmp_path: Path, monkeypatch: pyt
     assert [r["done"] for r in reports] == np.cumsum([0, *(f.stat().st_size for f in files)]).tolist()
     errors = []
     for workers in (1, 2):
-        with pytest.raises(DataError) as refused:
+        with pytest.raises(DataError) as error:
             Mpd().read([tmp_path], ReadSettings(workers=workers))
-        errors.append(str(refused.value))
+        errors.append(str(error.value))
     assert errors[0] == errors[1]
 
 
@@ -193,14 +193,14 @@ def test_playlists_without_tracks_are_not_sessions(tmp_path: Path) -> None:
     assert (events.sessions.ids.tolist(), events.session.tolist()) == ([2], [0])
 
 
-def one(**playlist: Any) -> dict:
+def file_with(**playlist: Any) -> dict:
     return {"playlists": [{"pid": 1, "tracks": [{"artist_uri": "a"}]}, {"pid": 2, "tracks": []} | playlist]}
 
 
 _A = {"artist_uri": "a"}
 _ROW = "{f}, playlists[1] (pid 2), tracks[1]: "
 _BAD = {
-    "cut off": (json.dumps(one())[:-20], "{f} is cut off: its JSON ends too early; get the file again"),
+    "cut off": (json.dumps(file_with())[:-20], "{f} is cut off: its JSON ends too early; get the file again"),
     "not JSON": (
         '{"playlists": oops}',
         "{f} is not valid JSON (JSON is malformed: invalid character (byte 14)); get the file again",
@@ -227,15 +227,15 @@ _BAD = {
         "{f}, playlists[0]: the playlist has no pid" + _SKIP,
     ),
     "text pid": (
-        one(pid="x"),
+        file_with(pid="x"),
         '{f}, playlists[1]: pid must be a whole number of 64 bits, but is "x"' + _SKIP,
     ),
     "huge pid": (
-        one(pid=2**63),
+        file_with(pid=2**63),
         "{f}, playlists[1]: pid must be a whole number of 64 bits, but is 9223372036854775808" + _SKIP,
     ),
     "twice in a file": (
-        one(pid=1),
+        file_with(pid=1),
         "{f}, playlists[1]: duplicate playlist id (pid 1 also in {f})" + _SKIP,
     ),
     "no tracks": (
@@ -243,26 +243,26 @@ _BAD = {
         "{f}, playlists[1]: the playlist has no tracks" + _SKIP,
     ),
     "tracks of a type": (
-        one(tracks={"a": 1}),
+        file_with(tracks={"a": 1}),
         "{f}, playlists[1]: tracks must be a list, but is an object" + _SKIP,
     ),
     "playlist of a type": (
         {"playlists": [{"pid": 1, "tracks": [_A]}, 5]},
         "{f}, playlists[1]: a playlist must be an object, but is 5" + _SKIP,
     ),
-    "track of a type": (one(tracks=[_A, None]), _ROW + "a track must be an object, but is null" + _SKIP),
-    "no field": (one(tracks=[_A, {"pos": 1}]), _ROW + "the track has no artist_uri" + _SKIP),
+    "track of a type": (file_with(tracks=[_A, None]), _ROW + "a track must be an object, but is null" + _SKIP),
+    "no field": (file_with(tracks=[_A, {"pos": 1}]), _ROW + "the track has no artist_uri" + _SKIP),
     "field of a type": (
-        one(tracks=[_A, {"artist_uri": 12}]),
+        file_with(tracks=[_A, {"artist_uri": 12}]),
         _ROW + "artist_uri must be a text, but is 12" + _SKIP,
     ),
     "name of a type": (
-        one(tracks=[_A, {"artist_uri": "a", "artist_name": None}]),
+        file_with(tracks=[_A, {"artist_uri": "a", "artist_name": None}]),
         _ROW + "artist_name must be a text, but is null" + _SKIP,
     ),
-    "empty field": (one(tracks=[_A, {"artist_uri": ""}]), _ROW + "artist_uri is empty" + _SKIP),
+    "empty field": (file_with(tracks=[_A, {"artist_uri": ""}]), _ROW + "artist_uri is empty" + _SKIP),
     "bare prefix": (
-        one(tracks=[_A, {"artist_uri": "spotify:artist:"}]),
+        file_with(tracks=[_A, {"artist_uri": "spotify:artist:"}]),
         _ROW + "artist_uri is empty" + _SKIP,
     ),
     "no playlists": (
@@ -273,17 +273,17 @@ _BAD = {
 
 
 @pytest.mark.parametrize(("content", "message"), _BAD.values(), ids=_BAD)
-def test_errors_of_files(tmp_path: Path, content: Any, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, content: Any, message: str) -> None:
     slices(tmp_path, content)
-    want = message.replace("{f}", f"{tmp_path}/mpd.slice.0.json").replace("{d}", str(tmp_path))
-    with pytest.raises(DataError) as refused:
+    expected = message.replace("{f}", f"{tmp_path}/mpd.slice.0.json").replace("{d}", str(tmp_path))
+    with pytest.raises(DataError) as error:
         Mpd().read([tmp_path], ReadSettings())
-    assert str(refused.value) == want
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize("name", [name for name, (_, message) in _BAD.items() if message.endswith(_SKIP)])
-def test_skipped_rows(tmp_path: Path, name: str) -> None:
-    """The same files with the bad row left out, beside a good file."""
+def test_bad_rows_are_skipped(tmp_path: Path, name: str) -> None:
+    """Each bad row is left out of a file beside a valid one."""
     slices(tmp_path, _BAD[name][0], {"playlists": [{"pid": 9, "tracks": [_A]}]})
     bad_rows = BadRows("skip")
     events = Mpd().read([tmp_path], ReadSettings(bad_rows))
@@ -292,11 +292,11 @@ def test_skipped_rows(tmp_path: Path, name: str) -> None:
     assert events.items.ids.tolist() == ["a"]
 
 
-def test_a_playlist_id_in_two_files_names_both(tmp_path: Path) -> None:
+def test_duplicate_playlist_ids_name_both_files(tmp_path: Path) -> None:
     slices(tmp_path, {"playlists": [{"pid": 3, "tracks": [_A]}]}, {"playlists": [{"pid": 3, "tracks": [_A, _A]}]})
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         Mpd().read([tmp_path], ReadSettings())
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"{tmp_path}/mpd.slice.1.json, playlists[0]: duplicate playlist id "
         f"(pid 3 also in {tmp_path}/mpd.slice.0.json)" + _SKIP
     )
@@ -309,7 +309,7 @@ def test_cut_ids_that_become_equal_are_one_item(tmp_path: Path) -> None:
     assert as_rows(events) == [(1, "x", "X"), (1, "x", "X")]
 
 
-def test_real_playlists() -> None:
+def test_real_playlists_have_known_sizes() -> None:
     data = Path(os.environ.get("EMBEDREC_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
     if not (data / "mpd" / "train").is_dir():
         pytest.skip(f"needs the playlists in {data}/mpd/train; set EMBEDREC_DATA")
@@ -320,29 +320,29 @@ def test_real_playlists() -> None:
         Mpd("album").read([data / "mpd" / "train"], ReadSettings())
 
 
-def test_ids_that_exceed_the_memory_limit(tmp_path: Path) -> None:
+def test_ids_beyond_the_memory_limit_are_an_error(tmp_path: Path) -> None:
     memory = MemoryBudget(256 << 20, tmp_path / "memory")
-    joined = mpd.SliceMerger("", memory)
-    one = np.array([0], dtype=np.int64)
+    merger = mpd.SliceMerger("", memory)
+    zero = np.array([0], dtype=np.int64)
 
     def part(uris: list[str]) -> Slice:
         rows = np.arange(len(uris), dtype=np.int32)
-        pid = one + len(joined.seen)
-        return Slice(one, pid, one + len(uris), rows, uris, ["n" * 9_000] * len(uris), BadRows())
+        pid = zero + len(merger.seen)
+        return Slice(zero, pid, zero + len(uris), rows, uris, ["n" * 9_000] * len(uris), BadRows())
 
     (source,) = expand([slices(tmp_path, {"playlists": []})], (".json",))
-    joined.add(source, part([f"{i}" for i in range(9_000)]), BadRows())
+    merger.add(source, part([f"{i}" for i in range(9_000)]), BadRows())
     with pytest.raises(DataError, match=r"^the distinct ids and names take 1[0-9]+M so far .* for items"):
-        joined.add(source, part([f"{i}" for i in range(9_000, 20_000)]), BadRows())
+        merger.add(source, part([f"{i}" for i in range(9_000, 20_000)]), BadRows())
 
 
 @pytest.mark.parametrize("careful", [False, True])
 def test_tracks_are_ordered_by_pos(tmp_path: Path, careful: bool) -> None:
-    def tracks(*places: Any) -> list[dict]:
-        return [{"track_uri": f"t{n}", "pos": pos} for n, pos in enumerate(places)]
+    def tracks(*positions: Any) -> list[dict]:
+        return [{"track_uri": f"t{n}", "pos": pos} for n, pos in enumerate(positions)]
 
     lists = {0: (2, 0, 1), 1: (0, 1, 2), 2: (5, 5, -1.5), 3: (1, None, 0), 4: (1, "0")}
-    content = {"playlists": [{"pid": pid, "tracks": tracks(*places)} for pid, places in lists.items()]}
+    content = {"playlists": [{"pid": pid, "tracks": tracks(*positions)} for pid, positions in lists.items()]}
     if careful:
         content["playlists"].append({"pid": 9, "tracks": [{}]})
     (tmp_path / "mpd.slice.json").write_text(json.dumps(content))
@@ -353,7 +353,7 @@ def test_tracks_are_ordered_by_pos(tmp_path: Path, careful: bool) -> None:
     assert result == {
         0: ["t1", "t2", "t0"],
         1: ["t0", "t1", "t2"],
-        2: ["t2", "t0", "t1"],  # equal ones as they stand
-        3: ["t0", "t1", "t2"],  # where one has none, all stand as they are
+        2: ["t2", "t0", "t1"],  # equal positions keep their order
+        3: ["t0", "t1", "t2"],  # if one has no position, all keep their order
         4: ["t0", "t1"],
     }

@@ -1,4 +1,4 @@
-"""One slice of the Million Playlist Dataset: the fast decoder, and the row by row one that locates errors."""
+"""One slice of the Million Playlist Dataset: the fast decoder, and the slower one that locates errors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def values(part: Slice) -> dict[str, Any]:
     return {name: getattr(part, name).tolist() for name in columns} | {"ids": part.ids, "names": part.names}
 
 
-def test_playlists_as_arrays(tmp_path: Path) -> None:
-    """Items are numbered by first appearance; the first name that is not empty counts."""
+def test_playlists_become_arrays(tmp_path: Path) -> None:
+    """Items are numbered by first appearance; the first non-empty name is used."""
     playlists = [
         {"pid": 7, "tracks": [track("b"), track("a", name="A")]},
         {"pid": 3, "tracks": []},
@@ -46,7 +46,7 @@ def test_playlists_as_arrays(tmp_path: Path) -> None:
     assert values(read_carefully(source, source.read(), "artist", "fail")) == expected
 
 
-def test_names_of_levels() -> None:
+def test_every_level_has_a_label() -> None:
     assert list(ROWS) == ["artist", "track", "album"]
     assert ArtistRow("a", "Artist").label() == "Artist"
     assert TrackRow("t", "Song", "Artist").label() == "Artist – Song"
@@ -54,11 +54,11 @@ def test_names_of_levels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("places", "order"), [([2, 0, 1], "bca"), ([1, 1, 0], "cab"), ([0.5, "x", 0], "abc"), ([2, None, 0], "abc")]
+    ("positions", "order"), [([2, 0, 1], "bca"), ([1, 1, 0], "cab"), ([0.5, "x", 0], "abc"), ([2, None, 0], "abc")]
 )
-def test_tracks_are_ordered_by_pos(places: list[Any], order: str, tmp_path: Path) -> None:
-    """Unless one of them has no number."""
-    tracks = [track(artist) | {"pos": pos} for artist, pos in zip("abc", places, strict=True)]
+def test_tracks_are_ordered_by_pos(positions: list[Any], order: str, tmp_path: Path) -> None:
+    """If one position is not a number, all tracks keep their order."""
+    tracks = [track(artist) | {"pos": pos} for artist, pos in zip("abc", positions, strict=True)]
     source = source_of(tmp_path, [{"pid": 1, "tracks": tracks}])
     for part in (read_slice(source, "artist", "fail"), read_carefully(source, source.read(), "artist", "fail")):
         assert "".join(part.ids[item] for item in part.items) == order
@@ -84,7 +84,7 @@ def test_tracks_are_ordered_by_pos(places: list[Any], order: str, tmp_path: Path
         ({"pid": 2, "tracks": [track("spotify:artist:")]}, "playlists[1] (pid 2), tracks[0]", "artist_uri is empty"),
     ],
 )
-def test_bad_rows(playlist: Any, location: str, problem: str, tmp_path: Path) -> None:
+def test_bad_rows_are_located(playlist: Any, location: str, problem: str, tmp_path: Path) -> None:
     source = source_of(tmp_path, [{"pid": 1, "tracks": [track("a")]}, playlist])
     with pytest.raises(DataError) as error:
         read_slice(source, "artist", "fail")
@@ -119,14 +119,14 @@ def test_whole_floats_are_playlist_ids(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_other_layouts(content: bytes, message: str, tmp_path: Path) -> None:
+def test_other_layouts_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
     source = source_of(tmp_path, content)
     with pytest.raises(DataError) as error:
         read_slice(source, "artist", "skip")
     assert str(error.value).startswith(f"{source} {message}")
 
 
-def test_a_level_that_the_file_lacks(tmp_path: Path) -> None:
+def test_a_level_missing_from_the_file_is_refused(tmp_path: Path) -> None:
     source = source_of(tmp_path, [{"pid": 1, "tracks": [track("a")]}])
     with pytest.raises(DataError) as error:
         read_slice(source, "album", "skip")

@@ -19,7 +19,7 @@ from embedrec.data.sessions import sessionize
 from embedrec.readers import BadRows
 from embedrec.readers.mssd import Mssd
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import SKIP, facts, refusal, rows, write
+from tests.readers.reading import SKIP, feature_values, refusal, rows, write
 
 _COLUMNS = (
     "session_id,session_position,session_length,track_id_clean,skip_1,skip_2,skip_3,not_skipped,context_switch,"
@@ -56,7 +56,7 @@ def read(path: Path, **settings: Any) -> Any:
     return Mssd(**settings).read([path], ReadSettings())
 
 
-def packed(folder: Path, kind: str) -> Path:
+def pack(folder: Path, kind: str) -> Path:
     write(folder, {})
     folder.mkdir(exist_ok=True)
     files = {"training_set/log_0.csv": _LOG.encode(), "track_features/tf_0.csv": _TRACKS.encode()}
@@ -84,10 +84,10 @@ def packed(folder: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", ["folder", "gz", "zip", "tar", "tar.gz", "parquet"])
 def test_every_compression_gives_the_same_events(tmp_path: Path, kind: str) -> None:
-    events = read(packed(tmp_path / "d", kind))
+    events = read(pack(tmp_path / "d", kind))
     assert rows(events, "kind") == _WANT
     assert events.time is None and events.user is None
-    assert facts(events.item_features) == {
+    assert feature_values(events.item_features) == {
         "t_x": {
             **{"duration": 109.5, "release_year": 1950, "tempo": 120.5, "acoustic_vector_0": -0.25},
             **{"key": "1", "mode": "major", "time_signature": "4"},
@@ -97,7 +97,7 @@ def test_every_compression_gives_the_same_events(tmp_path: Path, kind: str) -> N
     assert [*events.item_features.categorical] == ["key", "mode", "time_signature"]
 
 
-def test_settings(tmp_path: Path) -> None:
+def test_settings_select_skips_times_and_features(tmp_path: Path) -> None:
     write(tmp_path, {"logs/log.csv": _LOG, "t/other.csv": _TRACKS})
     binary = read(tmp_path / "logs", skips="binary", time="hour")
     midnight = 1_531_699_200_000  # 2018-07-16 00:00:00 UTC
@@ -109,10 +109,10 @@ def test_settings(tmp_path: Path) -> None:
         ("0_b", "t_y", "played", midnight - 17 * 3_600_000),
     ]
     plain = read(tmp_path / "logs", skips="none", features=str(tmp_path / "t" / "other.csv"))
-    assert plain.kind is None and len(facts(plain.item_features)) == 2
+    assert plain.kind is None and len(feature_values(plain.item_features)) == 2
 
 
-def test_numbered_skip_states(tmp_path: Path) -> None:
+def test_numbered_skip_states_are_named(tmp_path: Path) -> None:
     table = {"user_id": [7, 7, 8], "pos": [1, 0, 0], "song_id": [5, 6, 5], "skipped": [0, 4, 1]}
     pq.write_table(pa.table(table), tmp_path / "s.parquet")
     assert rows(read(tmp_path), "kind") == [(7, 6, "none"), (7, 5, "skip_1"), (8, 5, "skip_2")]
@@ -145,7 +145,7 @@ def test_numbered_skip_states(tmp_path: Path) -> None:
         ("0_c,1,1", {}, "row 6: the row must have a value for every column, but has 3 where there are 13 columns"),
     ],
 )
-def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> None:
+def test_bad_rows_are_located(tmp_path: Path, row: str, settings: dict, message: str) -> None:
     write(tmp_path, {"log.csv": _LOG + row + "\n"})
     assert refusal(Mssd(**settings), [tmp_path]) == f"{tmp_path}/log.csv, {message}{SKIP}"
     bad_rows = BadRows("skip")
@@ -196,12 +196,12 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
         ),
     ],
 )
-def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(Mssd(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 
 
-def test_the_sample(data_folder: Path) -> None:
+def test_the_sample_has_known_sizes(data_folder: Path) -> None:
     """193,693 plays of 10,000 sessions of 10 to 20 tracks."""
     events = read(data_folder / "mssd")
     sessions = sessionize(events)

@@ -16,7 +16,7 @@ from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole
 from embedrec.readers.table import Table
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import SKIP, facts, refusal, rows, write
+from tests.readers.reading import SKIP, feature_values, refusal, rows, write
 
 _INTER = """\
 user_id:token\titem_id:token\trating:float\ttimestamp:float
@@ -38,7 +38,7 @@ def read(path: Path, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("given", ["folder", "file", "zip"])
-def test_features_from_neighbouring_files(tmp_path: Path, given: str) -> None:
+def test_features_are_read_from_neighbouring_files(tmp_path: Path, given: str) -> None:
     path = write(tmp_path / "x", _FILES)
     if given == "file":
         path /= "x.inter"
@@ -50,14 +50,14 @@ def test_features_from_neighbouring_files(tmp_path: Path, given: str) -> None:
     events = read(path)
     assert rows(events, "weight", "time") == _WANT
     assert dict(zip(events.items.ids, events.items.names, strict=True)) == {"a": "Toy Story", "b": "Heat"}
-    assert facts(events.item_features) == {
+    assert feature_values(events.item_features) == {
         "a": {"release_year": "1995", "class": ["Animation", "Children's"], "price": 1.5},
         "b": {},
         "never": {"release_year": "1", "class": ["Y"], "price": 2.0},
     }
     assert events.item_features.vocab.names.tolist() == ["Toy Story", "Heat", "X"]
     assert events.item_features.about() == {"numeric": ["price"], "categorical": ["release_year"], "lists": ["class"]}
-    assert facts(events.user_features) == {"v": {"age": 24, "gender": "F"}}
+    assert feature_values(events.user_features) == {"v": {"age": 24, "gender": "F"}}
 
 
 _LISTS = "session_id:token\titem_id_list:token_seq\titem_id:token\n"
@@ -73,7 +73,7 @@ def test_lists_of_previous_items_are_sessions(tmp_path: Path) -> None:
     assert bad_rows.total == 0
 
 
-def test_lists_that_do_not_extend_each_other(tmp_path: Path) -> None:
+def test_lists_must_extend_each_other(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tc\ns1\ta\tb\ns1\ta\t\n\ta\tb\n"})
     problem = "the items of a row must extend those of the other rows of its session_id:token"
     with pytest.raises(DataError, match=f"x.inter, row 2: {problem}, but row 1 of 's1' differs"):
@@ -97,22 +97,22 @@ def test_split_files_are_one_data_set(tmp_path: Path) -> None:
         tmp_path, {name: head + text for name, text in parts.items()} | {"x.user": "user_id:token\tage:float\nu\t9\n"}
     )
     assert rows(read(tmp_path)) == [("u", "a"), ("u", "b"), ("u", "c"), ("v", "a")]
-    assert facts(read(tmp_path).user_features)["u"] == {"age": 9.0}
+    assert feature_values(read(tmp_path).user_features)["u"] == {"age": 9.0}
     assert rows(read(tmp_path / "x.train.inter")) == [("u", "a"), ("v", "a")]
-    assert facts(read(tmp_path / "x.train.inter").user_features)["u"] == {"age": 9.0}
+    assert feature_values(read(tmp_path / "x.train.inter").user_features)["u"] == {"age": 9.0}
     write(tmp_path, {"y.inter": head + "u\tc\n"})
     with pytest.raises(DataError, match=r"contains several \.inter files"):
         read(tmp_path)
 
 
-def test_feature_tables_without_rows(tmp_path: Path) -> None:
+def test_feature_tables_may_have_no_rows(tmp_path: Path) -> None:
     header = "item_id:token\tyear:token\tprice:float\tgenres:token_seq\n"
     events = read(write(tmp_path, {"x.inter": _INTER, "x.item": header}))
     assert events.item_features.about() == {"numeric": ["price"], "categorical": ["year"], "lists": ["genres"]}
     assert len(events.item_features) == 0
 
 
-def test_given_columns(tmp_path: Path) -> None:
+def test_columns_may_be_given(tmp_path: Path) -> None:
     table = "who:token\tvisit:token\tthing:token\tts:float\tdone:token\nu\ts\ta\t881250949\tbuy\n"
     events = read(
         write(tmp_path, {"x.inter": table}), session="visit", item="thing:token", user="who", time="-", kind="done"
@@ -150,12 +150,12 @@ def test_given_columns(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(RecBole(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 
 
-def test_movielens_100k() -> None:
+def test_movielens_100k_has_known_sizes() -> None:
     """943 users, longest history 737, 20 September 1997 to 22 April 1998, 1,682 films of 19 genres."""
     folder = user_cache() / "ml-100k"
     if not (folder / "ml-100k.inter").is_file():
@@ -167,6 +167,6 @@ def test_movielens_100k() -> None:
         datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC),
         datetime(1998, 4, 22, 23, 10, 38, tzinfo=UTC),
     ]
-    known = facts(events.item_features)
+    known = feature_values(events.item_features)
     assert known[1] == {"release_year": "1995", "class": ["Animation", "Children's", "Comedy"]}
     assert len(known) == 1682 and len(events.item_features.lists["class"].names) == 19

@@ -25,7 +25,7 @@ from tests.readers.reading import SKIP, refusal, rows, write
 Row = tuple[list[Any], Any]
 
 
-def questions(test: HeldOut) -> list[Row]:
+def cases_of(test: HeldOut) -> list[Row]:
     """The test cases one by one, longest prefix first in every session."""
     queries = []
     ids = test.sessions.vocab.ids
@@ -35,11 +35,11 @@ def questions(test: HeldOut) -> list[Row]:
     return queries
 
 
-def counted(table: list[Row]) -> Counter[tuple[tuple[Any, ...], Any]]:
+def case_counts(table: list[Row]) -> Counter[tuple[tuple[Any, ...], Any]]:
     return Counter((tuple(prefix), target) for prefix, target in table)
 
 
-def chain(table: list[Row]) -> HeldOut:
+def held_out_of(table: list[Row]) -> HeldOut:
     flat = [i for prefix, _ in table for i in prefix]
     lengths = np.array([len(prefix) for prefix, _ in table])
     return sessions_from_prefixes(
@@ -51,7 +51,7 @@ prefixes = st.lists(st.tuples(st.lists(draw.few, min_size=1, max_size=5), draw.f
 
 
 @st.composite
-def runs(draw_: st.DrawFn) -> list[Row]:
+def prefix_tables(draw_: st.DrawFn) -> list[Row]:
     """Rows as in published data sets: the longest prefix of each session, and shorter ones down to any length."""
     table: list[Row] = []
     for items in draw_(st.lists(st.lists(draw.few, min_size=2, max_size=6), min_size=1, max_size=5)):
@@ -60,22 +60,22 @@ def runs(draw_: st.DrawFn) -> list[Row]:
     return table
 
 
-@draw.given(st.one_of(prefixes, runs()), examples=300)
-def test_the_same_test_cases(table: list[Row]) -> None:
+@draw.given(st.one_of(prefixes, prefix_tables()), examples=300)
+def test_sessions_have_the_test_cases_of_the_table(table: list[Row]) -> None:
     table = [(list(prefix), target) for prefix, target in table]
-    test = chain(table)
-    assert questions(test) == table  # in the same order, even
-    assert counted(questions(test)) == counted(table)
+    test = held_out_of(table)
+    assert cases_of(test) == table  # in the same order
+    assert case_counts(cases_of(test)) == case_counts(table)
 
 
-@draw.given(runs())
+@draw.given(prefix_tables())
 def test_prefixes_of_a_session_are_joined(table: list[Row]) -> None:
     starts = sum(n == 0 or table[n - 1][0] != [*prefix, target] for n, (prefix, target) in enumerate(table))
-    assert len(chain(table)) == starts
+    assert len(held_out_of(table)) == starts
 
 
 def test_given_is_the_shortest_prefix() -> None:
-    test = chain(
+    test = held_out_of(
         [(["a", "b", "c"], "d"), (["a", "b"], "c"), (["a"], "b"), (["a", "b", "c"], "d"), (["x"], "y"), (["b"], "d")]
     )
     assert [test.sessions.vocab.ids[test.sessions[s]].tolist() for s in range(4)] == [
@@ -101,7 +101,9 @@ def test_given_is_the_shortest_prefix() -> None:
 @pytest.mark.parametrize(
     "times", [("1462752003.5", "1462752001", "1462752000.0"), ("1462752003500", "1462752001000", "1462752000000")]
 )
-def test_columns_in_any_spelling(tmp_path: Path, columns: str, suffix: str, times: tuple[str, ...]) -> None:
+def test_columns_are_recognised_in_any_spelling(
+    tmp_path: Path, columns: str, suffix: str, times: tuple[str, ...]
+) -> None:
     delimiter = next(c for c in "\t,;|" if c in columns)
     lines = [columns, *(delimiter.join(("7", item, time)) for item, time in zip("abc", times, strict=True))]
     write(tmp_path, {f"train.{suffix}": "\n".join(lines)})
@@ -118,11 +120,11 @@ def test_positions_order_rows_without_a_time(tmp_path: Path) -> None:
     assert events.time is None
 
 
-def test_a_test_file_of_the_same_layout_is_held_out_whole(tmp_path: Path) -> None:
+def test_all_sessions_of_a_test_file_are_held_out(tmp_path: Path) -> None:
     write(tmp_path, {"test.tsv": "SessionId\tItemId\tTime\n1\ta\t1462752001\n1\tb\t1462752000\n2\tnew\t1462752000\n"})
     test = SessionTables().read_test(tmp_path / "test.tsv", ReadSettings())
     assert test.given.tolist() == [0, 0]
-    assert questions(test) == [(["b"], "a")]
+    assert cases_of(test) == [(["b"], "a")]
     assert test.sessions.times.tolist() == [1462752000000, 1462752001000, 1462752000000]
 
 
@@ -131,16 +133,16 @@ def prefix_table(path: Path, prefix: Any, target: Any) -> Path:
     return path
 
 
-def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
+def test_bad_prefixes_are_skipped_and_counted(tmp_path: Path) -> None:
     lists = pa.array([["a", "b"], [], None, ["a", None], ["a"], ["a", ""]], pa.large_list(pa.string()))
     path = prefix_table(tmp_path / "t.parquet", lists, ["c", "x", "x", "x", None, "x"])
     bad_rows = BadRows("skip")
     test = SessionTables().read_test(path, ReadSettings(bad_rows))
-    assert questions(test) == [(["a", "b"], "c")] and test.given.tolist() == [2]
+    assert cases_of(test) == [(["a", "b"], "c")] and test.given.tolist() == [2]
     assert bad_rows.counts == {"prefix is empty": 2, "an item of prefix is missing": 2, "target is missing": 1}
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         SessionTables().read_test(path, ReadSettings())
-    assert str(refused.value) == f"{path}, row 2: prefix is empty, but is '[]'{SKIP}"
+    assert str(error.value) == f"{path}, row 2: prefix is empty, but is '[]'{SKIP}"
 
 
 @pytest.mark.parametrize(
@@ -152,11 +154,11 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
         (pa.array([[True]]), [1], "the column 'prefix' has the type bool, but ids must be whole numbers or texts"),
     ],
 )
-def test_invalid_prefixes(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
+def test_invalid_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
     path = prefix_table(tmp_path / "t.parquet", prefix, target)
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         SessionTables().read_test(path, ReadSettings())
-    assert str(refused.value) == message.replace("{f}", str(path))
+    assert str(error.value) == message.replace("{f}", str(path))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_invalid_prefixes(tmp_path: Path, prefix: Any, target: Any, message: str
         ("", "{f} is empty; remove it or get it again"),
     ],
 )
-def test_errors_of_files(tmp_path: Path, content: str, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
     write(tmp_path, {"t.tsv": content})
     assert refusal(SessionTables(), [tmp_path / "t.tsv"]) == message.replace("{f}", f"{tmp_path}/t.tsv")
 
@@ -189,31 +191,33 @@ def test_errors_of_files(tmp_path: Path, content: str, message: str) -> None:
     ("name", "train", "queries"),
     [("diginetica", (186_670, 906_140, 43_097), 60_858), ("nowplaying", (128_077, 953_381, 60_416), 89_824)],
 )
-def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int, ...], queries: int) -> None:
+def test_the_splits_of_the_papers_have_known_sizes(
+    data_folder: Path, name: str, train: tuple[int, ...], queries: int
+) -> None:
     folder = data_folder / name
     sessions = sessionize(SessionTables().read([folder / "train_sessions.parquet"], ReadSettings()))
     assert (len(sessions), len(sessions.items), len(sessions.vocab)) == train
     test = SessionTables().read_test(folder / "test_prefixes.parquet", ReadSettings())
     table = pq.ParquetFile(folder / "test_prefixes.parquet").read()
-    want = list(zip(table["prefix"].to_pylist(), table["target"].to_pylist(), strict=True))
-    assert len(want) == queries
-    assert questions(test) == want
+    expected = list(zip(table["prefix"].to_pylist(), table["target"].to_pylist(), strict=True))
+    assert len(expected) == queries
+    assert cases_of(test) == expected
 
 
 def test_prefixes_are_joined_without_a_call_per_prefix(tmp_path: Path) -> None:
-    def calls(count: int) -> int:
+    def count_calls(count: int) -> int:
         path = prefix_table(tmp_path / f"{count}.parquet", pa.array([[i, i + 1] for i in range(count)]), range(count))
-        called = Counter[str]()
-        sys.setprofile(lambda frame, event, _: called.update([event]))
+        events = Counter[str]()
+        sys.setprofile(lambda frame, event, _: events.update([event]))
         try:
             test = SessionTables().read_test(path, ReadSettings())
         finally:
             sys.setprofile(None)
         assert len(test) == count
-        return called["call"]
+        return events["call"]
 
-    calls(10)  # imports and caches
-    assert calls(20_000) - calls(2_000) < 1_000  # of 18,000 more prefixes
+    count_calls(10)  # imports and caches
+    assert count_calls(20_000) - count_calls(2_000) < 1_000  # of 18,000 more prefixes
 
 
 def test_prefixes_and_targets_of_different_types_are_texts(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_written_rows_are_read_back(suffix: str, rows: list[dict]) -> None:
     names: dict[Any, str] = {}
     for row in rows:
         names[row["item_id"]] = names.get(row["item_id"]) or row["item_name"]
-    want = Events.of(
+    expected = Events.of(
         [row["session_id"] for row in rows],
         [row["item_id"] for row in rows],
         time=np.array([row["time"] * 1000 for row in rows]),
@@ -117,9 +117,9 @@ def test_written_rows_are_read_back(suffix: str, rows: list[dict]) -> None:
         kind=[row["action"] for row in rows],
         names=names,
     )
-    assert as_rows(events) == as_rows(want)
-    assert events.sessions.ids.tolist() == want.sessions.ids.tolist()
-    assert events.items.ids.tolist() == want.items.ids.tolist()
+    assert as_rows(events) == as_rows(expected)
+    assert events.sessions.ids.tolist() == expected.sessions.ids.tolist()
+    assert events.items.ids.tolist() == expected.items.ids.tolist()
 
 
 @draw.given(st.lists(st.tuples(draw.few, draw.few), min_size=1, max_size=20), st.integers(1, 4), examples=25)
@@ -137,7 +137,7 @@ _T = 1_462_752_000  # 2016-05-09 00:00:00 UTC
 
 
 @pytest.mark.parametrize(
-    ("times", "unit", "want"),
+    ("times", "unit", "expected"),
     [
         ([_T, _T + 1], "auto", [_T * 1000, _T * 1000 + 1000]),
         ([_T + 0.25], "auto", [_T * 1000 + 250]),
@@ -154,14 +154,14 @@ _T = 1_462_752_000  # 2016-05-09 00:00:00 UTC
         (["2016-05-09T00:00:02Z", "2016-05-09T00:00:01"], "auto", [_T * 1000 + 1000, _T * 1000 + 2000]),
     ],
 )
-def test_time_formats_are_detected(tmp_path: Path, times: list, unit: Any, want: list[int]) -> None:
+def test_time_formats_are_detected(tmp_path: Path, times: list, unit: Any, expected: list[int]) -> None:
     rows = [{"session": 1, "item": n, "time": t} for n, t in enumerate(times)]
     for suffix in ("csv", "parquet", "jsonl"):
-        assert read(tmp_path, _WRITERS[suffix](rows), suffix, time_unit=unit).time.tolist() == want
+        assert read(tmp_path, _WRITERS[suffix](rows), suffix, time_unit=unit).time.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("times", "unit", "good", "problem"),
+    ("times", "unit", "valid", "problem"),
     [
         ([f"{_T}.0", f"{_T}.25", "2016-05-09"], "auto", 2, "time must be a number"),
         (["2016-05-09", "2016-05-09T00:00:00Z", str(_T)], "auto", 2, "time must be a date as 2024-05-31 23:59:00"),
@@ -172,14 +172,14 @@ def test_time_formats_are_detected(tmp_path: Path, times: list, unit: Any, want:
         (["2016-05-09", "2016-13-09", "9.5.2016"], "iso", 1, "time must be a date as 2024-05-31 23:59:00"),
     ],
 )
-def test_mixed_times_are_bad_rows(tmp_path: Path, times: list[str], unit: Any, good: int, problem: str) -> None:
+def test_mixed_times_are_bad_rows(tmp_path: Path, times: list[str], unit: Any, valid: int, problem: str) -> None:
     content = "session,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times))
-    with pytest.raises(DataError, match=f"row {good + 1}: {problem}"):
+    with pytest.raises(DataError, match=f"row {valid + 1}: {problem}"):
         read(tmp_path, content, "csv", time_unit=unit)
     (tmp_path / "t.csv").write_text(content)
     bad_rows = BadRows("skip")
     events = Table(time_unit=unit).read([tmp_path / "t.csv"], ReadSettings(bad_rows))
-    assert len(events) == good and set(bad_rows.counts) == {problem}
+    assert len(events) == valid and set(bad_rows.counts) == {problem}
 
 
 def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> N
         Table().read([tmp_path], ReadSettings())
 
 
-def test_order_columns(tmp_path: Path) -> None:
+def test_rows_are_sorted_by_the_order_column(tmp_path: Path) -> None:
     content = "session,item,pos,n\n1,a,2,1\n1,b,10,3\n1,c,-1.5,2\n"
     assert [row[1] for row in as_rows(read(tmp_path, content, "csv"))] == ["c", "a", "b"]
     assert [row[1] for row in as_rows(read(tmp_path, content, "csv", order="n"))] == ["a", "c", "b"]
@@ -203,7 +203,7 @@ def test_order_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
-def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:
+def test_typed_times_of_any_unit_and_zone_are_read(tmp_path: Path, unit: str, zone: str | None) -> None:
     stamps = pa.array([datetime(2016, 5, 9, tzinfo=UTC)], pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, "UTC"))
     stamps = stamps.cast(pa.timestamp(unit, zone))
     pq.write_table(pa.table({"session": [1], "item": [2], "time": stamps}), tmp_path / "t.parquet")
@@ -211,7 +211,7 @@ def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "want"),
+    ("column", "expected"),
     [
         (pa.array([3, 1], pa.uint8()), [3, 1]),
         (pa.array([3.0, 1.0]), [3, 1]),
@@ -220,13 +220,13 @@ def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:
         (pa.array(["b", "a"], pa.large_string()), ["b", "a"]),
     ],
 )
-def test_typed_ids_keep_their_type(tmp_path: Path, column: Any, want: list) -> None:
+def test_typed_ids_keep_their_type(tmp_path: Path, column: Any, expected: list) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": column}), tmp_path / "t.parquet")
-    assert Table().read([tmp_path], ReadSettings()).items.ids.tolist() == want
+    assert Table().read([tmp_path], ReadSettings()).items.ids.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("values", "want"),
+    ("values", "expected"),
     [
         (["3", "-1", "0"], [3, -1, 0]),
         (["3.0", "1.0"], [3, 1]),
@@ -238,9 +238,9 @@ def test_typed_ids_keep_their_type(tmp_path: Path, column: Any, want: list) -> N
         ([" 3 ", "4"], [3, 4]),
     ],
 )
-def test_untyped_ids_are_integers_if_all_are(tmp_path: Path, values: list[str], want: list) -> None:
+def test_untyped_ids_are_integers_if_all_are(tmp_path: Path, values: list[str], expected: list) -> None:
     content = "session,item\n" + "".join(f"1,{v}\n" for v in values)
-    assert read(tmp_path, content, "csv").items.ids.tolist() == want
+    assert read(tmp_path, content, "csv").items.ids.tolist() == expected
 
 
 def test_merged_ids_keep_the_first_name(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_integers_and_texts_of_two_files_are_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "settings", "want"),
+    ("header", "settings", "expected"),
     [
         ("SessionId,ItemId,Time", {}, ("SessionId", "ItemId", "")),
         ("session_id,track_id_clean,date", {}, ("session_id", "track_id_clean", "")),
@@ -270,11 +270,11 @@ def test_integers_and_texts_of_two_files_are_texts(tmp_path: Path) -> None:
         ("a:token,b:token,c", {"session": "a", "item": "b"}, ("a:token", "b:token", "")),
     ],
 )
-def test_given_and_guessed_columns(tmp_path: Path, header: str, settings: dict, want: tuple) -> None:
+def test_columns_are_given_or_guessed(tmp_path: Path, header: str, settings: dict, expected: tuple) -> None:
     columns = header.split(",")
     given = dict(zip(columns, ["s", "i", "2016-05-09"], strict=True))
     events = read(tmp_path, f"{header}\n{','.join(given.values())}\n", "csv", weight="-", time="-", **settings)
-    session, item, name = want
+    session, item, name = expected
     assert events.sessions.ids.tolist() == [given[session]]
     assert events.items.ids.tolist() == [given[item]]
     assert (events.items.names is not None) == bool(name)
@@ -284,8 +284,8 @@ def test_a_user_is_a_session_if_there_is_no_other(tmp_path: Path) -> None:
     events = read(tmp_path, "user,item\n5,1\n6,1\n5,2\n", "csv")
     assert events.sessions.ids.tolist() == events.users.ids.tolist() == [5, 6]
     assert events.session.tolist() == events.user.tolist() == [0, 0, 1]
-    both = read(tmp_path, "user,session,item\n5,1,1\n5,2,1\n", "csv")
-    assert (both.sessions.ids.tolist(), both.users.ids.tolist()) == ([1, 2], [5])
+    with_sessions = read(tmp_path, "user,session,item\n5,1,1\n5,2,1\n", "csv")
+    assert (with_sessions.sessions.ids.tolist(), with_sessions.users.ids.tolist()) == ([1, 2], [5])
 
 
 def test_a_given_format_overrides_the_suffix(tmp_path: Path) -> None:
@@ -322,7 +322,10 @@ def test_bad_rows_are_located(tmp_path: Path) -> None:
     bad_rows = BadRows("skip")
     events = Table().read([path], ReadSettings(bad_rows))
     assert as_rows(events) == [(1, 2, "", 1462752000000, 1.0), (13, 14, "", 1462752001000, 3.0)]
-    result = {problem: [place.rpartition(" ")[2] for place in places] for problem, places in bad_rows.examples.items()}
+    result = {
+        problem: [location.rpartition(" ")[2] for location in locations]
+        for problem, locations in bad_rows.examples.items()
+    }
     assert result == {
         "the row must have a value for every column": ["2", "14"],
         "session is missing": ["3"],
@@ -351,12 +354,12 @@ def test_bad_rows_are_located(tmp_path: Path) -> None:
 )
 def test_the_first_bad_row_raises(tmp_path: Path, row: str, message: str) -> None:
     content = f"session,item,time,weight\n1,2,1462752000,1\n{row}\n,,,\n"
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         read(tmp_path, content, "csv")
-    assert str(refused.value) == f"{tmp_path}/t.csv, {message}{_SKIP}"
+    assert str(error.value) == f"{tmp_path}/t.csv, {message}{_SKIP}"
 
 
-def test_bad_dates_and_json_lines(tmp_path: Path) -> None:
+def test_bad_json_lines_are_located(tmp_path: Path) -> None:
     lines = [
         '{"sid": 1, "item": "a", "ts": "2016-05-09"}',
         '{"sid": 2',
@@ -372,7 +375,7 @@ def test_bad_dates_and_json_lines(tmp_path: Path) -> None:
     bad_rows = BadRows("skip")
     events = Table().read([path], ReadSettings(bad_rows))
     assert [row[:2] for row in as_rows(events)] == [(1, "a"), (5, "3.5")]
-    assert {problem: places[0].rpartition(" ")[2] for problem, places in bad_rows.examples.items()} == {
+    assert {problem: locations[0].rpartition(" ")[2] for problem, locations in bad_rows.examples.items()} == {
         "the line is not valid JSON (Input data was truncated)": "2",
         "the line must be a JSON object": "3",
         "item must be a text or a number": "4",
@@ -381,7 +384,7 @@ def test_bad_dates_and_json_lines(tmp_path: Path) -> None:
     }
 
 
-def test_bad_rows_of_typed_columns(tmp_path: Path) -> None:
+def test_bad_rows_of_typed_columns_are_counted(tmp_path: Path) -> None:
     columns = {
         "session": pa.array([1.0, 2.5, None, 4.0, 5.0, 1e300, float("inf")]),
         "item": pa.array(["a", "b", "c", "", "e", "f", "g"]),
@@ -517,18 +520,18 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("suffix", "content", "settings", "message"), _REFUSED.values(), ids=_REFUSED)
-def test_errors_of_files(tmp_path: Path, suffix: str, content: Any, settings: dict, message: str) -> None:
-    with pytest.raises(DataError) as refused:
+def test_invalid_files_are_refused(tmp_path: Path, suffix: str, content: Any, settings: dict, message: str) -> None:
+    with pytest.raises(DataError) as error:
         read(tmp_path, content, suffix, **settings)
-    assert str(refused.value) == message.replace("{f}", f"{tmp_path}/t.{suffix}")
+    assert str(error.value) == message.replace("{f}", f"{tmp_path}/t.{suffix}")
 
 
 def test_every_file_needs_the_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("session,item\n1,2\n")
     (tmp_path / "b.csv").write_text("session,track\n1,2\n")
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         Table().read([tmp_path], ReadSettings())
-    assert str(refused.value) == f"the column 'item' is not in {tmp_path}/b.csv; its columns are session, track"
+    assert str(error.value) == f"the column 'item' is not in {tmp_path}/b.csv; its columns are session, track"
 
 
 def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -545,5 +548,7 @@ def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monk
     assert events.items.ids.tolist() == [n for n in range(1, 200) if n % 7 and n != 100]
     assert bad_rows.examples["session is missing"] == [f"{tmp_path}/t.csv, row 100"]
     assert bad_rows.examples["the row must have a value for every column"][0] == f"{tmp_path}/t.csv, row 7"
-    done = [r["done"] for r in reports]
-    assert done == sorted(done) and done[0] == 0 and done[-1] == reports[-1]["total"] and len(done) > 5
+    progress = [r["done"] for r in reports]
+    assert (
+        progress == sorted(progress) and progress[0] == 0 and progress[-1] == reports[-1]["total"] and len(progress) > 5
+    )

@@ -13,7 +13,7 @@ from embedrec.errors import SettingsError
 from embedrec.readers import BadRows
 from embedrec.readers.wsknn import Wsknn
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import SKIP, facts, refusal, rows, write
+from tests.readers.reading import SKIP, feature_values, refusal, rows, write
 
 _T = 1_462_752_000
 _MAP = {
@@ -42,12 +42,12 @@ def read(*paths: Path, **settings: Any) -> Any:
         ("a.jsonl", "".join(json.dumps({key: value}) + "\n\n" for key, value in _MAP.items())),
     ],
 )
-def test_maps(tmp_path: Path, name: str, content: str | bytes) -> None:
+def test_maps_of_sessions_are_read(tmp_path: Path, name: str, content: str | bytes) -> None:
     events = read(write(tmp_path, {name: content}))
     assert rows(events, "kind", "weight", "time") == _WANT
 
 
-def test_kinds_and_weights(tmp_path: Path) -> None:
+def test_kinds_and_weights_are_recognised(tmp_path: Path) -> None:
     plain = read(write(tmp_path / "a", {"a.json": json.dumps({"1": [[5], [_T]]})}))
     assert rows(plain) == [(1, 5)] and plain.kind is None and plain.weight is None
     weighted = read(write(tmp_path / "b", {"a.json": json.dumps({"1": [[5], [_T], [0.5]]})}))
@@ -75,9 +75,9 @@ def test_actions_give_weights(tmp_path: Path, name: str) -> None:
         ("x", 6, "view", 1.0),
         ("x", 5, "cart", 2.5),
     ]
-    whole = read(path)
-    assert sorted(rows(whole, "kind")) == [("x", 5, "cart"), ("x", 6, "view"), ("x", 7, "scroll")]
-    assert whole.weight is None
+    without_actions = read(path)
+    assert sorted(rows(without_actions, "kind")) == [("x", 5, "cart"), ("x", 6, "view"), ("x", 7, "scroll")]
+    assert without_actions.weight is None
 
 
 def test_actions_replace_the_weights_of_maps(tmp_path: Path) -> None:
@@ -85,23 +85,23 @@ def test_actions_replace_the_weights_of_maps(tmp_path: Path) -> None:
     assert rows(events, "weight") == [("s1", "a", 7.0), ("s1", "b", 2.0)]
 
 
-def test_item_features(tmp_path: Path) -> None:
+def test_item_features_are_read(tmp_path: Path) -> None:
     write(tmp_path, {"a/a.json": json.dumps(_MAP), "f.csv": "item,price\na,2\nb,\n"})
     events = read(tmp_path / "a", item_features=str(tmp_path / "f.csv"))
-    assert facts(events.item_features) == {"a": {"price": 2}, "b": {}}
+    assert feature_values(events.item_features) == {"a": {"price": 2}, "b": {}}
 
 
 @pytest.mark.parametrize("actions", ["view", "view=", "=1", "view=x", "view=nan", "view=1,cart"])
 def test_actions_need_weights(tmp_path: Path, actions: str) -> None:
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error:
         read(write(tmp_path, {"a.json": json.dumps(_MAP)}), actions=actions)
-    assert str(refused.value) == f"actions must be given as view=1,cart=2, but one is {actions.rpartition(',')[2]!r}"
+    assert str(error.value) == f"actions must be given as view=1,cart=2, but one is {actions.rpartition(',')[2]!r}"
 
 
-def test_actions_name_kinds_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_actions_of_unknown_kinds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
         read(write(tmp_path, {"a.json": json.dumps(_MAP)}), actions="cart=2,purchse=7")
-    assert str(refused.value) == "no event is of the kind 'purchse'; check --actions"
+    assert str(error.value) == "no event is of the kind 'purchse'; check --actions"
 
 
 _LISTS = "a session must be two to four lists: items, times, kinds, weights"
@@ -122,7 +122,7 @@ _LISTS = "a session must be two to four lists: items, times, kinds, weights"
         ([["a"], [_T], [1], [2]], "after items and times, a session may contain kinds (texts) and weights (numbers)"),
     ],
 )
-def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
+def test_invalid_sessions_are_located(tmp_path: Path, session: Any, problem: str) -> None:
     write(tmp_path, {"a.json": json.dumps({**_MAP, "bad": session})})
     assert refusal(Wsknn(), [tmp_path]) == f"{tmp_path}/a.json, session 'bad': {problem}{SKIP}"
     bad_rows = BadRows("skip")
@@ -158,6 +158,6 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
         ("a.csv", "session,item,kind\n1,2,\n", {"actions": "view=1"}, "{f}, row 1: kind is missing" + SKIP),
     ],
 )
-def test_errors_of_files(tmp_path: Path, name: str, content: str, settings: dict, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, name: str, content: str, settings: dict, message: str) -> None:
     write(tmp_path, {name: content})
     assert refusal(Wsknn(**settings), [tmp_path]) == message.replace("{f}", f"{tmp_path}/{name}")

@@ -13,7 +13,7 @@ from embedrec.readers.table import Table
 from embedrec.tabular.arrow_columns import invalid_utf8, simplify
 from embedrec.tabular.item_labels import read_labels
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import facts, rows
+from tests.readers.reading import feature_values, rows
 
 _TEXTS = [
     *(pa.string(), pa.large_string(), pa.string_view()),
@@ -22,7 +22,7 @@ _TEXTS = [
 
 
 @pytest.mark.parametrize("kind", _TEXTS, ids=str)
-def test_texts_of_every_type(tmp_path: Path, kind: Any) -> None:
+def test_texts_of_every_type_are_read(tmp_path: Path, kind: Any) -> None:
     texts = pa.array(["é", "b", None, "é"], pa.string())
     given = _cast(texts, kind)
     assert simplify(given).to_pylist() == ["é", "b", None, "é"]
@@ -33,7 +33,7 @@ def test_texts_of_every_type(tmp_path: Path, kind: Any) -> None:
     pq.write_table(features, tmp_path / "f.parquet")
     events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "t.parquet"], ReadSettings())
     assert rows(events) == [(1, "é"), (1, "b")]
-    assert facts(events.item_features) == {"é": {"genre": "b"}, "b": {"genre": "é"}}
+    assert feature_values(events.item_features) == {"é": {"genre": "b"}, "b": {"genre": "é"}}
 
 
 def _cast(texts: Any, kind: Any) -> Any:
@@ -50,34 +50,34 @@ def _cast(texts: Any, kind: Any) -> Any:
     ],
     ids=str,
 )
-def test_lists_of_every_type(kind: Any) -> None:
+def test_lists_of_every_type_are_simplified(kind: Any) -> None:
     given = pa.array([["a", "b"], [], None, ["c"]], kind)
     assert simplify(given).to_pylist() == [["a", "b"], [], None, ["c"]]
     assert simplify(given[1:]).to_pylist() == [[], None, ["c"]]
     assert simplify(given).type == pa.list_(pa.string())
 
 
-def test_run_ends_and_extensions() -> None:
+def test_run_end_encoded_and_extension_arrays_are_simplified() -> None:
     runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", "b"]))
     assert simplify(runs).to_pylist() == ["a", "a", "b"]
     json = pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1"]))
     assert simplify(json).type == pa.string()
 
 
-def test_texts_that_are_not_utf8() -> None:
-    good = pa.array(["a", "é", None, ""])
-    assert invalid_utf8(good) is None
-    bad = pa.array([b"a", b"\xff", None, "é".encode(), b"\xc3", b"\xa9"]).view(pa.string())
-    mask = invalid_utf8(bad)
+def test_invalid_utf8_is_found() -> None:
+    valid = pa.array(["a", "é", None, ""])
+    assert invalid_utf8(valid) is None
+    invalid = pa.array([b"a", b"\xff", None, "é".encode(), b"\xc3", b"\xa9"]).view(pa.string())
+    mask = invalid_utf8(invalid)
     assert mask is not None and mask.tolist() == [False, True, False, False, True, True]
-    mask = invalid_utf8(bad[3:])
+    mask = invalid_utf8(invalid[3:])
     assert mask is not None and mask.tolist() == [False, True, True]
-    lists = pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 6]), bad)
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 6]), invalid)
     mask = invalid_utf8(lists)
     assert mask is not None and mask.tolist() == [False, True, False, True]
 
 
-def test_rows_of_parquet_that_are_not_utf8(tmp_path: Path) -> None:
+def test_parquet_rows_of_invalid_utf8_are_bad_rows(tmp_path: Path) -> None:
     item = pa.array([b"a", b"\xff", b"c"]).view(pa.string())
     pq.write_table(pa.table({"session": [1, 1, 1], "item": item}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"t.parquet, row 2: the row is not UTF-8 text; convert it first"):
@@ -101,7 +101,7 @@ _NESTED = {
 
 @pytest.mark.parametrize("role", ["session", "item", "user", "time", "weight", "order", "name", "kind"])
 @pytest.mark.parametrize("given", _NESTED.values(), ids=_NESTED)
-def test_columns_of_unsupported_types(tmp_path: Path, role: str, given: Any) -> None:
+def test_columns_of_unsupported_types_are_refused(tmp_path: Path, role: str, given: Any) -> None:
     columns = {"session": pa.array([1, 1]), "item": pa.array(["a", "b"]), "other": given}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     settings: dict[str, Any] = {role: "other"}
@@ -114,7 +114,7 @@ def test_columns_of_unsupported_types(tmp_path: Path, role: str, given: Any) -> 
 
 
 @pytest.mark.parametrize("given", _NESTED.values(), ids=_NESTED)
-def test_features_of_unsupported_types(tmp_path: Path, given: Any) -> None:
+def test_unsupported_feature_types_raise_no_other_error(tmp_path: Path, given: Any) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": ["a", "b"]}), tmp_path / "t.parquet")
     pq.write_table(pa.table({"item": ["a", "b"], "other": given}), tmp_path / "f.parquet")
     for reading in (
@@ -127,12 +127,12 @@ def test_features_of_unsupported_types(tmp_path: Path, given: Any) -> None:
             assert "f.parquet" in str(e) and "\n" not in str(e)
 
 
-def test_damaged_pages(tmp_path: Path) -> None:
+def test_damaged_pages_raise_no_other_error(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"session": list(range(5000)), "item": [str(i * i) for i in range(5000)]}), path)
-    whole = path.read_bytes()
-    for at in range(4, len(whole) - 600, len(whole) // 40):
-        path.write_bytes(whole[:at] + b"\xff" * 200 + whole[at + 200 :])
+    content = path.read_bytes()
+    for position in range(4, len(content) - 600, len(content) // 40):
+        path.write_bytes(content[:position] + b"\xff" * 200 + content[position + 200 :])
         try:
             Table().read([path], ReadSettings())
         except DataError as e:

@@ -33,7 +33,7 @@ def test_items_are_prefetched_up_to_the_depth() -> None:
     assert produced == [0, 1, 2]
 
 
-def test_the_error_of_an_item_comes_at_its_turn() -> None:
+def test_errors_are_raised_in_the_order_of_items() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("second")
@@ -47,40 +47,40 @@ def test_the_error_of_an_item_comes_at_its_turn() -> None:
 @pytest.mark.parametrize("lanes", [0, 1, 2])
 def test_every_lane_keeps_the_order_of_batches(lanes: int) -> None:
     """The first column of a batch has the first lane, the others the last one."""
-    done: dict[str, list[tuple[int, str]]] = {"a": [], "b": [], "c": []}
+    completed: dict[str, list[tuple[int, str]]] = {"a": [], "b": [], "c": []}
 
     def task(column: str, batch: int) -> None:
-        done[column].append((batch, threading.current_thread().name))
+        completed[column].append((batch, threading.current_thread().name))
 
     with BackgroundPipeline(lanes, depth=2) as pipeline:
         for batch in range(10):
             pipeline.add(task, [(column, batch) for column in "abc"])
         pipeline.finish()
-    assert {column: [batch for batch, _ in runs] for column, runs in done.items()} == {
+    assert {column: [batch for batch, _ in runs] for column, runs in completed.items()} == {
         column: [*range(10)] for column in "abc"
     }
-    threads = {column: {name for _, name in runs} for column, runs in done.items()}
+    threads = {column: {name for _, name in runs} for column, runs in completed.items()}
     assert all(len(names) == 1 for names in threads.values()) and threads["b"] == threads["c"]
     assert (threads["a"] == threads["b"]) == (lanes < 2)
     assert (threads["a"] == {threading.current_thread().name}) == (lanes == 0)
 
 
-def test_no_more_batches_wait_than_the_depth() -> None:
-    release, done = threading.Event(), []
+def test_at_most_depth_batches_wait() -> None:
+    release, completed = threading.Event(), []
 
     def task(batch: int) -> None:
         assert release.wait(10)
-        done.append(batch)
+        completed.append(batch)
 
     with BackgroundPipeline(1, depth=2) as pipeline:
         pipeline.add(task, [(0,)])
         pipeline.add(task, [(1,)])
-        assert done == []
+        assert completed == []
         threading.Timer(0.01, release.set).start()
         pipeline.add(task, [(2,)])  # waits for the first batch
-        assert done[:1] == [0]
+        assert completed[:1] == [0]
         pipeline.finish()
-    assert done == [0, 1, 2]
+    assert completed == [0, 1, 2]
 
 
 @pytest.mark.parametrize("lanes", [0, 1, 2])

@@ -12,9 +12,9 @@ from embedrec.readers import READERS, BadRows, reader
 
 def test_mode_fail_names_the_row_and_the_option() -> None:
     bad_rows = BadRows()
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         bad_rows.add("f.json", "row 3", "x must be a text", ", but is 12")
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "f.json, row 3: x must be a text, but is 12; use --on-bad-row skip to leave such rows out"
     )
 
@@ -35,12 +35,12 @@ def test_mode_skip_counts_and_keeps_examples() -> None:
 
 def test_merge_equals_one_collection() -> None:
     rows = [("f", f"row {n}", "x" if n % 3 else "y") for n in range(9)]
-    whole, a, b = BadRows("skip"), BadRows("skip"), BadRows("skip")
+    all_rows, a, b = BadRows("skip"), BadRows("skip"), BadRows("skip")
     for n, row in enumerate(rows):
-        whole.add(*row)
+        all_rows.add(*row)
         (a if n < 4 else b).add(*row)
     a.merge(pickle.loads(pickle.dumps(b)))
-    assert (a.counts, a.examples, a.lines()) == (whole.counts, whole.examples, whole.lines())
+    assert (a.counts, a.examples, a.lines()) == (all_rows.counts, all_rows.examples, all_rows.lines())
 
 
 def test_every_reader_is_registered() -> None:
@@ -55,6 +55,6 @@ def test_every_reader_is_registered() -> None:
         "sessions": "SessionTables",
         "wsknn": "Wsknn",
     }
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error:
         reader("movielense")
-    assert str(refused.value) == "no reader is called 'movielense'; did you mean 'movielens'?"
+    assert str(error.value) == "no reader is called 'movielense'; did you mean 'movielens'?"

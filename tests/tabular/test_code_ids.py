@@ -24,7 +24,7 @@ texts = st.lists(st.one_of(draw.few, draw.texts, st.integers(-3, 9).map(str), st
 batches = st.lists(st.one_of(numbers, texts), max_size=5)
 
 
-def coded(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int], list]:
+def code_lists(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int], list]:
     """Rows and distinct ids of consecutive lists, each a slice of a longer column.
 
     typed  whether texts are texts in the data itself
@@ -41,13 +41,13 @@ def coded(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int]
     return (rows if new is None else new[rows]).tolist(), distinct.tolist()
 
 
-@pytest.mark.parametrize("few", [0, 9, 1 << 18], ids=["compiled", "changing", "dict"])
+@pytest.mark.parametrize("threshold", [0, 9, 1 << 18], ids=["compiled", "changing", "dict"])
 @draw.given(batches)
-def test_ids_are_numbered_by_first_appearance(few: int, lists: list[list]) -> None:
+def test_ids_are_numbered_by_first_appearance(threshold: int, lists: list[list]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_ids, "DICT_IDS", few)
+        patch.setattr(code_ids, "DICT_IDS", threshold)
         patch.setattr(code_ids, "INITIAL_SLOTS", 4)  # tables grow
-        rows, distinct = coded(lists, typed=True)
+        rows, distinct = code_lists(lists, typed=True)
     flat: list[Any] = [i for given in lists for i in given]
     if any(isinstance(i, str) for i in flat):
         flat = [str(i) for i in flat]
@@ -57,42 +57,44 @@ def test_ids_are_numbered_by_first_appearance(few: int, lists: list[list]) -> No
 
 @pytest.mark.parametrize("typed", [True, False])
 @pytest.mark.parametrize("many", [True, False])
-def test_an_id_depends_on_its_value_alone(many: bool, typed: bool) -> None:
-    rows, distinct = coded([["3", "4.0"], ["3.0", "4", "5"]], typed=typed, many=many)
+def test_an_id_depends_only_on_its_value(many: bool, typed: bool) -> None:
+    rows, distinct = code_lists([["3", "4.0"], ["3.0", "4", "5"]], typed=typed, many=many)
     assert (rows, distinct) == ([0, 1, 0, 1, 2], ["3", "4", "5"] if typed else [3, 4, 5])
     for others in (["x"], ["3.5"], ["9223372036854775808"], ["03"]):
-        rows, distinct = coded([["3", *others], ["3.0", "0.00"], [3, 0]], typed=typed, many=many)
+        rows, distinct = code_lists([["3", *others], ["3.0", "0.00"], [3, 0]], typed=typed, many=many)
         assert (rows, distinct) == ([0, 1, 0, 2, 0, 2], ["3", *others, "0"])
-        assert coded([[3, 0], ["3.0", *others]], typed=typed, many=many) == ([0, 1, 0, 2], ["3", "0", *others])
+        assert code_lists([[3, 0], ["3.0", *others]], typed=typed, many=many) == ([0, 1, 0, 2], ["3", "0", *others])
 
 
 @draw.given(st.lists(st.sampled_from(["5", "5.0", "5.00", "05", "-5.0", "5.5", "x", ".0", "1e5", "٥.0"]), max_size=8))
-def test_one_column_in_parts_and_in_any_order_has_the_same_ids(texts: list[str]) -> None:
-    want = {"5.0": "5", "5.00": "5", "-5.0": "-5"}
+def test_batches_and_their_order_do_not_change_ids(texts: list[str]) -> None:
+    normalized = {"5.0": "5", "5.00": "5", "-5.0": "-5"}
     for column in (texts, texts[::-1]):
-        rows, distinct = coded([column], typed=True)
-        assert [distinct[row] for row in rows] == [want.get(text, text) for text in column]
-        apart, others = coded([[text] for text in column], typed=False)
-        assert [str(others[row]) for row in apart] == [distinct[row] for row in rows]
+        rows, distinct = code_lists([column], typed=True)
+        assert [distinct[row] for row in rows] == [normalized.get(text, text) for text in column]
+        separate_rows, separate_ids = code_lists([[text] for text in column], typed=False)
+        assert [str(separate_ids[row]) for row in separate_rows] == [distinct[row] for row in rows]
 
 
 @pytest.mark.parametrize("many", [True, False])
-def test_given_id_types(many: bool) -> None:
-    assert coded([["3", "3.0", "03"]], typed=False, many=many, kind="text") == ([0, 1, 2], ["3", "3.0", "03"])
-    assert coded([[3, 4]], typed=True, many=many, kind="text") == ([0, 1], ["3", "4"])
-    assert coded([["3", "3.0", "4"]], typed=True, many=many, kind="number") == ([0, 0, 1], [3, 4])
+def test_the_type_of_ids_may_be_given(many: bool) -> None:
+    assert code_lists([["3", "3.0", "03"]], typed=False, many=many, kind="text") == ([0, 1, 2], ["3", "3.0", "03"])
+    assert code_lists([[3, 4]], typed=True, many=many, kind="text") == ([0, 1], ["3", "4"])
+    assert code_lists([["3", "3.0", "4"]], typed=True, many=many, kind="number") == ([0, 0, 1], [3, 4])
 
 
 @draw.given(batches)
-def test_tables_in_files_number_as_those_in_memory(tmp_path: Path, lists: list[list]) -> None:
+def test_tables_in_files_give_the_rows_of_tables_in_memory(tmp_path: Path, lists: list[list]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code_ids, "DICT_IDS", 0)
         patch.setattr(code_ids, "INITIAL_SLOTS", 4)
         for typed in (True, False):
-            assert coded(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
+            assert code_lists(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == code_lists(
+                lists, typed=typed
+            )
 
 
-def test_tables_are_in_files_under_a_memory_budget(tmp_path: Path) -> None:
+def test_a_memory_budget_puts_tables_into_files(tmp_path: Path) -> None:
     for column in (pa.array(range(9)), pa.array(["a", "b"])):
         vocab = Ids(many=True, memory=MemoryBudget(BUDGET, tmp_path))
         vocab.rows(column)
@@ -112,13 +114,13 @@ def test_long_texts_use_the_compiled_table_earlier() -> None:
     assert isinstance(vocab.table, code_ids.TextTable)
 
 
-def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+def test_ids_beyond_the_budget_are_an_error(tmp_path: Path) -> None:
     vocab = Ids(role="item", memory=MemoryBudget(BUDGET, tmp_path))
     batch = "x" * 10_000
     vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000)]))
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000, 18000)]))
-    assert str(refused.value) == (
+    assert str(error.value) == (
         "the distinct ids and names take 173M so far (173M of them for items), but a memory budget of 256M leaves 160M "
         "for them; raise the budget or read fewer files"
     )
@@ -126,8 +128,8 @@ def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 
 def test_texts_of_whole_numbers_are_stored_as_numbers(tmp_path: Path) -> None:
-    rooms = MemoryBudget(BUDGET, tmp_path)
-    vocab = Ids(many=True, memory=rooms)
+    budget = MemoryBudget(BUDGET, tmp_path)
+    vocab = Ids(many=True, memory=budget)
     vocab.rows(pa.array(["1", "2.0"]))
     assert vocab.whole
     vocab.rows(pa.array(["2.0", "x"]))

@@ -23,7 +23,7 @@ COLUMNS = {"a": [1, 2, 3, 4], "b": ["x", "y", None, "z"]}
 
 @dataclass
 class Memory:
-    """A format of two batches of two rows in memory; `requested` holds the requested columns."""
+    """A format of two batches of two rows in memory; `requested` records the requested columns."""
 
     requested: list[str]
     typed: bool = True
@@ -69,14 +69,14 @@ def test_only_the_inputs_are_read() -> None:
 
 def test_rows_are_dropped_by_a_condition() -> None:
     requested: list[str] = []
-    keep = ComputedColumn(("b",), lambda columns: columns["b"].is_valid().to_numpy(zero_copy_only=False))
-    form = ComputedFormat(Memory(requested), {"double": DOUBLE}, keep)  # type: ignore[arg-type]
+    condition = ComputedColumn(("b",), lambda columns: columns["b"].is_valid().to_numpy(zero_copy_only=False))
+    form = ComputedFormat(Memory(requested), {"double": DOUBLE}, condition)  # type: ignore[arg-type]
     assert read(form, "double") == ({"double": [2, 4, 8]}, [1, 2, 4])
     assert requested == ["a", "b"]
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_without_computed_columns(typed: bool) -> None:
+def test_a_format_without_computed_columns_is_unchanged(typed: bool) -> None:
     form = ComputedFormat(Memory([], typed))  # type: ignore[arg-type]
     assert form.typed == typed
     assert read(form, "b") == ({"b": COLUMNS["b"]}, [1, 2, 3, 4])

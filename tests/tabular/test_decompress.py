@@ -31,10 +31,10 @@ def test_every_compression_is_read(tmp_path: Path, packing: str, capitals: bool)
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_damaged_compressed_files(tmp_path: Path, packing: str) -> None:
-    whole = packed(_CSV + random.Random(0).randbytes(5000), packing)
+def test_damaged_compressed_files_are_refused(tmp_path: Path, packing: str) -> None:
+    content = packed(_CSV + random.Random(0).randbytes(5000), packing)
     path = tmp_path / f"events.csv{packing}"
-    for damaged in (whole[:-9], whole[: len(whole) // 2], b"x" + whole, whole[:8], b"no archive"):
+    for damaged in (content[:-9], content[: len(content) // 2], b"x" + content, content[:8], b"no archive"):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=rf"^{path} (is cut off or damaged|cannot be read) \(.+\)"):
             expand([path], (".csv",))[0].read()
@@ -52,7 +52,7 @@ def test_damaged_compressed_files(tmp_path: Path, packing: str) -> None:
         ("gz", "", "gz"),
     ],
 )
-def test_suffixes(name: str, suffix: str, plain: str) -> None:
+def test_suffixes_of_compression_are_recognised(name: str, suffix: str, plain: str) -> None:
     assert (packing(name), without_packing(name)) == (suffix, plain)
 
 
@@ -61,7 +61,7 @@ CONTENT = bytes(range(256)) * 3000
 
 @pytest.mark.parametrize("suffix", ["", *SUFFIXES])
 @pytest.mark.parametrize("from_path", [True, False])
-def test_streams_seek(suffix: str, from_path: bool, tmp_path: Path) -> None:
+def test_streams_can_seek(suffix: str, from_path: bool, tmp_path: Path) -> None:
     """A seek forward skips; a seek backwards reads again from the beginning."""
     path = tmp_path / "f"
     path.write_bytes(packed(CONTENT, suffix))
@@ -83,7 +83,7 @@ def test_the_stored_stream_is_closed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_damage_names_the_source(suffix: str) -> None:
+def test_messages_name_the_damaged_source(suffix: str) -> None:
     content = packed(random.Random(0).randbytes(5000), suffix)
     with pytest.raises(DataError, match=r"^f\.bin is cut off or damaged \(.+\); get it again$"):
         open_unpacked(io.BytesIO(content[: len(content) // 2]), suffix, "f.bin").read()

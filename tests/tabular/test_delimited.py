@@ -54,22 +54,22 @@ _LINES: dict[str, tuple[list[str], str, list[str]]] = {
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(("lines", "kept", "bad"), _LINES.values(), ids=_LINES)
-def test_a_broken_quote_loses_only_its_row(
+def test_a_broken_quote_makes_only_its_row_bad(
     tmp_path: Path, lines: list[str], kept: str, bad: list[str], line_end: str
 ) -> None:
     text = (_HEAD + "\n".join(lines) + "\n1,z,Z\n").replace("\n", line_end)
     items, bad_rows = read(tmp_path, text, mode="skip")
     assert "".join(items) == kept + "z"
     assert bad_rows.counts == ({_BROKEN: len(bad)} if bad else {})
-    assert [place.rpartition(" ")[2] for place in bad_rows.examples.get(_BROKEN, [])] == bad[:3]
+    assert [location.rpartition(" ")[2] for location in bad_rows.examples.get(_BROKEN, [])] == bad[:3]
     if bad:
-        with pytest.raises(DataError) as refused:
+        with pytest.raises(DataError) as error:
             read(tmp_path, text)
-        assert str(refused.value).startswith(f"{tmp_path}/t.csv, row {bad[0]}: {_BROKEN}, but the one before '")
-        assert str(refused.value).endswith(f" is not{SKIP}")
+        assert str(error.value).startswith(f"{tmp_path}/t.csv, row {bad[0]}: {_BROKEN}, but the one before '")
+        assert str(error.value).endswith(f" is not{SKIP}")
 
 
-def test_one_broken_quote_in_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_quote_is_located_in_any_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 256)
     lines = [f'{n // 5},i{n},"Title, {n}"' if n % 2 else f"{n // 5},i{n},Title {n}" for n in range(1, 3000)]
     lines[99] = '20,i100,"weird al'
@@ -143,18 +143,18 @@ def test_tab_separated_text_with_a_quoted_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("before", ["", "\n", "\n  \n\n", "\ufeff", "\ufeff\n\n"])
+@pytest.mark.parametrize("prefix", ["", "\n", "\n  \n\n", "\ufeff", "\ufeff\n\n"])
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv"])
-def test_text_before_the_header(tmp_path: Path, before: str, line_end: str, suffix: str) -> None:
-    text = f"{before}session,item\n\n1,a\n\n1,b\n1\n".replace("\n", line_end)
+def test_blank_lines_before_the_header_are_ignored(tmp_path: Path, prefix: str, line_end: str, suffix: str) -> None:
+    text = f"{prefix}session,item\n\n1,a\n\n1,b\n1\n".replace("\n", line_end)
     text = text.replace(",", "\t") if suffix == "tsv" else text
     content = gzip.compress(text.encode()) if suffix == "csv.gz" else text
     items, bad_rows = read(tmp_path, content, f"t.{suffix}", mode="skip")
     assert items == ["a", "b"]
-    assert [place.rpartition(" ")[2] for place in next(iter(bad_rows.examples.values()))] == ["3"]
+    assert [location.rpartition(" ")[2] for location in next(iter(bad_rows.examples.values()))] == ["3"]
 
 
-def test_names_in_the_header(tmp_path: Path) -> None:
+def test_quoted_names_in_the_header_are_read(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": '"the\nsession", "item ","a ""b"", c"\r\n1,a,x\r\n'})
     source = expand([tmp_path / "t.csv"], (".csv",))[0]
     assert Delimited().columns(source) == ["the\nsession", '"item "', 'a "b", c']
@@ -167,7 +167,7 @@ def test_names_in_the_header(tmp_path: Path) -> None:
     assert len(Delimited().columns(source)[2]) == 200_000
 
 
-def test_a_block_shorter_than_the_header(tmp_path: Path) -> None:
+def test_a_header_longer_than_a_block_is_read(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": "\n\nsession,item\n1,a\n1,b\n"})
     source = expand([tmp_path / "t.csv"], (".csv",))[0]
     batches = Delimited().batches(source, ["item"], BadRows(), share=1e-7)
@@ -178,7 +178,7 @@ _NOT_UTF8 = "the row is not UTF-8 text"
 
 
 @pytest.mark.parametrize("block", [32, 1 << 20])
-def test_rows_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_rows_of_invalid_utf8_are_bad_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(delimited, "BLOCK", block)
     # bytes in a column that is not read do no harm, and "é" may lie across two blocks
     lines = [b"\xc3\xa9,x", b"b\xff,x", b"c,\xff\xfe", b"d\xff", b"e,x,\xc3", b"\xe2\x82\xac,x", b"g\xe2\x82,x"]
@@ -187,11 +187,13 @@ def test_rows_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert items == ["é", "c", "€"]
     uneven = "the row must have a value for every column"
     assert bad_rows.counts == {_NOT_UTF8: 2, uneven: 2}
-    places = {problem: [place.rpartition(" ")[2] for place in result] for problem, result in bad_rows.examples.items()}
-    assert places == {_NOT_UTF8: ["2", "7"], uneven: ["4", "5"]}
+    row_numbers = {
+        problem: [location.rpartition(" ")[2] for location in result] for problem, result in bad_rows.examples.items()
+    }
+    assert row_numbers == {_NOT_UTF8: ["2", "7"], uneven: ["4", "5"]}
 
 
-def test_latin_1_with_bytes_of_a_byte_order_mark(tmp_path: Path) -> None:
+def test_latin_1_bytes_like_the_marker_of_invalid_utf8_are_kept(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": "item,text\na,\u00ef\u00b7\u0091\nb,\u00e9\nc\n".encode("latin-1")})
     source = expand([tmp_path / "t.csv"], (".csv",))[0]
     form = Delimited().decoding(source)
@@ -210,7 +212,7 @@ def test_latin_1_with_bytes_of_a_byte_order_mark(tmp_path: Path) -> None:
         (f"1,{'a' * 140_000},Drama\n", ""),
     ],
 )
-def test_ids_of_too_many_digits(tmp_path: Path, movies: str, problem: str) -> None:
+def test_long_ids_and_titles_are_read_or_bad_rows(tmp_path: Path, movies: str, problem: str) -> None:
     ratings = "userId,movieId,rating,timestamp\n1,1,3,880000000\n1,2,3,880000001\n"
     write(tmp_path, {"ratings.csv": ratings, "movies.csv": f"movieId,title,genres\n{movies}"})
     if problem:
@@ -221,50 +223,50 @@ def test_ids_of_too_many_digits(tmp_path: Path, movies: str, problem: str) -> No
         assert events.items.names is not None and events.items.names[0] == "a" * 140_000
 
 
-def test_a_header_that_names_no_columns_is_an_error(tmp_path: Path) -> None:
+def test_an_endless_header_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(20):
             file.write(b"," * (1 << 20))
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         Delimited().columns(*expand([path], (".csv",)))
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"the first row of {path} has more than 4M, but must name its columns; check that it is a table in delimited "
         "text"
     )
 
 
-@pytest.mark.parametrize(("share", "more"), [(1.0, ""), (0.5, " under this memory budget; increase it")])
+@pytest.mark.parametrize(("share", "hint"), [(1.0, ""), (0.5, " under this memory budget; increase it")])
 def test_a_row_that_is_too_long_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, more: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, hint: str
 ) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 2 << 20)
     path = tmp_path / "t.csv"
     path.write_text("session,item\n1,2\n3," + "x" * (9 << 20) + "\n")
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         list(Delimited().batches(*expand([path], (".csv",)), ["item"], BadRows(), share))
-    assert str(refused.value) == (
-        f"{path} has a row of more than {2 * share:.0f}M, the limit{more}; check that it is a table in delimited text"
+    assert str(error.value) == (
+        f"{path} has a row of more than {2 * share:.0f}M, the limit{hint}; check that it is a table in delimited text"
     )
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
-def test_row_numbers_after_skipped_rows(rows: list[tuple[bool, bool]]) -> None:
-    """Batches of the good rows have the row numbers of the file after skipped rows."""
+def test_skipped_rows_do_not_change_row_numbers(rows: list[tuple[bool, bool]]) -> None:
+    """Batches of valid rows have the row numbers of the file."""
     bad = delimited.BadLines(None, BadRows("skip"), None, "utf-8", 1)  # type: ignore[arg-type]
-    done, waiting = 0, []
+    previous, pending = 0, []
     for number, (even, ends) in enumerate(rows, 1):
         if even:
-            waiting.append(number)
+            pending.append(number)
         else:
             bad.left_out.append(number)
         if ends:
-            assert bad.numbers(done, len(waiting)).tolist() == waiting
-            done, waiting = done + len(waiting), []
-            assert not bad.left_out  # what lies behind is not kept
+            assert bad.numbers(previous, len(pending)).tolist() == pending
+            previous, pending = previous + len(pending), []
+            assert not bad.left_out  # numbers of earlier rows are deleted
 
 
-def test_columns_of_files_without_a_header(tmp_path: Path) -> None:
+def test_columns_of_files_without_a_header_may_be_given(tmp_path: Path) -> None:
     items, bad_rows = read(tmp_path, "1,a,x\n1,b,y\n1,c\n", mode="skip", columns="session, item,title")
     assert items == ["a", "b"] and bad_rows.total == 1
     items, _ = read(tmp_path, '1;"a;b"\n1;b\n', columns="session,item")

@@ -1,4 +1,4 @@
-"""Side tables: every format gives the same features of items and users."""
+"""Feature tables: every format gives the same features of items and users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.tabular import formats
 from embedrec.tabular.read_settings import ReadSettings
-from tests.readers.reading import ARCHIVES, SKIP, facts, refusal, write
+from tests.readers.reading import ARCHIVES, SKIP, feature_values, refusal, write
 
 _ROWS: list[dict[str, Any]] = [
     {"item_id": "b", "price": 2.5, "brand": "X", "tags": ["new", "red"], "stock": 3},
@@ -58,7 +58,7 @@ _WRITERS = {
 
 
 def read(folder: Path, files: dict[str, str | bytes], ids: tuple[Any, ...] = ("b", "a", "c"), **settings: Any) -> Any:
-    """Events of these items, with the side tables `settings` name among the files."""
+    """Events of these items, with the feature tables that `settings` name among the files."""
     events = "who,item_id\n" + "".join(f"u,{i}\n" for i in ids)
     write(folder, {"events/e.csv": events, **files})
     given = {key: str(folder / value) if key.endswith("features") else value for key, value in settings.items()}
@@ -70,32 +70,35 @@ def test_every_format_gives_the_same_features(tmp_path: Path, suffix: str, monke
     monkeypatch.setattr(formats, "MAX_ROWS", 1)  # several batches
     monkeypatch.setattr(formats, "MAX_LINES", 1)
     events = read(tmp_path, {f"f.{suffix}": _WRITERS[suffix](_ROWS)}, item_features=f"f.{suffix}")
-    assert facts(events.item_features) == _WANT
+    assert feature_values(events.item_features) == _WANT
     assert events.item_features.about() == {"numeric": ["price", "stock"], "categorical": ["brand"], "lists": ["tags"]}
     assert events.user_features is None
 
 
 def test_columns_without_a_name_are_left_out(tmp_path: Path) -> None:
     events = read(tmp_path, {"f.csv": ",item_id,x\n0,a,5\n1,b,6\n"}, item_features="f.csv")
-    assert facts(events.item_features) == {"a": {"x": 5}, "b": {"x": 6}}
+    assert feature_values(events.item_features) == {"a": {"x": 5}, "b": {"x": 6}}
 
 
-def test_users(tmp_path: Path) -> None:
+def test_features_of_users_are_read(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"u.csv": "who,age\nu,30\nnobody,1\n"}
     events = read(tmp_path, files, user="who", user_features="u.csv")
-    assert facts(events.user_features) == {"u": {"age": 30}, "nobody": {"age": 1}} and events.item_features is None
+    assert (
+        feature_values(events.user_features) == {"u": {"age": 30}, "nobody": {"age": 1}}
+        and events.item_features is None
+    )
 
 
 @pytest.mark.parametrize(("ids", "table"), [((1, 2), "id,x\n1,5\n2.0,6\nz,7\n"), (("1", "z"), "id,x\n1,5\nz,6\n")])
 def test_ids_of_different_types_are_matched(tmp_path: Path, ids: tuple[Any, ...], table: str) -> None:
     events = read(tmp_path, {"f.csv": table}, ids, item_features="f.csv")
-    assert facts(events.item_features) == {ids[0]: {"x": 5}, ids[1]: {"x": 6}}
+    assert feature_values(events.item_features) == {ids[0]: {"x": 5}, ids[1]: {"x": 6}}
     events = read(tmp_path, {"f.jsonl": '{"id": 1, "x": 5}\n'}, ids, item_features="f.jsonl")
-    assert facts(events.item_features) == {ids[0]: {"x": 5}}
+    assert feature_values(events.item_features) == {ids[0]: {"x": 5}}
 
 
 @pytest.mark.parametrize(
-    ("column", "want"),
+    ("column", "expected"),
     [
         (pa.array([True, False]), [1, 0]),
         (pa.array([3, None], pa.int8()), [3, None]),
@@ -114,10 +117,10 @@ def test_ids_of_different_types_are_matched(tmp_path: Path, ids: tuple[Any, ...]
         (pa.array([86_400_000, 0], pa.timestamp("ms")), [1, 0]),
     ],
 )
-def test_types(tmp_path: Path, column: Any, want: list[Any] | None) -> None:
+def test_types_of_parquet_columns_are_recognised(tmp_path: Path, column: Any, expected: list[Any] | None) -> None:
     pq.write_table(pa.table({"item": ["a", "b"], "x": column}), tmp_path / "f.parquet")
-    known = facts(read(tmp_path, {}, item_features="f.parquet").item_features)
-    assert [known["a"].get("x"), known["b"].get("x")] == (want or [None, None])
+    values_of_items = feature_values(read(tmp_path, {}, item_features="f.parquet").item_features)
+    assert [values_of_items["a"].get("x"), values_of_items["b"].get("x")] == (expected or [None, None])
 
 
 IDS = [2053013552326770905, 2053013552326770906, 7]
@@ -130,7 +133,7 @@ def as_table(suffix: str, column: str, values: list[Any]) -> bytes:
 
 @pytest.mark.parametrize("suffix", _WRITERS)
 @pytest.mark.parametrize(
-    ("column", "given", "want"),
+    ("column", "given", "expected"),
     [
         ("category_id", IDS, [str(i) for i in IDS]),
         ("whole", IDS, [str(i) for i in IDS]),  # a float would make the first two one
@@ -145,12 +148,12 @@ def as_table(suffix: str, column: str, values: list[Any]) -> bytes:
         ("released", ["2020-01-31T12:00:00", "1970-01-02 00:00:00", ""], [18292.5, 1, None]),
     ],
 )
-def test_numbers_ids_codes_and_dates(
-    tmp_path: Path, suffix: str, column: str, given: list[Any], want: list[Any]
+def test_numbers_ids_codes_and_dates_are_recognised(
+    tmp_path: Path, suffix: str, column: str, given: list[Any], expected: list[Any]
 ) -> None:
     events = read(tmp_path, {f"f.{suffix}": as_table(suffix, column, given)}, item_features=f"f.{suffix}")
-    known = facts(events.item_features)
-    assert [known[item].get(column) for item in "abc"] == want
+    values_of_items = feature_values(events.item_features)
+    assert [values_of_items[item].get(column) for item in "abc"] == expected
     assert events.item_features.dates == (frozenset({"released"}) if column == "released" else frozenset())
 
 
@@ -158,25 +161,31 @@ def test_numbers_ids_codes_and_dates(
 @pytest.mark.parametrize("missing", ["NA", "NULL", "None", "\\N", "", "nan"])
 def test_missing_values_are_not_texts(tmp_path: Path, suffix: str, missing: str) -> None:
     content = as_table(suffix, "year", ["1999", missing, "2001"])
-    known = facts(read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features)
-    assert [known[item].get("year") for item in "abc"] == [1999, None, 2001]
+    values_of_items = feature_values(
+        read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features
+    )
+    assert [values_of_items[item].get("year") for item in "abc"] == [1999, None, 2001]
     content = as_table(suffix, "genre", ["rock", missing, "pop"])
-    known = facts(read(tmp_path, {f"g.{suffix}": content}, item_features=f"g.{suffix}").item_features)
-    assert [known[item].get("genre") for item in "abc"] == ["rock", None, "pop"]
+    values_of_items = feature_values(
+        read(tmp_path, {f"g.{suffix}": content}, item_features=f"g.{suffix}").item_features
+    )
+    assert [values_of_items[item].get("genre") for item in "abc"] == ["rock", None, "pop"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_leading_zeros_are_kept(tmp_path: Path, suffix: str) -> None:
     content = as_table(suffix, "shelf", ["007", "07", "7"])
-    known = facts(read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features)
-    assert [known[item]["shelf"] for item in "abc"] == ["007", "07", "7"]
+    values_of_items = feature_values(
+        read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features
+    )
+    assert [values_of_items[item]["shelf"] for item in "abc"] == ["007", "07", "7"]
 
 
 def test_ids_in_a_column_of_floats_are_texts(tmp_path: Path) -> None:
     """pandas writes whole numbers with missing ones among them as floats."""
     pq.write_table(pa.table({"item": ["a", "b"], "brand_id": [7.0, None], "x_id": [0.5, 1.0]}), tmp_path / "f.parquet")
-    known = facts(read(tmp_path, {}, item_features="f.parquet").item_features)
-    assert known == {"a": {"brand_id": "7", "x_id": 0.5}, "b": {"x_id": 1.0}}
+    values_of_items = feature_values(read(tmp_path, {}, item_features="f.parquet").item_features)
+    assert values_of_items == {"a": {"brand_id": "7", "x_id": 0.5}, "b": {"x_id": 1.0}}
 
 
 def test_floats_of_32_bits_are_kept(tmp_path: Path) -> None:
@@ -186,7 +195,7 @@ def test_floats_of_32_bits_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("types", "want"),
+    ("types", "expected"),
     [
         ({"x": "text"}, {"x": "1"}),
         ({"x": "number"}, {"x": 1}),
@@ -196,10 +205,10 @@ def test_floats_of_32_bits_are_kept(tmp_path: Path) -> None:
         ({"z": "date"}, {"z": 18263}),
     ],
 )
-def test_given_types_of_features(tmp_path: Path, types: dict[str, str], want: dict[str, Any]) -> None:
+def test_types_of_features_may_be_given(tmp_path: Path, types: dict[str, str], expected: dict[str, Any]) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,x,y_id,z\na,1,7,2020-01-02\n"}
-    known = facts(read(tmp_path, files, item_features="f.csv", feature_types=types).item_features)
-    assert {name: known["a"][name] for name in want} == want
+    values_of_items = feature_values(read(tmp_path, files, item_features="f.csv", feature_types=types).item_features)
+    assert {name: values_of_items["a"][name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -211,17 +220,20 @@ def test_given_types_of_features(tmp_path: Path, types: dict[str, str], want: di
         ({"y": "date"}, "the column 'y' must contain dates as 2024-05-31, but does not"),
     ],
 )
-def test_types_that_values_do_not_have(tmp_path: Path, types: dict[str, str], message: str) -> None:
-    with pytest.raises(DataError) as refused:
+def test_types_that_do_not_match_the_values_are_refused(tmp_path: Path, types: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError) as error:
         read(tmp_path, {"f.csv": "item_id,x,y\na,1,red\n"}, item_features="f.csv", feature_types=types)
-    assert str(refused.value) == message.replace("{f}", f"{tmp_path}/f.csv")
+    assert str(error.value) == message.replace("{f}", f"{tmp_path}/f.csv")
 
 
-def test_types_of_item_and_user_features(tmp_path: Path) -> None:
+def test_types_apply_to_item_and_user_features(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,x\na,1\n", "u.csv": "who,age\nu,30\n"}
     settings = {"user": "who", "item_features": "f.csv", "user_features": "u.csv"}
     events = read(tmp_path, files, **settings, feature_types={"x": "text", "age": "text"})
-    assert (facts(events.item_features)["a"], facts(events.user_features)["u"]) == ({"x": "1"}, {"age": "30"})
+    assert (feature_values(events.item_features)["a"], feature_values(events.user_features)["u"]) == (
+        {"x": "1"},
+        {"age": "30"},
+    )
     with pytest.raises(DataError, match="no feature is called 'x'; there are none"):
         read(tmp_path, {}, feature_types={"x": "text"})
 
@@ -230,26 +242,26 @@ def test_features_of_items_without_events_are_kept(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,title,x\nz,Zed,3\na,Ay,1\ny,,4\n"}
     events = read(tmp_path, files, ("a", "b"), item_features="f.csv")
     assert events.items.ids.tolist() == ["a", "b"]
-    assert facts(events.item_features) == {"z": {"x": 3}, "a": {"x": 1}, "y": {"x": 4}}
+    assert feature_values(events.item_features) == {"z": {"x": 3}, "a": {"x": 1}, "y": {"x": 4}}
     assert events.item_features.vocab.names.tolist() == ["Zed", "Ay", ""]
     save_features(events.item_features, tmp_path / "saved.parquet")
-    again = load_features(tmp_path / "saved.parquet")
-    assert facts(again) == facts(events.item_features)
-    assert again.vocab.names.tolist() == ["Zed", "Ay", ""]
+    loaded = load_features(tmp_path / "saved.parquet")
+    assert feature_values(loaded) == feature_values(events.item_features)
+    assert loaded.vocab.names.tolist() == ["Zed", "Ay", ""]
 
 
 def test_ids_of_another_type_are_counted(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,1\n1,2\n", "f.csv": "item,x\n3,5\nz,6\nw,7\n1,8\n"})
     bad_rows = BadRows()
     events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
-    assert facts(events.item_features) == {3: {"x": 5}, 1: {"x": 8}}
+    assert feature_values(events.item_features) == {3: {"x": 5}, 1: {"x": 8}}
     first = f"{tmp_path}/f.csv, row 2"
     assert bad_rows.lines() == [
         f"2 rows left out: item must be a whole number, as the ids of the events are (first: {first})"
     ]
 
 
-def test_names_from_the_feature_table(tmp_path: Path) -> None:
+def test_names_are_taken_from_the_feature_table(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,title,x\na,Ay,1\n"}
     events = read(tmp_path, files, ("a", "b"), item_features="f.csv")
     assert events.items.names.tolist() == ["Ay", ""] and events.item_features.about()["numeric"] == ["x"]
@@ -289,21 +301,21 @@ _ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
         ("f.csv", "", "{f} is empty; remove it or get it again"),
     ],
 )
-def test_errors_of_files(tmp_path: Path, name: str, content: str, message: str) -> None:
-    with pytest.raises(DataError) as refused:
+def test_invalid_files_are_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(DataError) as error:
         read(tmp_path, {name: content}, item_features=name)
-    assert str(refused.value) == message.replace("{f}", f"{tmp_path}/{name}")
+    assert str(error.value) == message.replace("{f}", f"{tmp_path}/{name}")
 
 
-def test_unsupported_parquet_columns(tmp_path: Path) -> None:
+def test_unsupported_parquet_columns_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": ["a"], "x": [float("inf")]}), tmp_path / "f.parquet")
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         read(tmp_path, {}, item_features="f.parquet")
-    assert str(refused.value) == f"{tmp_path}/f.parquet, row 1: x must be a finite number, but is 'inf'{SKIP}"
+    assert str(error.value) == f"{tmp_path}/f.parquet, row 1: x must be a finite number, but is 'inf'{SKIP}"
     pq.write_table(pa.table({"item": ["a"], "x": [b"1"]}), tmp_path / "f.parquet")
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         read(tmp_path, {}, item_features="f.parquet")
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"the column 'x' of {tmp_path}/f.parquet has the type binary, but a feature is a number, a text or a list"
     )
 
@@ -319,7 +331,7 @@ def test_equal_looking_ids_are_different_items(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": [0.5, None, 0.0, 2.0], "x": [1, 2, 3, 4]}), tmp_path / "f.parquet")
     bad_rows = BadRows("skip")
     events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
-    assert facts(events.item_features) == {0: {"x": 3}, 2: {"x": 4}}
+    assert feature_values(events.item_features) == {0: {"x": 3}, 2: {"x": 4}}
     assert bad_rows.counts == {"item must be a whole number or a text": 1, "item is missing": 1}
 
 
@@ -327,5 +339,5 @@ def test_bad_rows_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,a\n1,b\n", "f.csv": "item,x\na,1\na,2\n,3\nb,4\n"})
     bad_rows = BadRows("skip")
     events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
-    assert facts(events.item_features) == {"a": {"x": 1}, "b": {"x": 4}}
+    assert feature_values(events.item_features) == {"a": {"x": 1}, "b": {"x": 4}}
     assert bad_rows.counts == {"item occurs twice": 1, "item is missing": 1}

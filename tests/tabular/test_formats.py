@@ -23,7 +23,7 @@ from embedrec.tabular.source_files import expand
 from tests.data import strategies as draw
 from tests.readers.reading import rows
 
-MOST = 1 << 16  # bytes of a batch in these tests
+MOST = 1 << 16  # bytes per batch
 LONG = 2000  # characters
 
 
@@ -32,7 +32,7 @@ def batches(form: Format, path: Path, columns: list[str], share: float = 1.0) ->
     return list(form.batches(source, columns, BadRows(), share))
 
 
-def joined(result: list[Batch], column: str) -> list[Any]:
+def values_of(result: list[Batch], column: str) -> list[Any]:
     return [value for batch in result for value in batch.columns[column].to_pylist()]
 
 
@@ -58,22 +58,22 @@ def test_batches_of_parquet_are_bounded_in_bytes(
     table = pa.table({"n": np.arange(len(given)), "text": column.dictionary_encode() if stored else column})
     pq.write_table(table, tmp_path / "t.parquet", use_dictionary=dictionary, row_group_size=700)
     result = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
-    assert joined(result, "text") == given
-    assert joined(result, "n") == list(range(len(given)))
+    assert values_of(result, "text") == given
+    assert values_of(result, "n") == list(range(len(given)))
     assert [n for batch in result for n in batch.rows] == list(range(1, len(given) + 1))
     assert max(text_bytes(result, "text")) <= 2 * MOST  # the last row may be a long one
 
 
-def test_rows_that_grow_are_read_in_ever_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_growing_rows_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     given = ["x" * (1 + i // 4) for i in range(9000)]
     pq.write_table(pa.table({"text": given}), tmp_path / "t.parquet", use_dictionary=False)
     result = batches(Parquet(), tmp_path / "t.parquet", ["text"])
-    assert joined(result, "text") == given
+    assert values_of(result, "text") == given
     assert max(text_bytes(result, "text")) <= 2 * MOST
 
 
-def test_short_rows_come_in_batches_of_the_usual_size(tmp_path: Path) -> None:
+def test_batches_of_short_rows_have_the_maximum_number_of_rows(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": np.arange(1_000_000)}), tmp_path / "t.parquet")
     sizes = [len(batch.rows) for batch in batches(Parquet(), tmp_path / "t.parquet", ["n"])]
     assert max(sizes) == formats.MAX_ROWS
@@ -96,8 +96,8 @@ def test_every_row_is_read_once_and_in_order(
         patch.setattr(formats, "MAX_ROWS", rows)
         patch.setattr(formats, "MAX_BYTES", size)
         result = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
-    assert joined(result, "text") == given
-    assert joined(result, "n") == list(range(len(given)))
+    assert values_of(result, "text") == given
+    assert values_of(result, "n") == list(range(len(given)))
     assert all(len(batch.rows) <= rows for batch in result)
 
 
@@ -106,7 +106,7 @@ def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch:
     given = ["a" * LONG, "b"] * 500
     (tmp_path / "t.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in given))
     result = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
-    assert joined(result, "text") == given
+    assert values_of(result, "text") == given
     assert max(text_bytes(result, "text")) <= 2 * MOST
 
 
@@ -115,27 +115,27 @@ def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(formats, "BLOCK", 1 << 18)
     path = tmp_path / "t.jsonl"
     path.write_text('{"text": "%s"}\n' % ("x" * (3 << 20)))
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         JsonLines().columns(*expand([path], (".jsonl",)))
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"{path} has a line of more than 2M, the limit; check that it contains one JSON object per line"
     )
     path.write_text('{"text": "a"}\n{"text": "%s"}\n' % ("x" * (3 << 19)))
-    assert joined(batches(JsonLines(), path, ["text"]), "text") == ["a", "x" * (3 << 19)]
+    assert values_of(batches(JsonLines(), path, ["text"]), "text") == ["a", "x" * (3 << 19)]
     with pytest.raises(DataError, match="more than 1M, the limit under this memory budget; increase it;"):
         batches(JsonLines(), path, ["text"], share=0.5)
 
 
-def test_exhausted_memory_is_no_damage_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_memory_is_not_reported_as_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"n": [1]}), tmp_path / "t.parquet")
 
     def fail(*_: Any) -> None:
         raise pa.ArrowMemoryError("malloc of size 1 failed")
 
     monkeypatch.setattr(formats, "sized_batches", fail)
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         batches(Parquet(), tmp_path / "t.parquet", ["n"])
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"memory ran out while {tmp_path / 't.parquet'} was read; free some, use --memory or --threads 1, or split the "
         "file"
     )
@@ -146,9 +146,9 @@ ROWS = [{"session": 1, "item": "a"}, {"session": 1, "item": "b"}, {"session": 2,
 
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl", "e.json.gz", "E.JSON"])
 @pytest.mark.parametrize("indent", [None, 2])
-@pytest.mark.parametrize("before", ["", "\n\n ", "\ufeff"])
-def test_an_array_of_objects_equals_json_lines(tmp_path: Path, name: str, indent: int | None, before: str) -> None:
-    content = (before + json.dumps(ROWS, indent=indent)).encode()
+@pytest.mark.parametrize("prefix", ["", "\n\n ", "\ufeff"])
+def test_an_array_of_objects_equals_json_lines(tmp_path: Path, name: str, indent: int | None, prefix: str) -> None:
+    content = (prefix + json.dumps(ROWS, indent=indent)).encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     events = Table().read([tmp_path / name], ReadSettings())
     assert rows(events) == [(1, "a"), (1, "b"), (2, "a")]

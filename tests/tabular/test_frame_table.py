@@ -38,7 +38,7 @@ def content(sessions: Sessions) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "make", [pd.DataFrame, lambda rows: pl.from_pandas(pd.DataFrame(rows)), lambda rows: pa.table(pd.DataFrame(rows))]
 )
-def test_guesses_and_order(make: Any) -> None:
+def test_columns_are_guessed_and_events_sorted(make: Any) -> None:
     sessions = Sessions.from_frame(make(CLICKS))
     assert sessions.ids.tolist() == [7, 3]
     assert [sessions.vocab.ids[s].tolist() for s in (sessions[0], sessions[1])] == [
@@ -87,7 +87,7 @@ def test_a_frame_equals_its_parquet_file(
     assert outcome(of_frame) == outcome(of_file)
 
 
-def test_by_user_with_gaps_and_filters() -> None:
+def test_frames_are_regrouped_by_user_and_filtered() -> None:
     frame = pd.DataFrame({"user": ["u"] * 4, "item": list("abcd"), "time": [0, 60, 10_000, 10_060]})
     sessions = Sessions.from_frame(frame, by="user", gap="30min", time_unit="s")
     assert [sessions.vocab.ids[sessions[s]].tolist() for s in range(2)] == [["a", "b"], ["c", "d"]]
@@ -95,7 +95,7 @@ def test_by_user_with_gaps_and_filters() -> None:
         Sessions.from_frame(frame, by="user", gap="30min", time_unit="s", min_length=3)
 
 
-def test_names_kinds_and_features() -> None:
+def test_names_kinds_and_features_are_read() -> None:
     frame = pd.DataFrame(
         {"session": [1, 1], "track_uri": ["t1", "t2"], "track_name": ["One", "Two"], "action": ["click", "buy"]}
     )
@@ -129,7 +129,7 @@ def test_bad_rows_are_skipped_with_a_warning() -> None:
         ),
     ],
 )
-def test_errors(options: dict[str, Any], kind: type[Exception], message: str) -> None:
+def test_invalid_frames_and_options_are_refused(options: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind) as e:
         Sessions.from_frame(pd.DataFrame({"session": [1, 1], "item": ["a", "b"]}), **options)
     assert str(e.value) == message
@@ -142,11 +142,11 @@ def test_threads_do_not_change_the_result() -> None:
 
 
 def test_a_stream_is_read_batch_by_batch() -> None:
-    batches, rows, held = 20, 1_000, []
+    batches, rows, allocated = 20, 1_000, []
 
     def generate() -> Iterator[pa.RecordBatch]:
         for number in range(batches):
-            held.append(pa.total_allocated_bytes())
+            allocated.append(pa.total_allocated_bytes())
             ids = np.arange(rows) + number * rows
             notes = pa.array(["x" * 4_000] * rows)  # 4 MB, of a column that is not read
             yield pa.record_batch({"session": ids // 2, "item": ids % 7, "note": notes})
@@ -154,4 +154,4 @@ def test_a_stream_is_read_batch_by_batch() -> None:
     schema = pa.schema({"session": pa.int64(), "item": pa.int64(), "note": pa.string()})
     sessions = Sessions.from_frame(pa.RecordBatchReader.from_batches(schema, generate()))
     assert len(sessions.items) == batches * rows
-    assert max(held) - held[0] < 4 * 4_000 * rows
+    assert max(allocated) - allocated[0] < 4 * 4_000 * rows

@@ -46,7 +46,7 @@ def columns_of(frame: Any, *names: str) -> dict[str, list[Any]]:
         (pd.to_datetime(["2024-05-01", None]), [datetime(2024, 5, 1), None]),
     ],
 )
-def test_columns_of_pandas(values: Any, read: list[Any]) -> None:
+def test_types_of_pandas_are_read(values: Any, read: list[Any]) -> None:
     assert columns_of(pd.DataFrame({"c": values}))["c"] == read
 
 
@@ -84,8 +84,8 @@ def test_a_long_frame_is_read_in_batches() -> None:
     batches = list(Frames().batches(FrameSource(pa.table({"c": np.arange(count)})), ["c"], BadRows()))
     assert [len(b.rows) for b in batches] == [1 << 18, 5]
     assert (batches[1].rows[0], batches[1].read) == ((1 << 18) + 1, 1.0)
-    short = list(Frames().batches(FrameSource(pd.DataFrame({"c": np.arange(100)})), ["c"], BadRows(), 2**-14))
-    assert [len(b.rows) for b in short] == [16] * 6 + [4]
+    small_batches = list(Frames().batches(FrameSource(pd.DataFrame({"c": np.arange(100)})), ["c"], BadRows(), 2**-14))
+    assert [len(b.rows) for b in small_batches] == [16] * 6 + [4]
 
 
 def test_a_polars_frame_is_never_copied_as_a_whole() -> None:
@@ -121,7 +121,7 @@ def test_other_objects_are_refused(frame: Any, message: str) -> None:
     assert str(e.value) == f"{kinds}, but is a {message}"
 
 
-def test_objects_that_are_not_values() -> None:
+def test_unsupported_objects_in_columns_are_refused() -> None:
     frame = pd.DataFrame({"c": pd.Series(["a", UUID(int=1), True], dtype=object)})
     with pytest.raises(
         DataError, match=r"the column 'c' has values of type UUID; convert it with df\['c'\]\.astype\(str\)"
@@ -131,7 +131,7 @@ def test_objects_that_are_not_values() -> None:
         columns_of(pd.DataFrame({"c": np.array([1j])}))
 
 
-def test_messages_name_arguments() -> None:
+def test_options_in_messages_become_arguments() -> None:
     message = "name one of a, b with --session or --user; --user - joins them; use --time-unit s, or --time-format %Y"
     assert as_arguments(message) == (
         "name one of a, b with session=… or user=…; user='-' joins them; use time_unit='s', or time_format='%Y'"
@@ -144,6 +144,6 @@ def test_messages_name_arguments() -> None:
     )
 
 
-def test_commands_and_keywords_in_messages() -> None:
+def test_commands_in_messages_are_kept() -> None:
     message = "leave --from out, or build one with `embedrec build-index --of answers`"
     assert as_arguments(message) == "leave start=… out, or build one with `embedrec build-index --of answers`"

@@ -29,7 +29,7 @@ def read(tmp_path: Path, content: str, reader: Any = None) -> tuple[Any, list[st
     return (reader or Table()).read([tmp_path / "t.csv"], ReadSettings(bad_rows)), bad_rows.notes
 
 
-def test_session_numbers_that_restart_for_each_user(tmp_path: Path) -> None:
+def test_sessions_of_several_users_are_split(tmp_path: Path) -> None:
     content = "user,session,item\nA,1,a\nB,1,c\nA,1,b\nB,2,x\nB,1,d\n"
     events, notes = read(tmp_path, content)
     assert rows(events, "user") == [
@@ -48,13 +48,13 @@ def test_session_numbers_that_restart_for_each_user(tmp_path: Path) -> None:
         assert (notes, events.user) == ([_NOTE], None)
 
 
-def test_names_of_the_parts_are_unique(tmp_path: Path) -> None:
+def test_ids_of_split_sessions_are_unique(tmp_path: Path) -> None:
     events, _ = read(tmp_path, "user,session,item\nA,1,a\nB,1,c\nC,1-A,x\nC,1-A,y\n")
     assert list(dict.fromkeys(i for i, _ in rows(events))) == ["1--A", "1--B", "1-A"]
 
 
 @draw.given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("AB"), st.integers(0, 9)), min_size=1, max_size=20))
-def test_against_sorting(tmp_path: Path, events: list[tuple[int, str, int]]) -> None:
+def test_split_sessions_equal_a_slow_reference(tmp_path: Path, events: list[tuple[int, str, int]]) -> None:
     lines = [f"{s},{u},{n},2020-01-01 00:00:0{t}" for n, (s, u, t) in enumerate(events)]
     result, _ = read(tmp_path, "\n".join(["session,user,item,time", *lines, ""]))
     users = {
@@ -62,14 +62,17 @@ def test_against_sorting(tmp_path: Path, events: list[tuple[int, str, int]]) -> 
         for s, _, _ in events
     }
     shared = {s for s in users if len(users[s]) > 1}
-    want = {}
+    expected = {}
     for n, (s, u, t) in enumerate(events):
-        want.setdefault(f"{s}-{u}" if s in shared else str(s), []).append((t, n))
-    got: dict[str, list[int]] = {}
+        expected.setdefault(f"{s}-{u}" if s in shared else str(s), []).append((t, n))
+    result_items: dict[str, list[int]] = {}
     for session, item, _ in rows(result, "user"):
-        got.setdefault(str(session), []).append(item)
-    assert got == {session: [n for _, n in sorted(members)] for session, members in want.items()}
-    assert all(len({u for s, _, u in rows(result, "user") if s == one}) == 1 for one in result.sessions.ids.tolist())
+        result_items.setdefault(str(session), []).append(item)
+    assert result_items == {session: [n for _, n in sorted(members)] for session, members in expected.items()}
+    assert all(
+        len({u for s, _, u in rows(result, "user") if s == session_id}) == 1
+        for session_id in result.sessions.ids.tolist()
+    )
 
 
 _BLANK = "user_id,session_id,item_id\nu1,1,a\n,1,b\n,2,a\nu1,2,c\n"
@@ -89,15 +92,15 @@ def test_a_guessed_column_of_users_may_have_blanks(tmp_path: Path) -> None:
     assert events.user is None and len(events) == 4 and len(notes) == 1
 
 
-def test_a_column_of_users_that_is_named_is_strict(tmp_path: Path) -> None:
+def test_a_given_column_of_users_may_not_have_blanks(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": _BLANK, "t.inter": _BLANK.replace(",", "\t")})
     message = "row 2: user_id is missing; --user - reads all rows without users"
     assert refusal(Table(user="user_id"), [tmp_path / "t.csv"]) == f"{tmp_path}/t.csv, {message}{SKIP}"
     assert refusal(RecBole(user="user_id"), [tmp_path / "t.inter"]) == f"{tmp_path}/t.inter, {message}{SKIP}"
     assert len(Table(user="-").read([tmp_path / "t.csv"], ReadSettings())) == 4
-    # where a user is the session, nothing is known of a row without one
-    alone = "user_id,item_id\nu1,a\n,b\n"
-    write(tmp_path, {"t.csv": alone})
+    # a row without a user has no session here
+    without_sessions = "user_id,item_id\nu1,a\n,b\n"
+    write(tmp_path, {"t.csv": without_sessions})
     assert refusal(Table(), [tmp_path / "t.csv"]) == f"{tmp_path}/t.csv, row 2: user_id is missing{SKIP}"
 
 
@@ -110,9 +113,9 @@ def test_a_session_is_needed_if_users_are_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["NA", "NULL", r"\N", "None"])
-def test_given_words_for_missing_ids(tmp_path: Path, word: str) -> None:
+def test_words_for_missing_ids_may_be_given(tmp_path: Path, word: str) -> None:
     content = f"session,item,item_name\n1,{word},A\n1,b,{word}\n{word},c,C\n"
-    assert read(tmp_path, content)[0].items.ids.tolist() == [word, "b", "c"]  # an id like any other, unless it is said
+    assert read(tmp_path, content)[0].items.ids.tolist() == [word, "b", "c"]  # an id, unless `missing` contains it
     write(tmp_path, {"t.csv": content})
     bad_rows = BadRows("skip")
     events = Table(missing=(word,)).read([tmp_path / "t.csv"], ReadSettings(bad_rows))

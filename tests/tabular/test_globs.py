@@ -1,4 +1,4 @@
-"""Patterns match the paths of `glob`, each once, and never a whole disk."""
+"""Patterns match the paths of `glob` once each, and the number of searched folders is limited."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_patterns_match_the_paths_of_glob(tree: Path, parts: list[str]) -> None:
     assert len(set(result)) == len(result) or "**" not in parts
 
 
-def test_folders(tree: Path) -> None:
+def test_folders_contain_visible_files_of_any_depth(tree: Path) -> None:
     shown = {tree / name for name in FILES if not any(part.startswith(".") for part in Path(name).parts)}
     assert set(files_below(tree)) == shown
     assert {s.path for s in expand([tree], [".csv"])} == {f for f in shown if f.suffix == ".csv"}
 
 
-def test_circular_links(tmp_path: Path) -> None:
+def test_circular_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a.csv").write_text("1")
     (tmp_path / "x" / "up").symlink_to("..")
@@ -53,14 +53,14 @@ def test_circular_links(tmp_path: Path) -> None:
     assert files_below(tmp_path) == [tmp_path / "x" / "a.csv"]
 
 
-def test_a_whole_disk_is_not_searched(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_folders_than_the_limit_are_refused(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(globs, "MAX_LINKS", 3)
     for path in (f"{tree}/**/x*.csv", str(tree)):
         with pytest.raises(DataError, match="covers more than 3 folders; name the folder of the data"):
             expand([path], [".csv"])
 
 
-def test_an_experiment_sees_changed_files(tree: Path, tmp_path: Path) -> None:
+def test_changed_files_change_the_fingerprint_of_a_pattern(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "a.csv").write_text("1")
     pattern = f"{tmp_path}/**/a.csv"

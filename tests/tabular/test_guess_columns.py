@@ -37,7 +37,7 @@ def source(name: str) -> Source:
         ("__", ""),
     ],
 )
-def test_normalized_names(column: str, name: str) -> None:
+def test_names_are_normalized(column: str, name: str) -> None:
     assert normalize_name(column) == name
 
 
@@ -54,11 +54,11 @@ def test_normalized_names(column: str, name: str) -> None:
         ("order", ["session_position"], "session_position"),
     ],
 )
-def test_guesses(role: str, columns: list[str], column: str) -> None:
+def test_columns_are_guessed_by_role(role: str, columns: list[str], column: str) -> None:
     assert column_of_role(role, None, "t.csv", columns) == column
 
 
-def test_given_columns() -> None:
+def test_columns_may_be_given() -> None:
     assert column_of_role("item", "sku", "t.csv", ["item", "sku"]) == "sku"
     assert column_of_role("user", "-", "t.csv", ["user"]) == ""
     assert find_column("item_id", "item", "t.inter", ["item_id:token", "user_id:token"]) == "item_id:token"
@@ -80,11 +80,11 @@ def test_given_columns() -> None:
         ("name", ["name"], ""),
     ],
 )
-def test_columns_of_display_names(item: str, columns: list[str], column: str) -> None:
+def test_columns_of_display_names_are_guessed(item: str, columns: list[str], column: str) -> None:
     assert display_name_column(item, columns) == column
 
 
-def test_guesses_among_candidates() -> None:
+def test_candidates_are_guessed_in_order() -> None:
     assert guess(("b", "a"), ["A", "B", "c"]) == "B"
     assert guess((), ["a"]) == guess(("a",), []) == ""
 
@@ -102,11 +102,11 @@ def test_guesses_among_candidates() -> None:
         ("t.json", JsonLines()),
     ],
 )
-def test_formats_by_suffix(name: str, form: object) -> None:
+def test_formats_are_guessed_by_suffix(name: str, form: object) -> None:
     assert format_of(source(name)) == form
 
 
-def test_given_formats() -> None:
+def test_formats_may_be_given() -> None:
     assert format_of(source("t.txt"), "csv") == Delimited()
     assert format_of(source("t.csv"), "auto", ("a", "b")) == Delimited(names=("a", "b"))
     with pytest.raises(DataError, match=r"^t\.txt is not a table that can be read; names must end with \.csv, \.tsv"):
@@ -121,6 +121,6 @@ def test_json_files_are_tables_only_if_named() -> None:
         assert table_suffixes(["folder", path]) == (*SUFFIXES, ".json")
 
 
-def test_columns_in_messages() -> None:
+def test_messages_list_at_most_20_columns() -> None:
     assert format_columns(["a", "b"]) == "a, b"
     assert format_columns([f"c{n}" for n in range(21)]).endswith("c19, …")

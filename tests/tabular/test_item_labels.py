@@ -23,7 +23,7 @@ def result(path: Path, vocab: Vocab = VOCAB) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
-def test_every_format(suffix: str, tmp_path: Path) -> None:
+def test_every_format_gives_the_same_labels(suffix: str, tmp_path: Path) -> None:
     items, labels = ["i3", "nobody", "i1", "i2"], [["rock", "pop"], ["jazz"], ["pop"], []]
     path = tmp_path / f"labels{suffix}"
     if suffix == ".parquet":
@@ -38,8 +38,8 @@ def test_every_format(suffix: str, tmp_path: Path) -> None:
     assert result(path) == [["pop"], [], ["rock", "pop"], []]
 
 
-def test_names_of_several_items(tmp_path: Path) -> None:
-    """Items of the same name share its labels."""
+def test_labels_are_matched_by_id_or_name(tmp_path: Path) -> None:
+    """Items of the same name have the same labels."""
     path = tmp_path / "l.csv"
     path.write_text("who,genres\nAnn,rock\nBob,pop\nAnn,jazz\ni4,folk\n")
     assert result(path) == [["rock"], ["pop"], ["rock"], []]
@@ -49,7 +49,7 @@ def test_names_of_several_items(tmp_path: Path) -> None:
         result(path, Vocab(["x"]))
 
 
-def test_integer_ids(tmp_path: Path) -> None:
+def test_labels_are_matched_by_integer_ids(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_text("item,genres\n7,a|b\n8,\nseven,c\n")
     assert result(path, Vocab([9, 8, 7])) == [[], [], ["a", "b"]]
@@ -64,7 +64,7 @@ def test_integer_ids(tmp_path: Path) -> None:
         ("item,genres\ni1,\ni2,\n", "contains no id and no name of an item; check the file"),
     ],
 )
-def test_files_that_are_not_tables(text: str, message: str, tmp_path: Path) -> None:
+def test_files_without_labels_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(DataError) as error:
         result(tmp_path / "l.csv")

@@ -46,7 +46,7 @@ def test_rows_that_extend_each_other_are_one_session(tmp_path: Path, order: tupl
     assert read(source) == [*expected, ("t", "x", 4), ("t", "y", 4)]
 
 
-def test_an_item_that_begins_like_another_is_another(tmp_path: Path) -> None:
+def test_items_with_a_common_beginning_differ(tmp_path: Path) -> None:
     source = table(tmp_path, ("s", "a", "b"), ("s", "a", "bb"))
     with pytest.raises(DataError) as error:
         read(source)
@@ -56,7 +56,7 @@ def test_an_item_that_begins_like_another_is_another(tmp_path: Path) -> None:
     )
 
 
-def test_bad_rows_are_skipped(tmp_path: Path) -> None:
+def test_bad_rows_are_skipped_and_counted(tmp_path: Path) -> None:
     source = table(tmp_path, ("s", "a", "b"), ("s", "c", "d"), ("", "a", "b"), ("t", "a", ""))
     bad_rows = BadRows("skip")
     assert read(source, bad_rows) == [("s", "a", 1), ("s", "b", 1)]
@@ -64,7 +64,7 @@ def test_bad_rows_are_skipped(tmp_path: Path) -> None:
     assert bad_rows.counts == {problem: 1, "session is missing": 1, "item is missing": 1}
 
 
-def test_columns(tmp_path: Path) -> None:
+def test_the_column_of_lists_is_found(tmp_path: Path) -> None:
     assert FORM.columns(table(tmp_path)) == ["session", "item"] and not FORM.typed
     assert list_column_of("item_id:token", ["item_id:token", "item_id_list:token_seq"]) == "item_id_list:token_seq"
     assert list_column_of("item", ["items_list", "item_lists"]) == ""

@@ -20,7 +20,7 @@ _OTTO = """\
 _WANT = [(1, 5, 1661724000270, "carts"), (1, 7, 1661724000278, "clicks"), (3, 7, 1661724000279, "orders")]
 
 
-def test_events_of_otto(tmp_path: Path) -> None:
+def test_events_of_otto_are_read(tmp_path: Path) -> None:
     write(tmp_path, {"t.jsonl": _OTTO})
     named = Table(item="events[].aid", time="events[].ts", kind="events[].type")
     assert rows(named.read([tmp_path], ReadSettings()), "time", "kind") == _WANT
@@ -28,7 +28,7 @@ def test_events_of_otto(tmp_path: Path) -> None:
     assert rows(guessed.read([tmp_path], ReadSettings()), "time", "kind") == _WANT
 
 
-def test_keys_of_objects(tmp_path: Path) -> None:
+def test_keys_of_objects_are_columns(tmp_path: Path) -> None:
     text = '{"user": {"id": "u"}, "a.b": 1, "a": {"b": 2, "c": 3}}\n{"user": {"id": "u"}, "a": {"b": 4}}\n'
     write(tmp_path, {"t.jsonl": text})
     assert rows(Table(session="user.id", item="a.b").read([tmp_path], ReadSettings())) == [("u", 1), ("u", 4)]
@@ -37,7 +37,7 @@ def test_keys_of_objects(tmp_path: Path) -> None:
     assert bad_rows.counts == {"a.c is missing": 1}
 
 
-def test_values_that_are_not_lists_of_objects(tmp_path: Path) -> None:
+def test_values_other_than_lists_of_objects_are_bad_rows(tmp_path: Path) -> None:
     write(
         tmp_path, {"t.jsonl": _OTTO + '{"session":4,"events":3}\n{"session":5}\n{"session":6,"events":[{"aid":[1]}]}\n'}
     )
@@ -48,7 +48,7 @@ def test_values_that_are_not_lists_of_objects(tmp_path: Path) -> None:
     assert bad_rows.examples["events must be a list of objects"][0].endswith("row 4")
 
 
-def test_columns_of_two_lists(tmp_path: Path) -> None:
+def test_columns_of_two_lists_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {"t.jsonl": '{"session":1,"a":[{"x":1}],"b":[{"y":1}]}\n'})
     with pytest.raises(DataError, match="belong to several lists; name the columns of one"):
         Table(item="a[].x", weight="b[].y").read([tmp_path], ReadSettings())

@@ -12,12 +12,12 @@ import pytest
 from embedrec.tabular.parquet_batches import packed_columns, sized_batches, split_batch
 
 
-def written(folder: Path, columns: dict[str, Any], **options: Any) -> pq.ParquetFile:
+def write_parquet(folder: Path, columns: dict[str, Any], **options: Any) -> pq.ParquetFile:
     pq.write_table(pa.table(columns), folder / "t.parquet", **options)
     return pq.ParquetFile(folder / "t.parquet")
 
 
-def test_packed_columns(tmp_path: Path) -> None:
+def test_columns_stored_in_few_bytes_are_found(tmp_path: Path) -> None:
     """Columns of text that store few bytes per row; others are decoded at once."""
     n = 30_000
     columns = {
@@ -26,14 +26,14 @@ def test_packed_columns(tmp_path: Path) -> None:
         "different": [f"{row:0100}" for row in range(n)],
         "unread": ["a"] * n,
     }
-    file = written(tmp_path, columns, compression="none")
+    file = write_parquet(tmp_path, columns, compression="none")
     assert packed_columns(file, ["same", "number", "different"]) == ["same"]
 
 
 @pytest.mark.parametrize(("rows", "size"), [(1000, 1 << 30), (1000, 2000), (7, 1 << 30)])
 def test_batches_contain_all_rows_in_order(tmp_path: Path, rows: int, size: int) -> None:
     values = [f"{row % 97}" * (row % 13) for row in range(5000)]
-    file = written(tmp_path, {"text": values, "other": [1] * 5000}, row_group_size=1300)
+    file = write_parquet(tmp_path, {"text": values, "other": [1] * 5000}, row_group_size=1300)
     batches = list(sized_batches(file, ["text"], rows, size))
     assert [value for batch in batches for value in batch.column("text").to_pylist()] == values
     assert max(batch.num_rows for batch in batches) <= rows
@@ -42,7 +42,7 @@ def test_batches_contain_all_rows_in_order(tmp_path: Path, rows: int, size: int)
 
 def test_batches_become_shorter_when_rows_become_longer(tmp_path: Path) -> None:
     values = ["a"] * 2000 + ["b" * 1000] * 2000
-    batches = list(sized_batches(written(tmp_path, {"text": values}), ["text"], 1000, 50_000))
+    batches = list(sized_batches(write_parquet(tmp_path, {"text": values}), ["text"], 1000, 50_000))
     assert max(batch.num_rows for batch in batches) > 200
     assert [batch.num_rows for batch in batches if batch.column("text")[0].as_py() != "a"][-1] <= 50
     assert sum(batch.num_rows for batch in batches) == 4000

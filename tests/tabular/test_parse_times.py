@@ -47,29 +47,29 @@ def times_of(tmp_path: Path, texts: list[str], **settings: Any) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("unit", ["auto", "iso"])
-def test_one_time_in_many_formats(tmp_path: Path, text: str, unit: Any) -> None:
+def test_many_formats_give_the_same_time(tmp_path: Path, text: str, unit: Any) -> None:
     assert times_of(tmp_path, [text, text], time_unit=unit) == [_NOON, _NOON]
 
 
-def test_days_and_compact_numbers(tmp_path: Path) -> None:
+def test_days_and_compact_numbers_are_parsed(tmp_path: Path) -> None:
     midnight = _NOON - 12 * 3_600_000
     for text in ("2017-05-08", "2017/05/08", "20170508"):
         assert times_of(tmp_path, [text]) == [midnight]
-    for column, want in (([20170508120000], _NOON), ([20170508], midnight), ([20170508120000.0], _NOON)):
+    for column, expected in (([20170508120000], _NOON), ([20170508], midnight), ([20170508120000.0], _NOON)):
         pq.write_table(pa.table({"session": [1], "item": [1], "time": column}), tmp_path / "t.parquet")
         for unit in ("auto", "iso"):
-            assert Table(time_unit=unit).read([tmp_path / "t.parquet"], ReadSettings()).time.tolist() == [want]
+            assert Table(time_unit=unit).read([tmp_path / "t.parquet"], ReadSettings()).time.tolist() == [expected]
     assert times_of(tmp_path, ["20170508120000"], time_unit="ms") == [20170508120000]  # as the user says
 
 
 @draw.given(st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31)))
-def test_compact_numbers_are_their_dates(moment: datetime) -> None:
-    moment = moment.replace(microsecond=0)
+def test_compact_numbers_are_their_dates(date_time: datetime) -> None:
+    date_time = date_time.replace(microsecond=0)
     times = Times("t", "auto")
-    stamps, problems = times.parse(pa.array([int(f"{moment:%Y%m%d%H%M%S}")]))
+    stamps, problems = times.parse(pa.array([int(f"{date_time:%Y%m%d%H%M%S}")]))
     assert not any(mask.any() for mask, _ in problems)
-    want = (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    assert times.milliseconds(stamps)[0].tolist() == [want]
+    expected = (date_time.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    assert times.milliseconds(stamps)[0].tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -82,28 +82,28 @@ def test_compact_numbers_are_their_dates(moment: datetime) -> None:
     ],
 )
 def test_invalid_compact_dates_are_bad_rows(tmp_path: Path, texts: list[str], message: str) -> None:
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         times_of(tmp_path, texts)
-    assert str(refused.value) == f"{tmp_path}/t.csv, {message}{SKIP}"
+    assert str(error.value) == f"{tmp_path}/t.csv, {message}{SKIP}"
 
 
 @pytest.mark.parametrize(
-    ("text", "is_", "option"),
+    ("text", "meanings", "option"),
     [
         ("2017050812", "seconds since 1970 or dates", "--time-unit s, or --time-format %Y%m%d%H"),
         ("201705081200", "milliseconds since 1970 or dates", "--time-unit ms, or --time-format %Y%m%d%H%M"),
     ],
 )
-def test_ambiguous_numbers_are_an_error(tmp_path: Path, text: str, is_: str, option: str) -> None:
-    with pytest.raises(DataError) as refused:
+def test_ambiguous_numbers_are_an_error(tmp_path: Path, text: str, meanings: str, option: str) -> None:
+    with pytest.raises(DataError) as error:
         times_of(tmp_path, [text])
-    assert str(refused.value) == (
-        f"the times in 'time' go from {text} to {text}, and it is unclear whether these are {is_}; use {option}"
+    assert str(error.value) == (
+        f"the times in 'time' go from {text} to {text}, and it is unclear whether these are {meanings}; use {option}"
     )
-    for chosen in option.split(", or "):
-        name, value = chosen.removeprefix("use ").split(" ")
-        got = times_of(tmp_path, [text], **{name.removeprefix("--").replace("-", "_"): value})
-        assert got == ([_NOON] if "format" in name else [int(text) * (1000 if value == "s" else 1)])
+    for setting in option.split(", or "):
+        name, value = setting.removeprefix("use ").split(" ")
+        result = times_of(tmp_path, [text], **{name.removeprefix("--").replace("-", "_"): value})
+        assert result == ([_NOON] if "format" in name else [int(text) * (1000 if value == "s" else 1)])
     assert times_of(tmp_path, [text, f"{text[:4]}99{text[6:]}"])  # the second is no date
 
 
@@ -117,10 +117,10 @@ def test_ambiguous_numbers_are_an_error(tmp_path: Path, text: str, is_: str, opt
     ],
 )
 def test_dates_of_another_form_name_the_format(tmp_path: Path, texts: list[str], forms: list[str]) -> None:
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         times_of(tmp_path, texts)
     options = " or ".join(f"--time-format {form!r}" for form in forms)
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"{tmp_path}/t.csv: the times in 'time', such as {texts[0]!r}, are not in ISO 8601; use {options}, or --time - "
         "for the order of the rows"
     )
@@ -133,7 +133,7 @@ def test_one_date_of_another_form_is_a_bad_row(tmp_path: Path) -> None:
         times_of(tmp_path, ["2026-03-01", "1.3.2026"])
 
 
-def test_a_given_format(tmp_path: Path) -> None:
+def test_a_format_may_be_given(tmp_path: Path) -> None:
     assert times_of(tmp_path, ["08.05.2017 12:00"], time_format="%d.%m.%Y %H:%M") == [_NOON]
     assert times_of(tmp_path, ["May 8 2017 12:00:00.500 PM"], time_format="%b %d %Y %I:%M:%S.%f %p") == [_NOON + 500]
     assert times_of(tmp_path, ["8/5/2017 14:00 +0200"], time_format="%d/%m/%Y %H:%M %z") == [_NOON]
@@ -153,10 +153,10 @@ def test_a_given_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>"])
-def test_words_for_missing_times(tmp_path: Path, word: str) -> None:
-    for good in ("2017-05-08 12:00:00", "1494244800", "20170508120000"):
+def test_words_for_missing_times_are_skipped(tmp_path: Path, word: str) -> None:
+    for valid in ("2017-05-08 12:00:00", "1494244800", "20170508120000"):
         bad_rows = BadRows("skip")
-        write(tmp_path, {"t.csv": f"session,item,time,weight\n1,a,{word},1\n1,b,{good},{word}\n1,c,{good},2\n"})
+        write(tmp_path, {"t.csv": f"session,item,time,weight\n1,a,{word},1\n1,b,{valid},{word}\n1,c,{valid},2\n"})
         events = Table().read([tmp_path / "t.csv"], ReadSettings(bad_rows))
         assert rows(events, "time", "weight") == [(1, "c", _NOON, 2)]
         assert bad_rows.counts == {"time is missing": 1, "weight is missing": 1}
@@ -175,8 +175,8 @@ _ORDERS = {
 def test_times_finer_than_a_millisecond_order_rows(tmp_path: Path, texts: list[str], budget: bool) -> None:
     from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
-    whole = "2014-04-07 10:51:00" if "-" in texts[0] else texts[0][: len(texts[0].partition(".")[0])]
-    files = {"a.csv": f"session,item,time\n2,first,{whole}\n", "b.csv": "session,item,time\n"}
+    first_time = "2014-04-07 10:51:00" if "-" in texts[0] else texts[0][: len(texts[0].partition(".")[0])]
+    files = {"a.csv": f"session,item,time\n2,first,{first_time}\n", "b.csv": "session,item,time\n"}
     files["b.csv"] += "".join(f"1,{name},{text}\n" for name, text in zip("cba", texts, strict=True))
     write(tmp_path, files)
     memory = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY

@@ -68,11 +68,11 @@ def values_and_problems(parse: Any, column: Any, **options: Any) -> tuple[list[A
         (pa.nulls(2), [None, None], {"x is missing": [0, 1]}),
     ],
 )
-def test_ids(column: Any, values: list[Any], problems: dict[str, list[int]]) -> None:
+def test_ids_are_parsed(column: Any, values: list[Any], problems: dict[str, list[int]]) -> None:
     assert values_and_problems(ids, column) == (values, problems)
 
 
-def test_ids_that_must_be_whole_numbers() -> None:
+def test_ids_may_be_required_to_be_whole_numbers() -> None:
     column = pa.array(["5", "05", "5.0", "-7", "x", "0x10", "9" * 30])
     assert values_and_problems(ids, column, whole=True)[1] == {"x must be a whole number": [1, 2, 4, 5, 6]}
     values, problems = values_and_problems(ids, column, kind="number")
@@ -80,14 +80,14 @@ def test_ids_that_must_be_whole_numbers() -> None:
     assert problems == {"x must be a whole number of 64 bits": [4, 5, 6]}
 
 
-def test_line_breaks_in_ids() -> None:
+def test_line_breaks_in_ids_are_reported() -> None:
     column = pa.array(["a", "b\nc"])
     problem = "x contains a line break, possibly after an unclosed quote"
     assert values_and_problems(ids, column, one_line=True)[1] == {problem: [1]}
     assert values_and_problems(ids, column)[1] == {}
 
 
-def test_numbers_that_are_written_as_text_are_ids() -> None:
+def test_numbers_become_ids_of_text() -> None:
     assert values_and_problems(ids, pa.array([5.0, 5.5, None]), written=True) == (
         ["5", "5.5", None],
         {"x is missing": [2]},
@@ -95,7 +95,7 @@ def test_numbers_that_are_written_as_text_are_ids() -> None:
     assert [number_text(n) for n in (5, 5.0, 5.5, -0.25, 1e300)] == ["5", "5", "5.5", "-0.25", "1e300"]
 
 
-def test_numbers() -> None:
+def test_numbers_are_parsed() -> None:
     column = pa.array(["1.5", "NA", "x", "1e300", "inf", "-2"])
     values, problems = values_and_problems(numbers, column)
     assert (values[0], values[5]) == (1.5, -2)
@@ -107,12 +107,12 @@ def test_numbers() -> None:
 
 
 @pytest.mark.parametrize("parse", [ids, floats])
-def test_columns_of_other_types(parse: Any) -> None:
+def test_columns_of_other_types_are_refused(parse: Any) -> None:
     with pytest.raises(DataError, match=r"^the column 'x' has the type bool, but "):
         parse(pa.array([True]), "x")
 
 
-def test_words_for_missing_values() -> None:
+def test_words_for_missing_values_become_null() -> None:
     column = pa.array(["a", "", "NA", "null", "-"])
     assert without_missing(column).to_pylist() == ["a", None, None, None, "-"]
     assert without_missing(column, ["-"]).to_pylist() == ["a", None, "NA", "null", None]

@@ -42,10 +42,10 @@ def test_errors_are_raised_in_order(workers: int) -> None:
         next(results)
 
 
-def test_a_process_that_dies() -> None:
-    with pytest.raises(EmbedrecError) as died:
+def test_a_process_that_dies_is_an_error() -> None:
+    with pytest.raises(EmbedrecError) as error:
         list(map_in_order(_die, [1, 2, 3], 2))
-    assert str(died.value) == "a reading process died, possibly because memory ran out; use --threads 1"
+    assert str(error.value) == "a reading process died, possibly because memory ran out; use --threads 1"
 
 
 def test_reader_processes_ignore_interrupts() -> None:

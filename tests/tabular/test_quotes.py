@@ -8,8 +8,8 @@ from embedrec.tabular import quotes
 from embedrec.tabular.quotes import Quotes
 
 
-def slow_twin(text: bytes) -> tuple[bytes, int]:
-    """The same, one byte after the other."""
+def slow_quotes(text: bytes) -> tuple[bytes, int]:
+    """Slow reference: the same, one byte after the other."""
     kept, broken, at, value_starts = bytearray(), 0, 0, True
     while at < len(text):
         byte = text[at : at + 1]
@@ -45,19 +45,21 @@ _BYTES = st.lists(st.sampled_from(b'",a\n\r '), max_size=40).map(bytes)
     st.sampled_from([1, 2, 512]),
     st.sampled_from([0, 1, 4, 50_000]),
 )
-def test_against_a_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int, few: int) -> None:
+def test_quotes_equal_a_slow_reference(
+    text: bytes, sizes: list[int], window: int, one_by_one: int, python_values: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quotes, "WINDOW", window)
         patch.setattr(quotes, "ONE_BY_ONE", one_by_one)
-        patch.setattr(quotes, "PYTHON_VALUES", few)  # the compiled kernel does what is left
-        look = Quotes(b",", lambda n: b"<%d>" % n, longest=1 << 20)
-        result, at, block = b"", 0, 0
-        while at < len(text):
+        patch.setattr(quotes, "PYTHON_VALUES", python_values)  # the compiled kernel does what is left
+        quotes_in = Quotes(b",", lambda n: b"<%d>" % n, longest=1 << 20)
+        result, position, block = b"", 0, 0
+        while position < len(text):
             size = sizes[block % len(sizes)]
-            result += look.feed(text[at : at + size], last=False)
-            at, block = at + size, block + 1
-        result += look.feed(b"", last=True)
-    assert (result, len(look.broken)) == slow_twin(text)
+            result += quotes_in.feed(text[position : position + size], last=False)
+            position, block = position + size, block + 1
+        result += quotes_in.feed(b"", last=True)
+    assert (result, len(quotes_in.broken)) == slow_quotes(text)
 
 
 def test_text_without_quotes_is_not_copied() -> None:
@@ -65,10 +67,10 @@ def test_text_without_quotes_is_not_copied() -> None:
     assert Quotes(b",", lambda n: b"", longest=10).feed(block, last=False) is block
 
 
-def test_a_value_beyond_the_maximum_length() -> None:
-    look = Quotes(b",", lambda n: b"<%d>" % n, longest=30)
-    assert look.feed(b'1,"open', last=False) == b"1,"
-    assert look.held == b'"open'
-    assert look.feed(b" to the end\n2,b\n3,c\n4,d\n5,e\n", last=False) == b"<0>\n2,b\n3,c\n4,d\n5,e\n"
-    assert look.feed(b'6,"f"\n', last=True) == b'6,"f"\n'
-    assert look.broken == [b"open to the end"]
+def test_a_value_beyond_the_maximum_length_is_a_broken_quote() -> None:
+    quotes_in = Quotes(b",", lambda n: b"<%d>" % n, longest=30)
+    assert quotes_in.feed(b'1,"open', last=False) == b"1,"
+    assert quotes_in.held == b'"open'
+    assert quotes_in.feed(b" to the end\n2,b\n3,c\n4,d\n5,e\n", last=False) == b"<0>\n2,b\n3,c\n4,d\n5,e\n"
+    assert quotes_in.feed(b'6,"f"\n', last=True) == b'6,"f"\n'
+    assert quotes_in.broken == [b"open to the end"]

@@ -30,12 +30,12 @@ def read(folder: Path, *texts: str, plan: Plan = PLAN, **settings: Any) -> Event
     return read_rows([(source, Delimited()) for source in sources], plan, ReadSettings(**settings))
 
 
-def test_columns_of_a_plan() -> None:
+def test_a_plan_lists_its_columns_once() -> None:
     assert Plan("s", "i", user="s", time="t", name="i").columns() == ["s", "i", "t"]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_rows_of_several_files(tmp_path: Path, workers: int) -> None:
+def test_rows_of_several_files_are_merged(tmp_path: Path, workers: int) -> None:
     """Sessions and items are numbered by first appearance; the rows of a session keep the order of the files."""
     events = read(tmp_path, "s,i\nb,x\na,y\n", "i,s\nz,b\nx,a\n", workers=workers)
     assert rows(events) == [("b", "x"), ("b", "z"), ("a", "y"), ("a", "x")]
@@ -43,7 +43,7 @@ def test_rows_of_several_files(tmp_path: Path, workers: int) -> None:
     assert (events.time, events.weight, events.users, events.kinds) == (None, None, None, None)
 
 
-def test_all_roles(tmp_path: Path) -> None:
+def test_columns_of_all_roles_are_read(tmp_path: Path) -> None:
     plan = Plan("s", "i", user="u", time="t", weight="w", name="n", kind="k", time_unit="s")
     text = "s,i,u,t,w,n,k\n1,5,a,20,0.5,Five,click\n1,6,a,10,2,,buy\n2,5,b,30,1,Other,click\n"
     events = read(tmp_path, text, plan=plan)
@@ -52,7 +52,7 @@ def test_all_roles(tmp_path: Path) -> None:
         (1, 5, "a", 20_000, 0.5, "click"),
         (2, 5, "b", 30_000, 1.0, "click"),
     ]
-    assert events.items.names.tolist() == ["Five", ""]  # the first name counts
+    assert events.items.names.tolist() == ["Five", ""]  # the first name is used
 
 
 def test_an_order_column_comes_before_the_time(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_first_bad_row_raises(tmp_path: Path) -> None:
     )
 
 
-def test_blank_users_in_a_guessed_column(tmp_path: Path) -> None:
+def test_a_guessed_column_of_users_may_have_blanks(tmp_path: Path) -> None:
     text = "s,i,u\n1,a,x\n1,b,\n"
     bad_rows = BadRows()
     events = read(tmp_path, text, plan=Plan("s", "i", user="u", guessed_user=True), bad_rows=bad_rows)
@@ -101,13 +101,13 @@ def test_sessions_of_several_users_are_split(tmp_path: Path) -> None:
     assert len(without.sessions) == 3 and without.users is None
 
 
-def test_progress_in_bytes(tmp_path: Path) -> None:
+def test_progress_is_reported_in_bytes(tmp_path: Path) -> None:
     events: list[tuple[int, int]] = []
     read(tmp_path, "s,i\n1,a\n", "s,i\n1,b\n", report=lambda _, done, total, unit: events.append((done, total)))
     assert events[0] == (0, 16) and events[-1] == (16, 16) and events == sorted(events)
 
 
-def test_no_rows(tmp_path: Path) -> None:
+def test_files_without_valid_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, "s,i\n", "s,i\n,a\n", bad_rows=BadRows("skip"))
     files = f"{tmp_path}/0.csv, {tmp_path}/1.csv"

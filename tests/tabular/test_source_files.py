@@ -40,13 +40,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folders_patterns_and_files_have_the_same_order(folder: Path) -> None:
-    whole = ["s.0-9.json", "s.9.json", "s.10-19.json", "s.1.json"]
-    assert names([folder]) == whole
-    assert names([str(folder / "**" / "*.json")]) == whole
-    assert names([str(folder / "*")]) == whole
+    expected = ["s.0-9.json", "s.9.json", "s.10-19.json", "s.1.json"]
+    assert names([folder]) == expected
+    assert names([str(folder / "**" / "*.json")]) == expected
+    assert names([str(folder / "*")]) == expected
     files = [p for p in folder.rglob("*.json") if p.name[0] != "."]
     random.Random(0).shuffle(files)
-    assert names(files) == whole
+    assert names(files) == expected
 
 
 def test_natural_order_reads_digits_as_numbers() -> None:
@@ -61,7 +61,7 @@ def test_natural_order_reads_digits_as_numbers() -> None:
     ]
 
 
-def test_a_file_named_like_a_pattern(tmp_path: Path) -> None:
+def test_a_file_named_like_a_pattern_is_read(tmp_path: Path) -> None:
     (tmp_path / "a[1].json").write_text("{}")
     (tmp_path / "a1.json").write_text("{}")
     assert names([tmp_path / "a[1].json"]) == ["a[1].json"]
@@ -82,8 +82,8 @@ def test_packed_sources_are_streamed(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json.gz", "b.zip"]
 
 
-def encrypted(path: Path) -> None:
-    """A zip archive whose member is marked as encrypted in both headers."""
+def write_encrypted_zip(path: Path) -> None:
+    """Write a zip archive whose member is marked as encrypted in both headers."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.json", "{}")
     content = bytearray(path.read_bytes())
@@ -92,7 +92,7 @@ def encrypted(path: Path) -> None:
     path.write_bytes(content)
 
 
-def zipped(path: Path, **members: str) -> None:
+def write_zip(path: Path, **members: str) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name.replace("_", "."), content)
@@ -151,17 +151,17 @@ _REFUSED = {
         "{d}/a.zip is cut off or damaged (File is not a zip file); get it again",
     ),
     "zip without data": (
-        lambda d: zipped(d / "a.zip", a_txt="{}"),
+        lambda d: write_zip(d / "a.zip", a_txt="{}"),
         "a.zip",
         "{d}/a.zip contains no data files; looked for .json, " + PACKED,
     ),
     "zip with an empty member": (
-        lambda d: zipped(d / "a.zip", a_json=""),
+        lambda d: write_zip(d / "a.zip", a_json=""),
         "a.zip",
         "{d}/a.zip:a.json is empty; remove it or get it again",
     ),
     "encrypted zip": (
-        lambda d: encrypted(d / "a.zip"),
+        lambda d: write_encrypted_zip(d / "a.zip"),
         "a.zip",
         "{d}/a.zip:a.json is encrypted; unpack the archive with its password first",
     ),
@@ -169,21 +169,21 @@ _REFUSED = {
 
 
 @pytest.mark.parametrize(("make", "given", "message"), _REFUSED.values(), ids=_REFUSED)
-def test_errors_of_files(tmp_path: Path, make, given: str, message: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, make, given: str, message: str) -> None:
     make(tmp_path)
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         for source in expand([tmp_path / given], _SUFFIXES):
             source.read()
-    assert str(refused.value) == message.format(d=tmp_path)
+    assert str(error.value) == message.format(d=tmp_path)
 
 
 def test_a_damaged_zip_member_is_refused(tmp_path: Path) -> None:
-    zipped(tmp_path / "a.zip", a_json="0123456789")
+    write_zip(tmp_path / "a.zip", a_json="0123456789")
     content = (tmp_path / "a.zip").read_bytes().replace(b"012345", b"012x45")
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         expand([tmp_path], _SUFFIXES)[0].read()
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"{tmp_path}/a.zip:a.json is cut off or damaged (Bad CRC-32 for file 'a.json'); get it again"
     )
 
@@ -191,7 +191,7 @@ def test_a_damaged_zip_member_is_refused(tmp_path: Path) -> None:
 _CSV = b"session,item\n1,a\n1,b\n"
 
 
-def test_members_with_a_dot_before_them(tmp_path: Path) -> None:
+def test_visible_members_below_a_dot_are_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("./x.csv", _CSV)
         archive.writestr("./.hidden.csv", _CSV)
@@ -200,9 +200,9 @@ def test_members_with_a_dot_before_them(tmp_path: Path) -> None:
     assert len(Table().read([tmp_path / "x.zip"], ReadSettings()).session) == 2
 
 
-def _zip(name: str, how: int = zipfile.ZIP_DEFLATED) -> bytearray:
+def _zip(name: str, method: int = zipfile.ZIP_DEFLATED) -> bytearray:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", how) as archive:
+    with zipfile.ZipFile(content, "w", method) as archive:
         archive.writestr(name, _CSV)
     return bytearray(content.getvalue())
 
@@ -216,11 +216,11 @@ def _tar(headers: dict[str, str], name: str = "x.csv") -> bytes:
     return content.getvalue()
 
 
-def _odd_archives() -> dict[str, bytes]:
+def _invalid_archives() -> dict[str, bytes]:
     lzma_, accents, nameless = _zip("x.csv", zipfile.ZIP_LZMA), _zip("éé.csv"), _zip("x.csv")
     lzma_[56:60] = b"\x7f\0\xff\x13"
-    at = accents.rfind("éé.csv".encode())
-    accents[at : at + 2] = b"\xff\xff"
+    position = accents.rfind("éé.csv".encode())
+    accents[position : position + 2] = b"\xff\xff"
     nameless[nameless.rfind(b"PK\x01\x02") + 46] = 0
     return {
         "lzma.zip": bytes(lzma_),
@@ -233,25 +233,25 @@ def _odd_archives() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", _odd_archives())
-def test_unusual_archives(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(_odd_archives()[name])
-    with pytest.raises(DataError) as refused:
+@pytest.mark.parametrize("name", _invalid_archives())
+def test_invalid_archives_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(_invalid_archives()[name])
+    with pytest.raises(DataError) as error:
         [source.read() for source in expand([tmp_path / name], (".csv",))]
-    assert str(refused.value).startswith(f"{tmp_path}/{name}")
+    assert str(error.value).startswith(f"{tmp_path}/{name}")
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
-def test_names_of_many_digits(tmp_path: Path, suffix: str) -> None:
+def test_files_with_names_of_5000_digits_are_read(tmp_path: Path, suffix: str) -> None:
     name = "1" * 5000 + ".csv"
     (tmp_path / f"d.{suffix}").write_bytes(_tar({}, name) if suffix == "tar" else _zip(name))
     assert expand([tmp_path / f"d.{suffix}"], (".csv",))[-1].read() == _CSV
 
 
 def test_a_file_given_twice_is_refused(folder: Path) -> None:
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         expand([folder, folder / "sub" / "s.1.json"], _SUFFIXES)
-    assert str(refused.value) == f"{folder}/sub/s.1.json is given twice; give every file once"
+    assert str(error.value) == f"{folder}/sub/s.1.json is given twice; give every file once"
 
 
 @pytest.mark.parametrize(
@@ -261,32 +261,32 @@ def test_a_file_given_twice_is_refused(folder: Path) -> None:
         (OSError(5, "Input/output error"), "a.json cannot be read (Input/output error)"),
     ],
 )
-def test_operating_system_errors(error: OSError, message: str) -> None:
-    with pytest.raises(DataError) as refused, files.reading("a.json"):
+def test_operating_system_errors_name_the_file(error: OSError, message: str) -> None:
+    with pytest.raises(DataError) as raised, files.reading("a.json"):
         raise error
-    assert str(refused.value) == message
+    assert str(raised.value) == message
 
 
 # ---------------------------------------------------------------------------------------------- processes
 
 
-def test_a_compressed_document_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_beyond_the_size_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "WHOLE", 1 << 20)
     path, plain = tmp_path / "bomb.json.gz", tmp_path / "plain.json"
     with gzip.open(path, "wb") as file:
         file.write(b"[" * (1 << 24))
     plain.write_bytes(b"[" * (1 << 21))
-    (source,), (other,) = expand([path], _SUFFIXES), expand([plain], _SUFFIXES)
-    for most, end in ((None, "; unpack it"), (1 << 20, " under this memory budget; increase it")):
-        with pytest.raises(DataError) as refused:
-            source.read(most)
-        assert str(refused.value) == (
-            f"{path} contains more than 1M unpacked, the limit for one document{end}, or split it"
+    (source,), (plain_source,) = expand([path], _SUFFIXES), expand([plain], _SUFFIXES)
+    for limit, hint in ((None, "; unpack it"), (1 << 20, " under this memory budget; increase it")):
+        with pytest.raises(DataError) as error:
+            source.read(limit)
+        assert str(error.value) == (
+            f"{path} contains more than 1M unpacked, the limit for one document{hint}, or split it"
         )
     assert len(source.read(1 << 24)) == 1 << 24
-    assert len(other.read()) == 1 << 21
+    assert len(plain_source.read()) == 1 << 21
     with pytest.raises(DataError, match="contains more than 1M"):
-        other.read(1 << 20)
+        plain_source.read(1 << 20)
 
 
 def test_readers_of_whole_documents_respect_the_memory_limit(tmp_path: Path) -> None:

@@ -17,14 +17,14 @@ def plan(columns: list[str] = COLUMNS, **settings: Any) -> Plan:
     return TableColumns(**settings).plan("t.csv", columns)
 
 
-def test_guesses() -> None:
+def test_all_roles_are_guessed() -> None:
     assert plan() == Plan(
         session="session_id", item="item_id", user="user_id", time="timestamp", weight="rating", name="item_name",
         guessed_user=True,
     )  # fmt: skip
 
 
-def test_given_columns() -> None:
+def test_columns_may_be_given() -> None:
     given = plan(item="event", user="-", time="-", weight="-", order="position", name="rating", kind="event")
     assert (given.item, given.user, given.time, given.weight, given.order) == ("event", "", "", "", "position")
     assert (given.name, given.kind, given.guessed_user) == ("rating", "event", False)
@@ -43,14 +43,14 @@ def test_a_user_is_a_session_if_there_is_no_other() -> None:
     assert (users.session, users.user) == ("user", "user")
 
 
-def test_settings_of_values() -> None:
+def test_a_plan_contains_the_settings_of_values() -> None:
     settings = {"time_unit": "ms", "time_format": "%d.%m.%Y", "id_type": "text", "missing": ("?",), "keep_users": False}
     given = plan(**settings)
     assert {name: getattr(given, name) for name in settings} == settings
     assert not given.whole_ids
 
 
-def test_columns_to_read() -> None:
+def test_only_columns_with_a_role_are_read() -> None:
     assert plan(["user", "item"]).columns() == ["user", "item"]
     assert plan().columns() == ["session_id", "item_id", "user_id", "timestamp", "rating", "item_name"]
 
@@ -75,7 +75,7 @@ def test_columns_to_read() -> None:
         (["session", "item"], {"name": "title"}, "t.csv has no column 'title' for the name; did you mean 'item'?"),
     ],
 )
-def test_missing_columns(columns: list[str], settings: dict[str, Any], message: str) -> None:
+def test_missing_columns_are_refused(columns: list[str], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as error:
         plan(columns, **settings)
     assert str(error.value) == message

@@ -20,14 +20,16 @@ _LOOKED_FOR = f".csv, {PACKED}"
 
 
 def pack(path: Path, members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w") as archive:
+    content_of_archive = io.BytesIO()
+    with tarfile.open(fileobj=content_of_archive, mode="w") as archive:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.type = len(content), kind
             entry.linkname = "/etc/passwd" if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
             archive.addfile(entry, io.BytesIO(content))
-    path.write_bytes(packed(whole.getvalue(), {".tgz": ".gz", ".tzst": ".zst"}.get(path.suffix, path.suffix)))
+    path.write_bytes(
+        packed(content_of_archive.getvalue(), {".tgz": ".gz", ".tzst": ".zst"}.get(path.suffix, path.suffix))
+    )
     return path
 
 
@@ -52,8 +54,8 @@ def test_members_are_streamed(tmp_path: Path, suffix: str) -> None:
     natural = ["b.9.csv", "b.10.csv", "long.csv", "z.csv"]
     assert [s.name for s in result] == (natural if suffix == ".tar" else ["b.10.csv", "b.9.csv", "z.csv", "long.csv"])
     assert str(result[0]) == f"{path}:logs/{result[0].name}"
-    want = {"b.10.csv": b"a,b\n", "b.9.csv": b"a,c\n", "z.csv": b"a,d\n", "long.csv": b"x" * 200_000 + b"\n"}
-    assert {s.name: s.first_line(1 << 20) for s in result} == want
+    expected = {"b.10.csv": b"a,b\n", "b.9.csv": b"a,c\n", "z.csv": b"a,d\n", "long.csv": b"x" * 200_000 + b"\n"}
+    assert {s.name: s.first_line(1 << 20) for s in result} == expected
     for order in (result, result[::-1], result):  # forward, and back from the beginning
         assert {s.name: s.read()[-3:] for s in order} == {
             "b.10.csv": b"10\n",
@@ -74,27 +76,27 @@ def test_members_are_read_in_parallel_and_in_another_process(tmp_path: Path) -> 
 def test_reading_in_order_never_seeks_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = sources(pack(tmp_path / "d.tar.gz", {f"{n}.csv": b"a\n" * 10_000 for n in (3, 1, 2)}))
     assert [source.first_line(100) for source in result] == [b"a\n"] * 3  # all of them first, as readers do
-    opened: list[Any] = []
+    streams: list[Any] = []
     real = gzip.GzipFile
-    monkeypatch.setattr(gzip, "GzipFile", lambda **given: opened.append(real(**given)) or opened[-1])
+    monkeypatch.setattr(gzip, "GzipFile", lambda **given: streams.append(real(**given)) or streams[-1])
     assert [source.read() for source in result] == [b"a\n" * 10_000] * 3
-    assert len(opened) == 1
+    assert len(streams) == 1
 
 
 @pytest.mark.parametrize("name", ["../evil.csv", "/etc/evil.csv", "a/../../evil.csv"])
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_names_outside_the_archive_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
     path = pack(tmp_path / f"d{suffix}", {"good.csv": b"1\n", name: b"2\n"})
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         sources(path)
-    assert str(refused.value) == f"{path} names the file {name!r} outside of itself; get the archive elsewhere"
+    assert str(error.value) == f"{path} names the file {name!r} outside of itself; get the archive elsewhere"
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
 def test_only_plain_files_are_read(tmp_path: Path, kind: bytes) -> None:
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as error:
         sources(pack(tmp_path / "d.tar", {"a.csv": b""}, kind))
-    assert str(refused.value) == f"{tmp_path}/d.tar contains no data files; looked for {_LOOKED_FOR}"
+    assert str(error.value) == f"{tmp_path}/d.tar contains no data files; looked for {_LOOKED_FOR}"
 
 
 def test_empty_members_are_refused(tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def test_empty_members_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"])
 def test_damaged_archives_are_refused(tmp_path: Path, suffix: str) -> None:
-    whole = pack(tmp_path / f"d{suffix}", {"a.csv": random.Random(0).randbytes(50_000)}).read_bytes()
-    for damaged in (whole[: len(whole) // 2], whole[:100], b"no archive" * 100, whole[:600]):
+    content = pack(tmp_path / f"d{suffix}", {"a.csv": random.Random(0).randbytes(50_000)}).read_bytes()
+    for damaged in (content[: len(content) // 2], content[:100], b"no archive" * 100, content[:600]):
         path = tmp_path / f"d{suffix}"
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"is cut off or damaged|cannot be read|contains no data"):

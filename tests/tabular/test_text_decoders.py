@@ -20,7 +20,7 @@ from embedrec.tabular.text_decoders import decoding, unpacking
         (EOFError("ended before the end"), "ended before the end"),
     ],
 )
-def test_damaged_files(error: Exception, reason: str) -> None:
+def test_errors_of_libraries_are_reported_as_damage(error: Exception, reason: str) -> None:
     with pytest.raises(DataError) as unpacked, unpacking("f.gz"):
         raise error
     assert str(unpacked.value) == f"f.gz is cut off or damaged ({reason}); get it again"
@@ -37,13 +37,13 @@ def test_damaged_files(error: Exception, reason: str) -> None:
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     ],
 )
-def test_text_that_is_not_utf8(error: Exception) -> None:
+def test_invalid_utf8_is_reported(error: Exception) -> None:
     with pytest.raises(DataError, match=r"^f\.csv is not UTF-8 text; convert it first$"), decoding("f.csv", "CSV"):
         raise error
 
 
 @pytest.mark.parametrize("error", [MemoryError(), pa.ArrowMemoryError("malloc of size 64 failed")])
-def test_exhausted_memory_is_no_damage(error: Exception) -> None:
+def test_exhausted_memory_is_not_reported_as_damage(error: Exception) -> None:
     message = r"^memory ran out while f was read; free some, use --memory or --threads 1, or split the file$"
     with pytest.raises(DataError, match=message), unpacking("f"):
         raise error
