@@ -40,34 +40,34 @@ Run = Callable[..., CommandResult]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("similar", "a")` as the shell would: exit code, stdout, stderr."""
+    """Run a command in this process, as `run("similar", "a")`: its exit code, stdout and stderr."""
 
     def run(*args: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["embedrec", *map(str, args)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as error:
             main()
         message = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return CommandResult(ended.value.code, message.out, message.err)
+        assert isinstance(error.value.code, int)
+        return CommandResult(error.value.code, message.out, message.err)
 
     return run
 
 
 def succeed(run: Run, *args: object) -> CommandResult:
     """The result of a command that must succeed."""
-    ran = run(*args)
-    assert ran.code == 0, ran.err
-    return ran
+    result = run(*args)
+    assert result.code == 0, result.err
+    return result
 
 
 def fails(run: Run, *args: object, code: int = 1) -> str:
     """The error message of a command that must fail, without "embedrec: "; stdout must be empty."""
-    ran = run(*args)
-    assert ran.code == code, ran.out + ran.err
-    assert ran.out == ""
-    assert "Traceback" not in ran.err
-    return ran.err.splitlines()[-1].removeprefix("embedrec: ")
+    result = run(*args)
+    assert result.code == code, result.out + result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    return result.err.splitlines()[-1].removeprefix("embedrec: ")
 
 
 VECTORS = """\
@@ -83,7 +83,7 @@ west -1 0
 
 @pytest.fixture
 def compass(tmp_path: Path, run: Run) -> Path:
-    """A workspace of six vectors whose neighbours can be read off a compass, in a flat index."""
+    """A workspace of six vectors named by their directions, in a flat index."""
     (tmp_path / "compass.txt").write_text(VECTORS)
     succeed(run, "vectors", "import", tmp_path / "compass.txt", "--workspace", tmp_path)
     succeed(run, "build-index", "--type", "flat", "--workspace", tmp_path)
@@ -128,9 +128,9 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
 @pytest.fixture
 def split(clicks: Path, run: Run) -> Path:
     """`clicks` with the last sessions held out: b → a, ba → d, and so on."""
-    ran = succeed(run, "split", "time:share=.25")
-    assert ran.out == "9\t4\t25\t3\t9\n"
-    assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
+    result = succeed(run, "split", "time:share=.25")
+    assert result.out == "9\t4\t25\t3\t9\n"
+    assert result.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
     return clicks
 
 

@@ -16,18 +16,18 @@ import pytest
 from tests.cli.conftest import Run, fails, succeed
 
 
-def test_missing_file(run: Run, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(run: Run, tmp_path: Path) -> None:
     message = fails(run, "prepare", "mpd", tmp_path / "nowhere.json", "--workspace", tmp_path)
     assert str(tmp_path / "nowhere.json") in message
     assert not (tmp_path / "sessions").exists()
 
 
-def test_empty_file(run: Run, tmp_path: Path) -> None:
+def test_an_empty_file_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     assert "empty" in fails(run, "prepare", "mpd", tmp_path / "empty.json", "--workspace", tmp_path)
 
 
-def test_folder_without_data(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_data_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     assert ".json" in fails(run, "prepare", "mpd", tmp_path / "in", "--workspace", tmp_path)
 
@@ -48,19 +48,19 @@ def test_damaged_json_keeps_the_old_sessions(run: Run, playlists: Path, tmp_path
 
 
 def test_bad_rows_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
-    good = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
-    other = {"artist_uri": "spotify:artist:b", "artist_name": "B"}
-    slice_ = {"playlists": [{"pid": 1, "tracks": [good, {"artist_name": "no uri"}, other]}]}
+    first = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
+    second = {"artist_uri": "spotify:artist:b", "artist_name": "B"}
+    slice_ = {"playlists": [{"pid": 1, "tracks": [first, {"artist_name": "no uri"}, second]}]}
     (tmp_path / "s.json").write_text(json.dumps(slice_))
     assert "--on-bad-row skip" in fails(run, "prepare", "mpd", tmp_path / "s.json", "--workspace", tmp_path)
-    ran = succeed(run, "prepare", "mpd", tmp_path / "s.json", "--on-bad-row", "skip", "--workspace", tmp_path)
-    assert ran.out == "1\t2\t2\n"
-    assert "1 row left out" in ran.err
+    result = succeed(run, "prepare", "mpd", tmp_path / "s.json", "--on-bad-row", "skip", "--workspace", tmp_path)
+    assert result.out == "1\t2\t2\n"
+    assert "1 row left out" in result.err
     about = json.loads(succeed(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
     assert sum(about["bad_rows"].values()) == 1
 
 
-def test_a_duplicate_playlist_id(run: Run, tmp_path: Path) -> None:
+def test_a_duplicate_playlist_id_is_refused(run: Run, tmp_path: Path) -> None:
     track = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
     slice_ = {"playlists": [{"pid": 7, "tracks": [track, track]}, {"pid": 7, "tracks": [track]}]}
     (tmp_path / "s.json").write_text(json.dumps(slice_))
@@ -68,7 +68,7 @@ def test_a_duplicate_playlist_id(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["nan", "inf"])
-def test_vectors_with_nan_or_infinity(run: Run, tmp_path: Path, number: str) -> None:
+def test_vectors_with_nan_or_infinity_are_refused(run: Run, tmp_path: Path, number: str) -> None:
     (tmp_path / "v.txt").write_text(f"2 2\na 0 1\nb {number} 0\n")
     message = fails(run, "vectors", "import", tmp_path / "v.txt", "--workspace", tmp_path)
     assert message == "1 of 2 vectors contain NaN or infinity, the first is that of 'b'; remove or repair them"
@@ -79,7 +79,7 @@ def test_an_unknown_item_suggests_near_misses(run: Run, compass: Path) -> None:
     assert message.startswith("no item 'nort-east' among the 6 of the vocabulary; did you mean north-east")
 
 
-def test_k_larger_than_the_catalogue(run: Run, compass: Path) -> None:
+def test_k_beyond_the_catalogue_returns_all_other_items(run: Run, compass: Path) -> None:
     result = run("similar", "north", "-n", 6, "--workspace", compass)
     assert result.code == 0 and len(result.out.splitlines()) == 5
     assert result.err.splitlines()[-1] == "an item has 5 others in a catalogue of 6, fewer than the 6 of -n"
@@ -93,18 +93,18 @@ def test_an_empty_workspace_names_the_next_command(run: Run, tmp_path: Path) -> 
     assert not (tmp_path / "x.txt").exists()
 
 
-def test_unknown_model_setting_index_and_command(run: Run, compass: Path, playlists: Path) -> None:
+def test_unknown_names_suggest_near_misses(run: Run, compass: Path, playlists: Path) -> None:
     succeed(run, "prepare", "mpd", playlists, "--workspace", compass)
-    at = ("--workspace", compass)
-    assert fails(run, "train", "word2vek", *at) == "no model is called 'word2vek'; did you mean 'word2vec'?"
-    message = fails(run, "train", "word2vec", "--set", "windwo=3", *at)
+    workspace = ("--workspace", compass)
+    assert fails(run, "train", "word2vek", *workspace) == "no model is called 'word2vek'; did you mean 'word2vec'?"
+    message = fails(run, "train", "word2vec", "--set", "windwo=3", *workspace)
     assert message == "unknown setting 'windwo' in --set; did you mean 'window'?"
-    message = fails(run, "train", "word2vec", "--set", "epochs=many", *at)
+    message = fails(run, "train", "word2vec", "--set", "epochs=many", *workspace)
     assert message == "setting 'epochs' in --set must be a whole number, but is 'many'"
-    assert "'='" in fails(run, "train", "word2vec", "--set", "epochs", *at)
-    assert "did you mean 'ivf'" in fails(run, "build-index", "--type", "ivff", *at)
-    assert "Nonsense" in fails(run, "build-index", "--type", "Nonsense", *at)
-    assert "did you mean 'compass-flat'" in fails(run, "similar", "north", "--index", "compas-flat", *at)
+    assert "'='" in fails(run, "train", "word2vec", "--set", "epochs", *workspace)
+    assert "did you mean 'ivf'" in fails(run, "build-index", "--type", "ivff", *workspace)
+    assert "Nonsense" in fails(run, "build-index", "--type", "Nonsense", *workspace)
+    assert "did you mean 'compass-flat'" in fails(run, "similar", "north", "--index", "compas-flat", *workspace)
     assert "did you mean 'similar'" in fails(run, "simlar", code=2)
 
 
@@ -133,9 +133,9 @@ def test_a_full_disk_keeps_the_old_file(compass: Path) -> None:
         "from embedrec.cli.main import main; main()"
     )
     command = [sys.executable, "-c", script, "export", str(target), "-n", "3", "--workspace", str(compass)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == (
         f"embedrec: the export to {target} stopped (File too large); "
         "continue it with --resume (the lists so far are in .similar.txt.work)"
     )

@@ -29,15 +29,15 @@ COLUMNS = [
 ]
 
 
-def test_type_auto_measures_and_selects(run: Run, vectors_700: Embeddings) -> None:
-    ran = succeed(run, "build-index", "--plot", "points.svg")
-    assert {(row[0], row[1]) for row in ran.rows} == {("v-auto", "HNSW16")}
-    assert len(ran.rows) == 3 and len({row[3] for row in ran.rows}) == 3
-    assert sum(row[-1] == "True" for row in ran.rows) == 1
-    assert ran.err.splitlines()[-2:] == ["wrote index v-auto (indexes/v-auto)", "wrote points.svg"]
+def test_type_auto_selects_a_measured_index(run: Run, vectors_700: Embeddings) -> None:
+    result = succeed(run, "build-index", "--plot", "points.svg")
+    assert {(row[0], row[1]) for row in result.rows} == {("v-auto", "HNSW16")}
+    assert len(result.rows) == 3 and len({row[3] for row in result.rows}) == 3
+    assert sum(row[-1] == "True" for row in result.rows) == 1
+    assert result.err.splitlines()[-2:] == ["wrote index v-auto (indexes/v-auto)", "wrote points.svg"]
     assert Path("points.svg").read_text().startswith("<?xml")
-    facts = json.loads(succeed(run, "info", "v-auto", "--json").out)["facts"]
-    assert facts["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
+    measurements = json.loads(succeed(run, "info", "v-auto", "--json").out)["facts"]
+    assert measurements["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
     assert "facts.points.0.spec\tHNSW16" in succeed(run, "info", "v-auto").out
 
 
@@ -52,16 +52,16 @@ def test_a_terminal_shows_the_main_measurements(run: Run, vectors_700: Embedding
     assert flat[1].split()[:4] == ["v-flat", "Flat", "700", "1.0000"]
 
 
-def test_an_index_that_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
-    ran = succeed(run, "build-index", "--target-recall", ".9@10", "--max-p95", "10s", "--max-ram", "1G", "--json")
-    points = [json.loads(line) for line in ran.out.splitlines()]
+def test_every_point_is_printed_for_an_index_that_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
+    result = succeed(run, "build-index", "--target-recall", ".9@10", "--max-p95", "10s", "--max-ram", "1G", "--json")
+    points = [json.loads(line) for line in result.out.splitlines()]
     assert [list(point)[:9] for point in points] == [COLUMNS] * 3
     (point,) = (point for point in points if point["kept"])
     assert point["recall_low"] >= 0.9
-    ran = succeed(run, "build-index", "--type", "hnsw", "--target-recall", ".9", "--json")
-    assert {json.loads(line)["spec"] for line in ran.out.splitlines()} == {"HNSW16"} and "v-hnsw" in ran.err
-    one = succeed(run, "build-index", "--type", "IVF4,Flat", "--json")  # without a promise: no points
-    assert "items" in json.loads(one.out) and "kept" not in json.loads(one.out)
+    result = succeed(run, "build-index", "--type", "hnsw", "--target-recall", ".9", "--json")
+    assert {json.loads(line)["spec"] for line in result.out.splitlines()} == {"HNSW16"} and "v-hnsw" in result.err
+    without_target = succeed(run, "build-index", "--type", "IVF4,Flat", "--json")  # without a target: no points
+    assert "items" in json.loads(without_target.out) and "kept" not in json.loads(without_target.out)
 
 
 @pytest.mark.parametrize(
@@ -73,27 +73,27 @@ def test_an_index_that_meets_the_target(run: Run, vectors_700: Embeddings) -> No
         (("--max-ram", "10"), 3, "no measurements; one.svg is not written"),
     ],
 )
-def test_plots_of_the_measurements(
+def test_measurements_are_plotted(
     options: tuple[str, ...], code: int, message: str, run: Run, vectors_700: Embeddings
 ) -> None:
-    ran = run("build-index", *options, "--plot", "one.svg")
-    assert ran.code == code and message in ran.err.splitlines()
+    result = run("build-index", *options, "--plot", "one.svg")
+    assert result.code == code and message in result.err.splitlines()
     assert Path("one.svg").exists() == message.startswith("wrote")
 
 
-def test_no_index_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
-    ran = run("build-index", "--max-p95", "0.01us", "--json")
-    assert ran.code == 3
-    points = list(map(json.loads, ran.out.splitlines()))
+def test_an_unmet_target_exits_with_3_and_prints_the_points(run: Run, vectors_700: Embeddings) -> None:
+    result = run("build-index", "--max-p95", "0.01us", "--json")
+    assert result.code == 3
+    points = list(map(json.loads, result.out.splitlines()))
     assert len(points) >= 4 and not any(point["kept"] for point in points) and list(points[0])[1:3] == COLUMNS[1:3]
-    message = ran.err.splitlines()[-1]
+    message = result.err.splitlines()[-1]
     assert (
         message.startswith("embedrec: no index meets the target; the closest are ") and "is above 1e-05 ms" in message
     )
     assert not Path("indexes").exists()
-    ran = run("build-index", "--max-ram", "1K")
-    assert (ran.code, ran.out) == (3, "")
-    assert ran.err.splitlines()[-1] == "embedrec: no index type fits into 1,024 bytes; raise --max-ram"
+    result = run("build-index", "--max-ram", "1K")
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == "embedrec: no index type fits into 1,024 bytes; raise --max-ram"
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,12 @@ def test_no_index_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
         ),
     ],
 )
-def test_bad_input(words: tuple[str, ...], message: str, run: Run, vectors_700: Embeddings) -> None:
-    ran = run("build-index", *words)
-    assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
+def test_invalid_targets_and_settings_are_refused(
+    words: tuple[str, ...], message: str, run: Run, vectors_700: Embeddings
+) -> None:
+    result = run("build-index", *words)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[-1].startswith(f"embedrec: {message}")
 
 
 def test_the_library_tunes_by_default(vectors_700: Embeddings) -> None:
@@ -127,7 +129,7 @@ N, D = 1200, 8
 
 @pytest.fixture
 def large(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The current folder, with a model whose index does not fit into 256M: of which it gets 16 KB."""
+    """The current folder, with a model whose index exceeds its share of 256M, set to 16 KB here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
     monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", 16384)
@@ -135,17 +137,17 @@ def large(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     succeed(run, "vectors", "import", "v.fbin")
 
 
-def left() -> list[str]:
+def artifact_names() -> list[str]:
     return sorted(p.name for folder in ("indexes", "models") for p in Path(folder).glob("*"))
 
 
-def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> None:
+def test_a_memory_limit_changes_neither_the_index_nor_the_output(run: Run, large: None) -> None:
     words = ("build-index", "--type", "IVF12,Flat", "--json", "--name")
     plain, ours = succeed(run, *words, "plain"), succeed(run, *words, "ours", "--memory", "256M")
     assert ours.err == "using model v (models/v)\nwrote index ours (indexes/ours)\n"
     message, expected = json.loads(ours.out), json.loads(plain.out)
     assert list(message) == list(expected) and message["spec"] == "IVF12,Flat"
-    assert left() == ["ours", "plain", "v"]
+    assert artifact_names() == ["ours", "plain", "v"]
     assert {f.name for f in Path("indexes/ours").iterdir()} == {f.name for f in Path("indexes/plain").iterdir()}
     sizes = [(Path("indexes") / name / "index.faiss").stat().st_size for name in ("ours", "plain")]
     assert sizes[0] == sizes[1]
@@ -153,8 +155,8 @@ def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> N
     table = succeed(run, "build-index", "--type", "IVF12,SQ8", "--memory", "0.25G")
     assert table.err == "using model v (models/v)\nwrote index v-ivf12-sq8 (indexes/v-ivf12-sq8)\n"
     assert [len(table.rows), *table.rows[0][:3]] == [1, "v-ivf12-sq8", "IVF12,SQ8", "1200"]
-    near = succeed(run, "similar", "i7", "-n", 3, "--index", "ours", "--nprobe", 12)
-    assert near.out == succeed(run, "similar", "i7", "-n", 3, "--model", "v").out
+    neighbours = succeed(run, "similar", "i7", "-n", 3, "--index", "ours", "--nprobe", 12)
+    assert neighbours.out == succeed(run, "similar", "i7", "-n", 3, "--model", "v").out
 
 
 @pytest.mark.parametrize(
@@ -170,28 +172,30 @@ def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> N
         ),
     ],
 )
-def test_memory_limits_that_cannot_be_met(words: tuple[str, ...], message: str, run: Run, large: None) -> None:
-    ran = run("build-index", *words)
-    assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
-    assert left() == ["v"]
+def test_memory_limits_that_are_too_small_are_refused(
+    words: tuple[str, ...], message: str, run: Run, large: None
+) -> None:
+    result = run("build-index", *words)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[-1].startswith(f"embedrec: {message}")
+    assert artifact_names() == ["v"]
 
 
-def test_no_index_is_left_when_no_index_meets_the_target(run: Run, large: None) -> None:
-    ran = run("build-index", "--type", "IVF12,SQ8", "--memory", "256M", "--max-p95", "0.01us", "--json")
-    assert ran.code == 3 and json.loads(ran.out.splitlines()[0])["spec"] == "IVF12,SQ8"
-    assert left() == ["v"]
+def test_an_unmet_target_leaves_no_index(run: Run, large: None) -> None:
+    result = run("build-index", "--type", "IVF12,SQ8", "--memory", "256M", "--max-p95", "0.01us", "--json")
+    assert result.code == 3 and json.loads(result.out.splitlines()[0])["spec"] == "IVF12,SQ8"
+    assert artifact_names() == ["v"]
 
 
-def test_no_file_is_left_after_an_interrupt(run: Run, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Path] = []
+def test_an_interrupt_leaves_no_files(run: Run, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    files: list[Path] = []
 
     def interrupt(index: Any, *_: Any) -> None:
-        seen.append(index.file)
+        files.append(index.file)
         assert index.file.is_file()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "tune_search", interrupt)
-    ran = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
-    assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; no partial files remain"
-    assert len(seen) == 1 and left() == ["v"]
+    result = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
+    assert result.code == 130 and result.err.splitlines()[-1] == "embedrec: interrupted; no partial files remain"
+    assert len(files) == 1 and artifact_names() == ["v"]

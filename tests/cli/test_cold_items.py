@@ -15,7 +15,7 @@ GROUPS, WARM, COLD = 4, 8, 200
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sessions within a genre, and a table of the tracks that names 200 more, each with its genre only."""
+    """Sessions within a genre, and a table of the tracks with 200 tracks more, each with its genre only."""
     monkeypatch.chdir(tmp_path)
     draw = random.Random(1)
     events = ["session,item,user"]
@@ -42,8 +42,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_new_tracks_are_found_by_name(run: Run, shop: Path, model: tuple[str, ...]) -> None:
     features = ("--item-features", "tracks.csv", "--user-features", "users.csv")
     succeed(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
-    trained = json.loads(succeed(run, "train", *model, "--threads", 1, "--name", "m", "--json").out)
-    assert trained["items"] == GROUPS * WARM + COLD
+    model_record = json.loads(succeed(run, "train", *model, "--threads", 1, "--name", "m", "--json").out)
+    assert model_record["items"] == GROUPS * WARM + COLD
     succeed(run, "build-index", "--type", "flat", "--model", "m", "--threads", 1)
     names = [f"New {n}" for n in range(COLD)]
     rows = succeed(run, "similar", *names, "-n", 5, "--where", "genre=g0|g1|g2|g3").rows
@@ -65,7 +65,7 @@ def test_new_tracks_are_near_their_genre(run: Run, shop: Path) -> None:
     assert sum(same) >= 0.9 * GROUPS * WARM  # nearly every old track of a genre is near its new ones
 
 
-def test_recommendations_for_a_user_with_features_only(run: Run, shop: Path) -> None:
+def test_users_with_features_only_are_prepared(run: Run, shop: Path) -> None:
     features = ("--item-features", "tracks.csv", "--user-features", "users.csv")
     succeed(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
     from embedrec.data import Sessions
@@ -75,7 +75,7 @@ def test_recommendations_for_a_user_with_features_only(run: Run, shop: Path) -> 
     assert users is not None and users.vocab.ids.tolist() == ["u1", "newcomer"]
 
 
-def test_feature_types(run: Run, shop: Path) -> None:
+def test_types_of_features_may_be_given(run: Run, shop: Path) -> None:
     Path("codes.csv").write_text("item,shelf\nt0_0,7\nt0_1,8\n")
     prepare = ("prepare", "table", "events.csv", "--item-features", "codes.csv", "--name", "s")
     succeed(run, *prepare, "--feature-type", "shelf=text")

@@ -20,7 +20,7 @@ def completions_of(line: str, folder: Path) -> list[str]:
         "    heavy = {'torch', 'faiss', 'gensim', 'numba', 'pandas', 'numpy', 'scipy', 'pyarrow'} & set(sys.modules)\n"
         "    print('heavy', *sorted(heavy), file=sys.stderr)\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
@@ -33,8 +33,8 @@ def completions_of(line: str, folder: Path) -> list[str]:
         },
         check=False,
     )
-    assert done.stderr == "heavy\n"
-    return [result.split(",", 1)[1] for result in done.stdout.splitlines()]
+    assert process.stderr == "heavy\n"
+    return [result.split(",", 1)[1] for result in process.stdout.splitlines()]
 
 
 def test_completion_of_commands_options_and_artifacts(tmp_path: Path) -> None:
@@ -65,6 +65,6 @@ def test_completion_of_commands_options_and_artifacts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(run: Run, shell: str) -> None:
-    ran = succeed(run, "completion", shell)
-    assert "_EMBEDREC_COMPLETE" in ran.out and f"{shell}_complete" in ran.out and ran.err == ""
+    result = succeed(run, "completion", shell)
+    assert "_EMBEDREC_COMPLETE" in result.out and f"{shell}_complete" in result.out and result.err == ""
     assert run("completion", "tcsh").code == 2

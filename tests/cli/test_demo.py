@@ -13,8 +13,8 @@ from tests.cli.conftest import Run, fails
 from tests.html_report.reading import read_page
 
 
-def test_toy_demo_on_a_terminal(tmp_path: Path) -> None:
-    """The progress bar is in no line of the result, and the workspace holds what the lines name."""
+def test_the_toy_demo_runs_on_a_terminal(tmp_path: Path) -> None:
+    """No line of the result contains the progress bar, and the workspace contains the named artifacts."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "embedrec", "demo", "--toy", "--into", str(tmp_path / "demo")]
     shown = b""
@@ -49,11 +49,11 @@ def test_toy_and_data_exclude_each_other(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "demo").exists()
 
 
-def test_a_folder_without_movielens(run: Run, tmp_path: Path) -> None:
+def test_a_folder_without_movielens_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
-    ran = run("demo", "--data", tmp_path / "films", "--into", tmp_path / "demo")
-    assert ran.code == 1 and ran.out.startswith("MovieLens 100K: 943 people")
-    first, last = ran.err.splitlines()
+    result = run("demo", "--data", tmp_path / "films", "--into", tmp_path / "demo")
+    assert result.code == 1 and result.out.startswith("MovieLens 100K: 943 people")
+    first, last = result.err.splitlines()
     assert first == f"MovieLens from {tmp_path}/films"
     assert last.startswith("embedrec: ") and str(tmp_path / "films") in last
     assert not (tmp_path / "demo" / "sessions").exists()

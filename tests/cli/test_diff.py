@@ -20,10 +20,10 @@ def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_figures_in_a_pipe(run: Run, exports: Path) -> None:
-    ran = succeed(run, "diff", "old.txt", "new.tsv", "--worst", 1, "--counts", "counts.csv")
-    assert ran.err == ""
-    assert ran.out == (
+def test_figures_are_tab_separated_in_a_pipe(run: Run, exports: Path) -> None:
+    result = succeed(run, "diff", "old.txt", "new.tsv", "--worst", 1, "--counts", "counts.csv")
+    assert result.err == ""
+    assert result.out == (
         "lists\t3\t3\n"
         "lists in both\t2\t\n"
         "lists lost\t1\t\n"
@@ -40,7 +40,7 @@ def test_figures_in_a_pipe(run: Run, exports: Path) -> None:
     )
 
 
-def test_as_json(run: Run, exports: Path) -> None:
+def test_json_contains_the_figures_and_the_worst_lists(run: Run, exports: Path) -> None:
     message = json.loads(succeed(run, "diff", "old.txt", "new.tsv", "--json", "-n", 1).out)
     assert message["overlap@1"] == message["rank-biased overlap"] == 0.6667  # the list of c is gone
     assert message["worst"] == []
@@ -48,12 +48,12 @@ def test_as_json(run: Run, exports: Path) -> None:
     assert row == {"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}
 
 
-def test_fail_under(run: Run, exports: Path) -> None:
+def test_fail_under_exits_with_1_below_the_limit(run: Run, exports: Path) -> None:
     assert run("diff", "old.txt", "new.tsv", "--fail-under", 0.5).code == 0
-    ran = run("diff", "old.txt", "new.tsv", "--fail-under", 0.8)
-    assert ran.code == 1
-    assert ran.out.startswith("lists\t3\t3\n")
-    assert ran.err == (
+    result = run("diff", "old.txt", "new.tsv", "--fail-under", 0.8)
+    assert result.code == 1
+    assert result.out.startswith("lists\t3\t3\n")
+    assert result.err == (
         "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.5000, which is below --fail-under 0.8; "
         "inspect the most changed lists before using the new export\n"
     )
@@ -63,7 +63,7 @@ def test_lost_lists_lower_the_overlap(run: Run, exports: Path) -> None:
     """Most lists are missing in the new export; the others are unchanged."""
     Path("one.txt").write_text("a b c\n")
     assert run("diff", "old.txt", "one.txt", "--fail-under", 0.9).code == 1
-    assert run("diff", "one.txt", "old.txt", "--fail-under", 0.9).code == 0  # more is no loss
+    assert run("diff", "one.txt", "old.txt", "--fail-under", 0.9).code == 0  # additional lists do not lower the overlap
 
 
 def test_every_format_gives_the_same_figures(run: Run, exports: Path) -> None:
@@ -74,14 +74,14 @@ def test_every_format_gives_the_same_figures(run: Run, exports: Path) -> None:
         assert messages[0] == messages[1]
 
 
-def test_counts_of_sessions(run: Run, exports: Path) -> None:
+def test_popularity_uses_the_counts_of_sessions(run: Run, exports: Path) -> None:
     Path("log.csv").write_text("session,item\n1,a\n1,b\n2,a\n2,c\n")
     succeed(run, "prepare", "table", "log.csv")
     message = json.loads(succeed(run, "diff", "old.txt", "new.tsv", "--json", "--sessions", "log").out)
     assert message["popularity"] == [0.6667, 0.6]
 
 
-def test_bad_input(run: Run, exports: Path) -> None:
+def test_invalid_files_and_options_are_refused(run: Run, exports: Path) -> None:
     Path("v.vec").write_text("1 1\na 1\n")
     Path("names.csv").write_text("item,name\na,A\n")
     for words, code, message in (
@@ -103,6 +103,6 @@ def test_bad_input(run: Run, exports: Path) -> None:
             "--counts and --sessions are mutually exclusive; give one of them",
         ),
     ):
-        ran = run("diff", *words)
-        assert (ran.code, ran.out) == (code, "")
-        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message
+        result = run("diff", *words)
+        assert (result.code, result.out) == (code, "")
+        assert result.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message

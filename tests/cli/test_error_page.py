@@ -177,10 +177,10 @@ def test_page_of_errors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if not line or line.startswith("#"):
             page.append(line)
             continue
-        ran = run(*shlex.split(line))
-        message = ran.err.splitlines()[-1].replace(str(tmp_path), "FOLDER")
-        assert ran.code in (1, 2, 3), f"{line} does not fail"
-        page += [f"$ embedrec {line}", message, f"exit code {ran.code}", ""]
+        result = run(*shlex.split(line))
+        message = result.err.splitlines()[-1].replace(str(tmp_path), "FOLDER")
+        assert result.code in (1, 2, 3), f"{line} does not fail"
+        page += [f"$ embedrec {line}", message, f"exit code {result.code}", ""]
     text = "\n".join(page)
     if REWRITE in os.environ:
         PAGE.write_text(text)

@@ -61,18 +61,18 @@ TABLE = """\
 """
 
 
-def test_in_a_pipe(run: Run, plays: Path) -> None:
-    ran = succeed(run, *SMALL)
-    assert ran.out == TABLE
-    assert ran.err == NOTES + EXPANDED + TRAINED + WROTE
+def test_cells_are_tab_separated_in_a_pipe(run: Run, plays: Path) -> None:
+    result = succeed(run, *SMALL)
+    assert result.out == TABLE
+    assert result.err == NOTES + EXPANDED + TRAINED + WROTE
 
 
-def test_the_files(run: Run, plays: Path) -> None:
-    ran = succeed(run, *SMALL, "--json")
+def test_the_table_the_plot_and_the_manifest_are_written(run: Run, plays: Path) -> None:
+    printed = succeed(run, *SMALL, "--json")
     folder = plays / "grids" / "plays-sscf"
     assert sorted(f.name for f in folder.iterdir()) == ["grid.csv", "grid.svg", "manifest.json"]
     assert [f.name for f in folder.parent.iterdir()] == ["plays-sscf"]  # finished parts are gone
-    lines = [json.loads(line) for line in ran.out.splitlines()]
+    lines = [json.loads(line) for line in printed.out.splitlines()]
     with (folder / "grid.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["neighbours", "k", "hit_rate", "mrr"]
@@ -82,8 +82,8 @@ def test_the_files(run: Run, plays: Path) -> None:
     result = artifacts.read(folder, "grid")
     result.check()
     seconds = [line.pop("seconds") for line in lines]
-    facts = {key: value for key, value in lines[0].items() if key not in rows[0]}
-    assert facts == {
+    record = {key: value for key, value in lines[0].items() if key not in rows[0]}
+    assert record == {
         "model": "sscf", "origin": "trained now on the training part", "sessions": "plays",
         "split": "user-share:share=0.5", "part": "test", "protocol": "next", "ties": "conservative", "seen": "removed",
         "unknown": "miss", "train_sessions": 6, "train_events": 15, "catalogue": 4, "test_sessions": 3,
@@ -94,8 +94,8 @@ def test_the_files(run: Run, plays: Path) -> None:
         result.about["seconds"] == seconds[0] and result.about["neighbours"] == [1, 3] and result.about["at"] == [1, 2]
     )
     assert result.about["settings"]["center"] == "all" and result.about["seed"] == 0
-    drawn = (folder / "grid.svg").read_text()
-    assert drawn.startswith("<?xml") and drawn.rstrip().endswith("</svg>")
+    plot = (folder / "grid.svg").read_text()
+    assert plot.startswith("<?xml") and plot.rstrip().endswith("</svg>")
     elsewhere = succeed(run, *SMALL, "--out", "results/first")
     assert elsewhere.out == TABLE
     assert elsewhere.err.endswith("wrote grid first (results/first): grid.csv, grid.svg\n")
@@ -106,23 +106,23 @@ def test_the_files(run: Run, plays: Path) -> None:
 def test_cells_equal_the_metrics_of_evaluate(model: str, run: Run, plays: Path) -> None:
     succeed(run, "train", "vmis", "--name", "mine", "--set", "last_items=1")
     options = ("--split", "random:share=.4", "--at", "1,2,3", "--ties", "median", "--seen", "keep", "--json")
-    ran = succeed(run, "evaluate", model, "--grid", "--whole-sessions", *options, "--neighbours", "1,2,5")
-    lines = [json.loads(line) for line in ran.out.splitlines()]
+    result = succeed(run, "evaluate", model, "--grid", "--whole-sessions", *options, "--neighbours", "1,2,5")
+    lines = [json.loads(line) for line in result.out.splitlines()]
     assert [(line["neighbours"], line["k"]) for line in lines] == [(n, k) for n in (1, 2, 5) for k in (1, 2, 3)]
     for line in lines:
         given = ("--set", f"neighbours={line['neighbours']}", "--draws", 0)
-        alone = json.loads(succeed(run, "evaluate", model, *options, *given).out)
-        assert (line["hit_rate"], line["mrr"]) == (alone[f"hit_rate@{line['k']}"], alone[f"mrr@{line['k']}"])
-    assert "sub-sessions: " not in ran.err
+        evaluated = json.loads(succeed(run, "evaluate", model, *options, *given).out)
+        assert (line["hit_rate"], line["mrr"]) == (evaluated[f"hit_rate@{line['k']}"], evaluated[f"mrr@{line['k']}"])
+    assert "sub-sessions: " not in result.err
 
 
 def test_the_grid_of_the_article_is_the_default(run: Run, playlists: Path, tmp_path: Path) -> None:
     succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
-    ran = succeed(run, "evaluate", "sscf", "--grid", "--split", "random", "--workspace", tmp_path)
-    assert [row[:2] for row in ran.rows] == [
+    result = succeed(run, "evaluate", "sscf", "--grid", "--split", "random", "--workspace", tmp_path)
+    assert [row[:2] for row in result.rows] == [
         [str(n), str(k)] for n in (10, 25, 50, 75, 100, 125, 150) for k in (10, 20, 30, 40, 50)
     ]
-    assert all(0 < float(mrr) < float(hit_rate) < 1 for _, _, hit_rate, mrr in ran.rows)
+    assert all(0 < float(mrr) < float(hit_rate) < 1 for _, _, hit_rate, mrr in result.rows)
 
 
 # ------------------------------------------------------------------------------------------- ended and resumed
@@ -140,18 +140,18 @@ def test_an_interrupted_grid_resumes(run: Run, plays: Path, monkeypatch: pytest.
 
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "__call__", interrupt)
-        ran = run(*options)
-    assert (ran.code, ran.out) == (130, "")
+        result = run(*options)
+    assert (result.code, result.out) == (130, "")
     assert not (plays / "grids" / "plays-sscf").exists()
     other = succeed(run, *options, "--ties", "standard", "--out", "other")
     assert "resumed" not in other.err and other.out != TABLE
     (folder,) = (plays / "grids" / ".parts").iterdir()
     assert sorted(f.name for f in folder.iterdir()) == [f"{q}-{q + 1}.part" for q in range(4)]
     (folder / "1-2.part").write_bytes(b"torn")
-    ran = succeed(run, *options)
-    assert ran.out == TABLE
+    result = succeed(run, *options)
+    assert result.out == TABLE
     resumed = "resumed: 3 of 6 test cases were evaluated before\n"
-    assert ran.err == NOTES + EXPANDED + TRAINED + resumed + WROTE
+    assert result.err == NOTES + EXPANDED + TRAINED + resumed + WROTE
     assert not (plays / "grids" / ".parts").exists()
     assert succeed(run, *options).err == NOTES + EXPANDED + TRAINED + WROTE
 
@@ -159,11 +159,11 @@ def test_an_interrupted_grid_resumes(run: Run, plays: Path, monkeypatch: pytest.
 # ---------------------------------------------------------------------------------------------------- mistakes
 
 
-def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_matplotlib_is_an_error_before_training(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    ran = run(*SMALL)
+    result = run(*SMALL)
     message = "embedrec: the plot needs the package matplotlib; install it with `pip install 'embedrec[plots]'`\n"
-    assert (ran.code, ran.out, ran.err) == (1, "", message)  # before anything is split or trained
+    assert (result.code, result.out, result.err) == (1, "", message)  # before anything is split or trained
     assert not (plays / "grids").exists()
     succeed(run, "evaluate", "sscf", "--at", "2")
 
@@ -195,7 +195,7 @@ def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPat
         ("--run r --set days=3", "--set has no effect on a saved run; leave it out"),
     ],
 )
-def test_usage(args: str, message: str, run: Run, plays: Path) -> None:
+def test_options_that_exclude_each_other_are_refused(args: str, message: str, run: Run, plays: Path) -> None:
     assert message in fails(run, "evaluate", *args.split(), code=2)
 
 
@@ -219,10 +219,10 @@ def test_usage(args: str, message: str, run: Run, plays: Path) -> None:
         ("sscf --sessions play", "no sessions artifact is called 'play' in sessions; did you mean 'plays'?"),
     ],
 )
-def test_requests_that_cannot_be_met(args: str, message: str, run: Run, plays: Path) -> None:
+def test_invalid_requests_are_refused(args: str, message: str, run: Run, plays: Path) -> None:
     succeed(run, "train", "popular", "--name", "counted")
     name, *options = args.split()
-    more = () if "--at" in args or args == "sscf" else ("--at", "2")
-    message = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *more)
+    lengths = () if "--at" in args or args == "sscf" else ("--at", "2")
+    message = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *lengths)
     assert message.startswith(message)
     assert not (plays / "grids" / "plays-sscf").exists()

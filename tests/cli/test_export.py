@@ -16,7 +16,7 @@ from tests.cli.conftest import Run, succeed
 RAW = "a b c\nb a c\nc a b\nd a b\ne d\n"
 
 
-def test_every_format(run: Run, counted: Path) -> None:
+def test_every_format_is_written(run: Run, counted: Path) -> None:
     using = "using model cooccurrence (models/cooccurrence)\n"
     assert succeed(run, "export", "l.tsv", "-n", 2).err == f"{using}wrote 5 lists to l.tsv\n"
     tsv = "a\t1\tb\t3\na\t2\tc\t2\nb\t1\ta\t3\nb\t2\tc\t2\nc\t1\ta\t2\nc\t2\tb\t2\nd\t1\ta\t1\nd\t2\tb\t1\ne\t1\td\t1\n"
@@ -38,10 +38,10 @@ def test_every_format(run: Run, counted: Path) -> None:
     )
 
 
-def test_shards(run: Run, counted: Path) -> None:
+def test_shards_have_a_manifest(run: Run, counted: Path) -> None:
     for _ in range(2):
-        ran = succeed(run, "export", "out/", "-n", 2, "--shards", 2)
-        assert ran.err.splitlines()[-1] == "wrote 5 lists to out/ (2 shards)"
+        result = succeed(run, "export", "out/", "-n", 2, "--shards", 2)
+        assert result.err.splitlines()[-1] == "wrote 5 lists to out/ (2 shards)"
     assert Path("out/part-00000.txt").read_text() + Path("out/part-00001.txt").read_text() == RAW
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert (manifest["of"], manifest["lists"], manifest["results"]) == ("items", 5, 9)
@@ -55,19 +55,20 @@ def test_the_manifest_records_the_recall_of_an_index(run: Run, compass: Path) ->
     assert (source["kind"], source["spec"], source["facts"]["recall@20"]) == ("index", "Flat", 1.0)
 
 
-def test_vectors(run: Run, compass: Path) -> None:
-    at = ("--workspace", compass)
+def test_vectors_are_exported(run: Run, compass: Path) -> None:
+    workspace = ("--workspace", compass)
     assert (
-        succeed(run, "export", compass / "v.vec", *at).err.splitlines()[-1] == f"wrote 6 vectors to {compass / 'v.vec'}"
+        succeed(run, "export", compass / "v.vec", *workspace).err.splitlines()[-1]
+        == f"wrote 6 vectors to {compass / 'v.vec'}"
     )
     assert (compass / "v.vec").read_text().splitlines()[:2] == ["6 2", "north 0 1"]
-    succeed(run, "export", compass / "v.bin", *at)
+    succeed(run, "export", compass / "v.bin", *workspace)
     assert (compass / "v.bin").read_bytes().startswith(b"6 2\nnorth ")
 
 
-def test_policies(run: Run, counted: Path) -> None:
+def test_policies_change_lists_and_are_summarised(run: Run, counted: Path) -> None:
     Path("artists.csv").write_text("item,artist\na,X\nb,X\nc,Y\nd,Y\n")
-    ran = succeed(
+    result = succeed(
         run,
         "export",
         "l.txt",
@@ -81,7 +82,7 @@ def test_policies(run: Run, counted: Path) -> None:
         "artists.csv",
         "--back-off",
     )
-    assert ran.err.splitlines() == [
+    assert result.err.splitlines() == [
         "using model cooccurrence (models/cooccurrence)",
         "policies: min-score 2, cap artist=1, back-off",
         "before: coverage 0.8000, Gini 0.3556, 1 lists with fewer than 2 results",
@@ -92,32 +93,32 @@ def test_policies(run: Run, counted: Path) -> None:
     assert Path("l.txt").read_text() == "a b c\nb a c\nc a d\nd e a\ne d a\n"
 
 
-def test_sessions(run: Run, counted: Path) -> None:
+def test_neighbours_of_sessions_are_exported(run: Run, counted: Path) -> None:
     succeed(run, "train", "sknn")
-    ran = succeed(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
-    assert ran.err.splitlines()[-1] == "wrote 4 lists to l.tsv"
+    result = succeed(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
+    assert result.err.splitlines()[-1] == "wrote 4 lists to l.tsv"
     rows = [line.split("\t")[:3] for line in Path("l.tsv").read_text().splitlines()]
     assert rows == [["0", "1", "1"], ["1", "1", "0"], ["2", "1", "1"], ["3", "1", "2"]]
 
 
-def test_recommendations(run: Run, counted: Path) -> None:
+def test_recommendations_for_histories_are_exported(run: Run, counted: Path) -> None:
     Path("carts.csv").write_text("session,item\nx,a\nx,b\ny,e\nz,unknown\n")
     words = ("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl", "-n", 2)
     lines = [json.loads(line) for line in succeed(run, *words).out.splitlines()]
     assert [list(line) for line in lines] == [["history", "item"]] * 3
     assert [[result["id"] for result in line["item"]] for line in lines] == [["c", "d"], ["d"], []]
-    ran = succeed(run, *words, "--back-off")
-    assert [[r["id"] for r in json.loads(line)["item"]] for line in ran.out.splitlines()] == [
+    printed = succeed(run, *words, "--back-off")
+    assert [[r["id"] for r in json.loads(line)["item"]] for line in printed.out.splitlines()] == [
         ["c", "d"],
         ["d", "a"],
         ["a", "b"],
     ]
-    assert ran.err.splitlines()[1:3] == [
+    assert printed.err.splitlines()[1:3] == [
         "1 of 4 events of the histories have items unknown to the model; 1 of 3 histories contain no known item",
         "policies: back-off",
     ]
-    seen = [json.loads(line) for line in succeed(run, *words, "--seen").out.splitlines()]
-    assert {result["id"] for result in seen[0]["item"]} == {"a", "c"}
+    with_seen = [json.loads(line) for line in succeed(run, *words, "--seen").out.splitlines()]
+    assert {result["id"] for result in with_seen[0]["item"]} == {"a", "c"}
 
 
 def test_ids_of_histories_have_the_type_of_the_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,18 +141,23 @@ def test_ids_of_histories_have_the_type_of_the_model(run: Run, tmp_path: Path, m
 
 def test_folders_are_refused_before_the_search(run: Run, compass: Path) -> None:
     (compass / "there").mkdir()
-    ran = run("export", compass / "there", "--workspace", compass)
-    assert ran.code == 1 and "there is a folder, but lists go into one file; name a file, or add --shards" in ran.err
-    ran = run("export", f"{compass}/new/", "--workspace", compass)
-    assert ran.code == 2 and "is a folder, but lists are written to one file; name a file, or add --shards" in ran.err
+    result = run("export", compass / "there", "--workspace", compass)
+    assert (
+        result.code == 1 and "there is a folder, but lists go into one file; name a file, or add --shards" in result.err
+    )
+    result = run("export", f"{compass}/new/", "--workspace", compass)
+    assert (
+        result.code == 2
+        and "is a folder, but lists are written to one file; name a file, or add --shards" in result.err
+    )
     assert not (compass / "new").exists()
 
 
 def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
     """The process is killed when all lists are computed and none is written."""
-    at = ["--workspace", str(compass)]
+    workspace = ["--workspace", str(compass)]
     target = compass / "l.txt"
-    succeed(run, "export", target, *at)
+    succeed(run, "export", target, *workspace)
     expected = target.read_bytes()
     target.write_bytes(b"the old one")
     script = (
@@ -160,20 +166,22 @@ def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
         "export.write_file = lambda *a, **b: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from embedrec.cli.main import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL
+    process = subprocess.run(
+        [sys.executable, "-c", script, "export", str(target), *workspace], capture_output=True, check=False
+    )
+    assert process.returncode == -signal.SIGKILL
     assert target.read_bytes() == b"the old one"
     assert (compass / ".l.txt.work").is_dir()
-    ran = succeed(run, "export", target, "-n", 2, "--resume", *at)
-    assert "another source or other settings; it starts again" in ran.err
-    subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
-    ran = succeed(run, "export", target, "--resume", *at)
-    assert ran.err.splitlines()[1] == "resumed after 6 of 6 lists"
+    result = succeed(run, "export", target, "-n", 2, "--resume", *workspace)
+    assert "another source or other settings; it starts again" in result.err
+    subprocess.run([sys.executable, "-c", script, "export", str(target), *workspace], capture_output=True, check=False)
+    result = succeed(run, "export", target, "--resume", *workspace)
+    assert result.err.splitlines()[1] == "resumed after 6 of 6 lists"
     assert target.read_bytes() == expected
     assert not list(compass.glob(".l.txt*"))
 
 
-def test_options_that_exclude_each_other(run: Run, counted: Path) -> None:
+def test_invalid_options_are_refused(run: Run, counted: Path) -> None:
     for words, code, message in (
         (("-", "--shards", 2), 2, "stdout cannot be sharded or resumed; leave out --shards and --resume"),
         (
@@ -209,14 +217,16 @@ def test_options_that_exclude_each_other(run: Run, counted: Path) -> None:
             "the items have no features; name a table with --attributes, or prepare the sessions with --item-features",
         ),
     ):
-        ran = run("export", *words)
-        assert (ran.code, ran.out) == (code, "")
-        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message
+        result = run("export", *words)
+        assert (result.code, result.out) == (code, "")
+        assert result.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message
     assert not Path("x").exists()
     assert not list(counted.glob(".x*"))
 
 
-def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_and_names_are_written_where_the_format_has_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text('session,item,title\n1,a,"The ""A"""\n1,b,"B, or not"\n2,a,x\n2,c,C\n')
     succeed(run, "prepare", "table", "log.csv", "--title", "title")
@@ -239,19 +249,19 @@ def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
         (("x.txt", "--names"), "text cannot contain names"),
         (("x.vec", "--names"), "word2vec cannot contain names"),
     ):
-        ran = run("export", *words)
-        assert ran.code == 1 and message in ran.err and not Path(words[0]).exists()
+        result = run("export", *words)
+        assert result.code == 1 and message in result.err and not Path(words[0]).exists()
 
 
-def test_lists_from_counts(run: Run, counted: Path) -> None:
-    ran = succeed(run, "export", "similar.txt", "-n", 2)
+def test_lists_of_counts_are_exported(run: Run, counted: Path) -> None:
+    result = succeed(run, "export", "similar.txt", "-n", 2)
     assert Path("similar.txt").read_bytes() == b"a b c\nb a c\nc a b\nd a b\ne d\n"
-    assert ran.err == "using model cooccurrence (models/cooccurrence)\nwrote 5 lines to similar.txt\n"
+    assert result.err == "using model cooccurrence (models/cooccurrence)\nwrote 5 lines to similar.txt\n"
     succeed(run, "train", "cooccurrence", "--set", "measure=raw", "--set", "threshold=2", "--name", "often")
     assert succeed(run, "export", "-", "-n", 9, "--model", "often").out == "a b c\nb a c\nc a b\nd\ne\n"
 
 
-def test_lists_from_vectors(run: Run, compass: Path) -> None:
+def test_lists_of_vectors_are_exported(run: Run, compass: Path) -> None:
     succeed(run, "export", compass / "out.txt", "-n", 2, "--workspace", compass)
     assert (compass / "out.txt").read_bytes() == (
         b"north north-east east\n"
@@ -263,7 +273,7 @@ def test_lists_from_vectors(run: Run, compass: Path) -> None:
     )
 
 
-def test_each_policy(run: Run, counted: Path) -> None:
+def test_each_policy_changes_lists(run: Run, counted: Path) -> None:
     out = succeed(run, "export", "-", "-n", 2, "--min-evidence", 2, "--model", "cooccurrence").out
     assert out == "a b c\nb a c\nc a b\nd\ne\n"
     assert succeed(run, "export", "-", "-n", 2, "--discount", 1).out == "a b c\nb a c\nc a b\nd e a\ne d\n"

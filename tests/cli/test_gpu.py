@@ -17,7 +17,7 @@ needs_none = pytest.mark.skipif(gpu.faiss_sees_gpu() or gpu.torch_sees_gpu(), re
 
 
 @needs_none
-def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_an_error(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("compass.txt").write_text(VECTORS)
     succeed(run, "vectors", "import", "compass.txt")
@@ -30,8 +30,8 @@ def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("similar", "east", "--model", "compass", "--device", "cuda"),
         ("export", "x.txt", "--device", "cuda"),
     ):
-        ran = run(*words)
-        assert (ran.code, ran.out, ran.err.splitlines()[-1]) == (1, "", message)
+        result = run(*words)
+        assert (result.code, result.out, result.err.splitlines()[-1]) == (1, "", message)
     assert run("export", "x.txt", "--device", "cuda", "--of", "sessions").code == 2
     with pytest.raises(SettingsError, match="nor torch sees one"):
         on_gpu(some_embeddings())
@@ -40,9 +40,9 @@ def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_results_equal_those_of_the_cpu(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The torch code of the GPU, run on the CPU."""
     monkeypatch.setattr(gpu, "torch_sees_gpu", lambda: True)
-    of = gpu.GpuExactSearch.of
-    monkeypatch.setattr(gpu.GpuExactSearch, "of", lambda embeddings, device: of(embeddings, "cpu"))
-    where = ("--workspace", compass)
+    create = gpu.GpuExactSearch.of
+    monkeypatch.setattr(gpu.GpuExactSearch, "of", lambda embeddings, device: create(embeddings, "cpu"))
+    workspace = ("--workspace", compass)
     for words in (("similar", "east", "-n", 3), ("similar", "east", "--model", "compass"), ("export", "-", "-n", 2)):
-        there = succeed(run, *words, *where, "--device", "cuda")
-        assert there.out == succeed(run, *words, *where).out != ""
+        result = succeed(run, *words, *workspace, "--device", "cuda")
+        assert result.out == succeed(run, *words, *workspace).out != ""

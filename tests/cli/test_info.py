@@ -60,14 +60,14 @@ HISTOGRAM = """\
 """
 
 
-def test_sessions_in_a_pipe(run: Run, prepared: Sessions) -> None:
-    ran = succeed(run, "info", "--sessions")
-    assert ran.err == "using sessions letters (sessions/letters)\n"
-    assert ran.out == FACTS + HISTOGRAM
+def test_statistics_are_tab_separated_in_a_pipe(run: Run, prepared: Sessions) -> None:
+    result = succeed(run, "info", "--sessions")
+    assert result.err == "using sessions letters (sessions/letters)\n"
+    assert result.out == FACTS + HISTOGRAM
     assert succeed(run, "info", "--sessions", "letters").out == FACTS + HISTOGRAM
 
 
-def test_sessions_as_json(run: Run, prepared: Sessions) -> None:
+def test_statistics_of_sessions_as_json(run: Run, prepared: Sessions) -> None:
     (line,) = succeed(run, "info", "--sessions", "--json").out.splitlines()
     message = json.loads(line)
     assert message["name"] == "letters"
@@ -76,24 +76,24 @@ def test_sessions_as_json(run: Run, prepared: Sessions) -> None:
     assert message["histogram"][2] == {"least": 3, "most": 4, "sessions": 1}
 
 
-def test_sessions_with_a_held_out_part(run: Run, prepared: Sessions) -> None:
+def test_the_held_out_part_is_described(run: Run, prepared: Sessions) -> None:
     held_out = HeldOut(prepared.take(np.array([1, 2])), np.array([1, 4]))
     with artifacts.writing(Path("sessions", "split"), "sessions", {"sessions": 7, "items": 8, "events": 26}) as draft:
         prepared.write(draft)
         held_out.write(draft)
-    facts = "held_out.sessions\t2\nheld_out.items\t8\nheld_out.events\t11\nheld_out.given\t5\n"
-    assert succeed(run, "info", "--sessions", "split").out == FACTS + facts + HISTOGRAM
+    held_out_lines = "held_out.sessions\t2\nheld_out.items\t8\nheld_out.events\t11\nheld_out.given\t5\n"
+    assert succeed(run, "info", "--sessions", "split").out == FACTS + held_out_lines + HISTOGRAM
     message = json.loads(succeed(run, "info", "--sessions", "split", "--json").out)
     assert message["held_out"] == {"sessions": 2, "items": 8, "events": 11, "given": 5}
 
 
-def test_unknown_sessions(run: Run, prepared: Sessions) -> None:
-    ran = run("info", "--sessions", "lettres")
-    assert (ran.code, ran.out) == (1, "")
-    assert "did you mean 'letters'?" in ran.err
+def test_unknown_sessions_suggest_near_misses(run: Run, prepared: Sessions) -> None:
+    result = run("info", "--sessions", "lettres")
+    assert (result.code, result.out) == (1, "")
+    assert "did you mean 'letters'?" in result.err
 
 
-def test_verify_recall(run: Run, vectors_700: Embeddings) -> None:
+def test_verify_recall_fails_below_the_target(run: Run, vectors_700: Embeddings) -> None:
     succeed(run, "build-index", "--type", "ivf", "--target-recall", ".95@10", "--name", "kept")
     succeed(run, "build-index", "--type", "flat")
     rows = succeed(run, "verify", "--recall").rows
@@ -105,20 +105,22 @@ def test_verify_recall(run: Run, vectors_700: Embeddings) -> None:
     assert verdicts["kept"].startswith("ok, recall@10 0.9") and verdicts["kept"].endswith("; target 0.95")
     index = load_index(artifacts.read(Path("indexes/kept")))
     save_index(replace(index, settings=SearchSettings(nprobe=1)), Path("indexes/broken"), {"indexed": {"name": "v"}})
-    ran = run("verify", "--recall")
-    assert ran.code == 1
-    (broken,) = [row[2] for row in ran.rows if row[1] == "broken"]
+    result = run("verify", "--recall")
+    assert result.code == 1
+    (broken,) = [row[2] for row in result.rows if row[1] == "broken"]
     assert broken.endswith("on 700 fresh items, below the target of 0.95; rebuild the index")
-    assert ran.err == "embedrec: 1 of 3 indexes have lower recall than their target; rebuild them\n"
+    assert result.err == "embedrec: 1 of 3 indexes have lower recall than their target; rebuild them\n"
     assert succeed(run, "verify").out.count("\tok\n") == 4  # their bytes are as they were written
 
 
-def test_artifacts_in_a_pipe(run: Run, compass: Path) -> None:
-    (kind, name, created, holds), (_, index_name, _, index_holds) = succeed(run, "info", "--workspace", compass).rows
-    assert (kind, name, holds) == ("model", "compass", "vectors, 6 items")
+def test_artifacts_are_tab_separated_in_a_pipe(run: Run, compass: Path) -> None:
+    (kind, name, created, model_summary), (_, index_name, _, index_summary) = succeed(
+        run, "info", "--workspace", compass
+    ).rows
+    assert (kind, name, model_summary) == ("model", "compass", "vectors, 6 items")
     assert len(created) == len("2026-01-01T00:00:00")
     assert index_name == "compass-flat"
-    assert index_holds.startswith("Flat, 6 items, cosine, recall@20 1.0000, ")
+    assert index_summary.startswith("Flat, 6 items, cosine, recall@20 1.0000, ")
 
 
 def test_verify_names_damaged_files_and_exits_with_1(run: Run, compass: Path) -> None:
@@ -127,19 +129,19 @@ def test_verify_names_damaged_files_and_exits_with_1(run: Run, compass: Path) ->
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    ran = run("verify", "--workspace", compass)
+    result = run("verify", "--workspace", compass)
     damaged = f"{path} is damaged (its checksum differs); write the artifact again"
-    assert ran.code == 1
-    assert ran.out == f"models\tcompass\t{damaged}\nindexes\tcompass-flat\tok\n"
-    assert ran.err == "embedrec: 1 of 2 artifacts are damaged; create them again\n"
+    assert result.code == 1
+    assert result.out == f"models\tcompass\t{damaged}\nindexes\tcompass-flat\tok\n"
+    assert result.err == "embedrec: 1 of 2 artifacts are damaged; create them again\n"
 
 
 def test_damaged_artifacts_are_listed(run: Run, damaged_model: Path) -> None:
-    ran = succeed(run, "info")
-    assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
-    assert ran.rows[-1][2:] == ["", "unreadable"]
-    assert ran.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")
+    result = succeed(run, "info")
+    assert [row[:2] for row in result.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
+    assert result.rows[-1][2:] == ["", "unreadable"]
+    assert result.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")
     assert run("info", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged (")
-    ran = run("verify")
-    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
-    assert [row[2][:2] for row in ran.rows] == ["ok", "ok", "mo"]
+    result = run("verify")
+    assert result.code == 1 and result.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
+    assert [row[2][:2] for row in result.rows] == ["ok", "ok", "mo"]

@@ -41,28 +41,28 @@ def tracks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_items_of_the_same_name(run: Run, tracks: Path) -> None:
+def test_ambiguous_names_list_their_items(run: Run, tracks: Path) -> None:
     message = "'Dream Run' may mean 3 items (t1 (Dream Run; artist=Scissor Sisters"
     for command in (("similar",), ("recommend", "--model", "sknn"), ("neighbours", "--model", "sknn")):
-        ran = run(*command, "Dream Run")
-        assert ran.code == 1 and message in ran.err and "t2 (Dream Run; artist=Röyksopp" in ran.err, ran.err
-        assert "year=2004" in ran.err and "t3 (Dream Run)" in ran.err
+        result = run(*command, "Dream Run")
+        assert result.code == 1 and message in result.err and "t2 (Dream Run; artist=Röyksopp" in result.err, result.err
+        assert "year=2004" in result.err and "t3 (Dream Run)" in result.err
 
 
-def test_items_by_parts_of_names(run: Run, tracks: Path) -> None:
-    ran = succeed(run, "items", "DREAM")
-    assert [row[:3] for row in ran.rows] == [
+def test_items_are_found_by_parts_of_names(run: Run, tracks: Path) -> None:
+    result = succeed(run, "items", "DREAM")
+    assert [row[:3] for row in result.rows] == [
         ["t1", "Dream Run", "3"],
         ["t2", "Dream Run", "2"],
         ["t3", "Dream Run", "1"],
     ]
-    assert "artist=Scissor Sisters" in ran.rows[0][3] and "year=2004" in ran.rows[0][3]
+    assert "artist=Scissor Sisters" in result.rows[0][3] and "year=2004" in result.rows[0][3]
     assert [row[0] for row in succeed(run, "items", "joga").rows] == ["t4"]
     assert [row[0] for row in succeed(run, "items", "t5").rows] == ["t5"]
-    ran = succeed(run, "items", "run", "-n", 1)
-    assert len(ran.rows) == 1 and "showing 1 of 4 items; -n shows more" in ran.err
-    one = json.loads(succeed(run, "items", "Running", "--json").out)
-    assert (one["item"], one["count"], one["features"]["artist"], one["features"]["year"]) == (
+    result = succeed(run, "items", "run", "-n", 1)
+    assert len(result.rows) == 1 and "showing 1 of 4 items; -n shows more" in result.err
+    record = json.loads(succeed(run, "items", "Running", "--json").out)
+    assert (record["item"], record["count"], record["features"]["artist"], record["features"]["year"]) == (
         "t5",
         1,
         "No Doubt",
@@ -71,15 +71,15 @@ def test_items_by_parts_of_names(run: Run, tracks: Path) -> None:
     assert [row[0] for row in succeed(run, "items", "Running", "--model", "cooccurrence").rows] == ["t5"]
 
 
-def test_items_with_typos(run: Run, tracks: Path) -> None:
+def test_items_are_found_despite_typos(run: Run, tracks: Path) -> None:
     for query, result in (("Draem", ["t1", "t2", "t3"]), ("runing", ["t5"]), ("dreem run", ["t1", "t2", "t3"])):
-        ran = succeed(run, "items", query)
-        assert [row[0] for row in ran.rows] == result, query
-        assert f"no item contains {query!r}; similar items follow" in ran.err
-    ran = run("items", "xyzzy")
-    assert (ran.code, ran.out) == (1, "") and "no item matches 'xyzzy' among the 5" in ran.err
+        printed = succeed(run, "items", query)
+        assert [row[0] for row in printed.rows] == result, query
+        assert f"no item contains {query!r}; similar items follow" in printed.err
+    printed = run("items", "xyzzy")
+    assert (printed.code, printed.out) == (1, "") and "no item matches 'xyzzy' among the 5" in printed.err
     assert run("items", "a", "--model", "cooccurrence", "--sessions", "log").code == 2
 
 
-def test_ids_of_numbers_and_the_exact_name_first() -> None:
+def test_exact_matches_of_integer_ids_are_first() -> None:
     assert search_catalogue(Catalogue(Vocab([10, 1, 210])), "10").rows.tolist() == [0, 2]

@@ -26,7 +26,7 @@ n = 2
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder beside the workspace `tmp_path / "ws"`, with a file that must stay as it is."""
+    """A folder beside the workspace `tmp_path / "ws"`, with a file that commands must not change."""
     (tmp_path / "ws").mkdir()
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "study.toml").write_text(STUDY)
@@ -36,18 +36,18 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def run_experiment(run: Run, elsewhere: Path) -> str:
-    place = elsewhere.parent
-    ran = run("run", place / "study.toml", "--data", place, "--workspace", place / "ws", "--threads", 1)
+    folder = elsewhere.parent
+    result = run("run", folder / "study.toml", "--data", folder, "--workspace", folder / "ws", "--threads", 1)
     assert {f.name: f.read_text() for f in elsewhere.iterdir()} == {"mine": "mine"}
-    assert (ran.code == 0) == ("embedrec: " not in ran.err)
-    return ran.err.splitlines()[-1]
+    assert (result.code == 0) == ("embedrec: " not in result.err)
+    return result.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("link", ["out", "out/x.txt", "studies", "studies/study", "circle"])
 def test_output_of_an_experiment_stays_in_the_workspace(link: str, run: Run, elsewhere: Path) -> None:
-    at = elsewhere.parent / "ws" / ("out" if link == "circle" else link)
-    at.parent.mkdir(exist_ok=True)
-    at.symlink_to({"out/x.txt": elsewhere / "mine", "circle": at}.get(link, elsewhere))
+    path = elsewhere.parent / "ws" / ("out" if link == "circle" else link)
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to({"out/x.txt": elsewhere / "mine", "circle": path}.get(link, elsewhere))
     message = run_experiment(run, elsewhere)
     assert message.startswith("embedrec: ") and "remove the link or choose another path" in message
 
@@ -72,8 +72,10 @@ def test_an_unfinished_export_follows_no_link(run: Run, counted: Path) -> None:
     (counted / "mine").mkdir()
     (counted / "mine" / "file").write_text("mine")
     (counted / ".x.txt.work").symlink_to("mine")
-    ran = run("export", "x.txt", "-n", "2")
-    assert ran.code == 1 and ".x.txt.work is a link, but exports store unfinished work there; remove it" in ran.err
+    result = run("export", "x.txt", "-n", "2")
+    assert (
+        result.code == 1 and ".x.txt.work is a link, but exports store unfinished work there; remove it" in result.err
+    )
     assert (counted / "mine" / "file").read_text() == "mine"
     (counted / ".x.txt.work").unlink()
     (counted / ".x.txt.work").mkdir()
@@ -90,31 +92,31 @@ def test_the_checksum_cache_follows_no_link(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "x" / "vectors.npy").write_text("vectors")
     (tmp_path / "mine").write_text("mine")
     monkeypatch.setattr(checksum_cache, "SETTLED_NANOSECONDS", -(2**62))
-    before = {"vectors.npy": checksum_cache.state(tmp_path / "x" / "vectors.npy")}
+    states = {"vectors.npy": checksum_cache.state(tmp_path / "x" / "vectors.npy")}
     (tmp_path / "x" / checksum_cache.FILE).symlink_to(tmp_path / "mine")
-    checksum_cache.remember(tmp_path / "x", "digest", "check", before)
+    checksum_cache.remember(tmp_path / "x", "digest", "check", states)
     assert (tmp_path / "mine").read_text() == "mine"
     (tmp_path / "x" / checksum_cache.FILE).unlink()
-    checksum_cache.remember(tmp_path / "x", "digest", "check", before)
+    checksum_cache.remember(tmp_path / "x", "digest", "check", states)
     assert checksum_cache.known(tmp_path / "x", "digest", "check", ["vectors.npy"])
 
 
 def test_tuning_and_grids_stay_in_the_workspace(
     run: Run, counted: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    away = tmp_path_factory.mktemp("away")
+    outside = tmp_path_factory.mktemp("away")
     for folder in ("tuning", "grids"):
-        Path(folder).symlink_to(away)
+        Path(folder).symlink_to(outside)
     words = ["--sessions", "log", "--split", "last-item", "--at", "2"]
-    for ran in (
+    for result in (
         run("tune", "sr", "--trials", "1", *words),
         run("evaluate", "sknn", *words, "--grid", "--neighbours", "2"),
     ):
-        assert ran.code == 1 and "is a link to " in ran.err
-    assert list(away.iterdir()) == []
+        assert result.code == 1 and "is a link to " in result.err
+    assert list(outside.iterdir()) == []
 
 
-def test_links_of_a_workspace(tmp_path: Path) -> None:
+def test_only_paths_inside_the_workspace_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "ws" / "in").mkdir(parents=True)
     (tmp_path / "ws" / "also").symlink_to("in")
     (tmp_path / "ws" / "up").symlink_to("..")

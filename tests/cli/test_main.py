@@ -13,7 +13,7 @@ from embedrec.cli import main as module
 
 
 @pytest.mark.parametrize(
-    ("given", "after"),
+    ("given", "expected"),
     [
         ({}, "3000"),
         ({"GOMP_SPINCOUNT": "7"}, "7"),
@@ -21,16 +21,16 @@ from embedrec.cli import main as module
     ],
 )
 def test_waiting_openmp_threads_yield_their_cores(
-    given: dict[str, str], after: str | None, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unless the user sets a variable."""
+    """Variables that the user sets are kept."""
     environment = dict(given)
     monkeypatch.setattr(os, "environ", environment)
     module.limit_spinning()
-    assert environment.get("GOMP_SPINCOUNT") == after
+    assert environment.get("GOMP_SPINCOUNT") == expected
 
 
-def test_one_line_while_kernels_are_compiled(shop: Path, tmp_path: Path) -> None:
+def test_compiling_kernels_prints_one_line(shop: Path, tmp_path: Path) -> None:
     env = {
         **os.environ,
         "PYTHONPATH": str(Path(module.__file__).parents[2]),

@@ -8,22 +8,22 @@ from pathlib import Path
 from tests.cli.conftest import Run, fails, succeed
 
 
-def test_neighbours_of_items_and_of_a_session(shop_vectors: Path, run: Run) -> None:
-    ran = succeed(run, "neighbours", "x", "z", "-n", 3)
-    assert ran.rows[0][1] == "s5"
-    assert {row[1] for row in ran.rows} == {"s3", "s4", "s5"}
-    assert ran.rows[0][3:] == ["2024-05-06T02:00:00+00:00", "2", "The X | The Y | The Z"]
-    assert ran.err == "using model word2vec (models/word2vec)\nusing sessions shop (sessions/shop)\n"
-    of = succeed(run, "neighbours", "--session", "s3", "--json").out.splitlines()
-    result = [json.loads(line) for line in of]
+def test_neighbours_of_items_and_of_a_session_are_printed(shop_vectors: Path, run: Run) -> None:
+    printed = succeed(run, "neighbours", "x", "z", "-n", 3)
+    assert printed.rows[0][1] == "s5"
+    assert {row[1] for row in printed.rows} == {"s3", "s4", "s5"}
+    assert printed.rows[0][3:] == ["2024-05-06T02:00:00+00:00", "2", "The X | The Y | The Z"]
+    assert printed.err == "using model word2vec (models/word2vec)\nusing sessions shop (sessions/shop)\n"
+    lines = succeed(run, "neighbours", "--session", "s3", "--json").out.splitlines()
+    result = [json.loads(line) for line in lines]
     assert len(result) == 5 and result[0]["session"] == "s4"  # itself is left out
     assert result[0]["items"] == ["y", "x"] and result[0]["shared"] == 2
 
 
 def test_an_index_gives_the_exact_neighbours(shop_vectors: Path, run: Run) -> None:
     exact = succeed(run, "neighbours", "a", "b", "--model", "word2vec")
-    built = succeed(run, "build-index", "--of", "sessions", "--type", "flat")
-    assert built.rows[0][:3] == ["word2vec-sessions-flat", "Flat", "6"]
+    index_rows = succeed(run, "build-index", "--of", "sessions", "--type", "flat")
+    assert index_rows.rows[0][:3] == ["word2vec-sessions-flat", "Flat", "6"]
     through = succeed(run, "neighbours", "a", "b")
     assert through.out == exact.out
     assert through.err.startswith("using index word2vec-sessions-flat (indexes/word2vec-sessions-flat)\n")
@@ -36,7 +36,7 @@ def test_an_index_of_sessions_is_not_an_index_of_items(shop_vectors: Path, run: 
     assert "index word2vec-flat contains items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
 
 
-def test_errors(shop_vectors: Path, run: Run) -> None:
+def test_invalid_requests_are_refused(shop_vectors: Path, run: Run) -> None:
     assert "give either ITEM... or --session" in fails(run, "neighbours", code=2)
     assert "give either ITEM... or --session" in fails(run, "neighbours", "a", "--session", "s1", code=2)
     assert "no training session has the id 's9'; check it" in fails(run, "neighbours", "--session", "s9")
@@ -45,13 +45,13 @@ def test_errors(shop_vectors: Path, run: Run) -> None:
     assert "sessions shop have changed since model word2vec was trained on them" in fails(run, "neighbours", "a")
 
 
-def test_weights_of_events(shop_vectors: Path, run: Run) -> None:
+def test_weights_of_events_change_session_vectors(shop_vectors: Path, run: Run) -> None:
     """With a small decay the last item alone determines the nearest sessions."""
     settings = ("--set", "decay=.001", "--set", "plays=once")
-    built = succeed(run, "build-index", "--of", "sessions", "--type", "flat", *settings)
-    assert built.rows[0][1] == "Flat"
-    ends = {row[1]: float(row[2]) for row in succeed(run, "neighbours", "z", "-n", 6).rows}
-    assert ends["s5"] == 1.0 and max(v for s, v in ends.items() if s != "s5") < 1.0
+    index_rows = succeed(run, "build-index", "--of", "sessions", "--type", "flat", *settings)
+    assert index_rows.rows[0][1] == "Flat"
+    similarities = {row[1]: float(row[2]) for row in succeed(run, "neighbours", "z", "-n", 6).rows}
+    assert similarities["s5"] == 1.0 and max(v for s, v in similarities.items() if s != "s5") < 1.0
     assert "unknown setting 'decoy' in --set; did you mean 'decay'?" in fails(
         run, "build-index", "--of", "sessions", "--set", "decoy=1"
     )

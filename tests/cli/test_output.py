@@ -37,8 +37,8 @@ def test_every_command_and_option_has_help(run: Run, path: tuple[str, ...]) -> N
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, f"{' '.join(path)} {option.name}"
-    ran = succeed(run, *path, "--help")
-    assert ran.out.startswith(f"Usage: embedrec {' '.join(path)} ")
+    printed = succeed(run, *path, "--help")
+    assert printed.out.startswith(f"Usage: embedrec {' '.join(path)} ")
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -46,7 +46,7 @@ def test_help_names_every_command(run: Run) -> None:
     assert all(f"\n  {name} " in out for name in COMMANDS)
 
 
-def test_version(run: Run) -> None:
+def test_version_prints_the_version(run: Run) -> None:
     assert succeed(run, "--version").out == f"embedrec, version {__version__}\n"
 
 

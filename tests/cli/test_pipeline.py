@@ -23,13 +23,13 @@ def pipeline(run: Run, playlists: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_prepare_notes_what_filters_removed(run: Run, playlists: Path, world: World, tmp_path: Path) -> None:
-    ran = succeed(run, "prepare", "mpd", playlists, "--level", "artist", "--top", 10, "--workspace", tmp_path)
-    sessions, items, events = map(int, ran.rows[0])
+    result = succeed(run, "prepare", "mpd", playlists, "--level", "artist", "--top", 10, "--workspace", tmp_path)
+    sessions, items, events = map(int, result.rows[0])
     assert items == 10
     assert sessions <= len(world.playlists)
     with_top = {artist.uri for artist in world.artists}
     assert len(with_top) == 60
-    lines = ran.err.splitlines()
+    lines = result.err.splitlines()
     assert lines[0].startswith("--top 10 removed ")
     assert " 50 items, " in lines[0]
     assert lines[-1] == f"wrote sessions mpd-artist ({tmp_path}/sessions/mpd-artist)"
@@ -39,53 +39,53 @@ def test_prepare_notes_what_filters_removed(run: Run, playlists: Path, world: Wo
     assert about["removed"][0]["filter"] == "top"
 
 
-def test_similar_finds_the_genre(run: Run, pipeline: Path, world: World) -> None:
+def test_similar_items_are_of_the_same_genre(run: Run, pipeline: Path, world: World) -> None:
     artists = [world.artists[0], world.artists[12], world.artists[24]]
-    ran = succeed(run, "similar", *(a.uri for a in artists), "-n", 5)
-    assert ran.err == "using index word2vec-ivf (indexes/word2vec-ivf)\n"
-    assert [row[0] for row in ran.rows] == [a.uri for a in artists for _ in range(5)]
-    assert [row[1] for row in ran.rows] == list("12345") * 3
-    right = [row[2] in world.neighbours(row[0]) for row in ran.rows]
+    result = succeed(run, "similar", *(a.uri for a in artists), "-n", 5)
+    assert result.err == "using index word2vec-ivf (indexes/word2vec-ivf)\n"
+    assert [row[0] for row in result.rows] == [a.uri for a in artists for _ in range(5)]
+    assert [row[1] for row in result.rows] == list("12345") * 3
+    right = [row[2] in world.neighbours(row[0]) for row in result.rows]
     assert np.mean(right) > 0.9
     names = {a.uri: a.name for a in world.artists}
-    assert all(row[4] == names[row[2]] for row in ran.rows)
-    scores = np.array([float(row[3]) for row in ran.rows]).reshape(3, 5)
+    assert all(row[4] == names[row[2]] for row in result.rows)
+    scores = np.array([float(row[3]) for row in result.rows]).reshape(3, 5)
     assert (np.diff(scores) <= 0).all()
 
 
-@pytest.mark.parametrize("how", ["uri", "bare id", "name", "other capitals"])
-def test_an_item_is_found_by_id_and_by_name(run: Run, pipeline: Path, world: World, how: str) -> None:
+@pytest.mark.parametrize("form", ["uri", "bare id", "name", "other capitals"])
+def test_an_item_is_found_by_id_and_by_name(run: Run, pipeline: Path, world: World, form: str) -> None:
     artist = world.artists[0]
     message = {
         "uri": artist.uri,
         "bare id": artist.uri.rsplit(":", 1)[-1],
         "name": artist.name,
         "other capitals": artist.name.upper(),
-    }[how]
+    }[form]
     assert {row[0] for row in succeed(run, "similar", message).rows} == {artist.uri}
 
 
-def test_short_ids_are_found_by_their_whole_uri(run: Run, playlists: Path, world: World, tmp_path: Path) -> None:
-    at = ("--workspace", tmp_path)
-    succeed(run, "prepare", "mpd", playlists, "--uris", "cut", *at)
-    succeed(run, "train", "word2vec", "--set", "epochs=2", *at)
-    succeed(run, "build-index", "--type", "flat", *at)
+def test_short_ids_are_found_by_their_complete_uri(run: Run, playlists: Path, world: World, tmp_path: Path) -> None:
+    workspace = ("--workspace", tmp_path)
+    succeed(run, "prepare", "mpd", playlists, "--uris", "cut", *workspace)
+    succeed(run, "train", "word2vec", "--set", "epochs=2", *workspace)
+    succeed(run, "build-index", "--type", "flat", *workspace)
     uri = world.artists[0].uri
-    assert {row[0] for row in succeed(run, "similar", uri, *at).rows} == {uri.rsplit(":", 1)[-1]}
+    assert {row[0] for row in succeed(run, "similar", uri, *workspace).rows} == {uri.rsplit(":", 1)[-1]}
 
 
 def test_export_writes_every_item(run: Run, pipeline: Path, world: World) -> None:
-    ran = succeed(run, "export", "similar.txt", "-n", 20)
+    result = succeed(run, "export", "similar.txt", "-n", 20)
     lines = (pipeline / "similar.txt").read_text().splitlines()
-    assert ran.out == ""
-    assert ran.err.splitlines()[-1] == f"wrote {len(lines)} lines to similar.txt"
+    assert result.out == ""
+    assert result.err.splitlines()[-1] == f"wrote {len(lines)} lines to similar.txt"
     assert len(lines) == 60
     for line in lines:
-        seed, *near = line.split(" ")
-        assert len(near) == 20
-        assert seed not in near
-    seed, *near = lines[0].split(" ")
-    assert near == [row[2] for row in succeed(run, "similar", seed, "-n", 20).rows]
+        seed, *neighbours = line.split(" ")
+        assert len(neighbours) == 20
+        assert seed not in neighbours
+    seed, *neighbours = lines[0].split(" ")
+    assert neighbours == [row[2] for row in succeed(run, "similar", seed, "-n", 20).rows]
     assert succeed(run, "export", "-", "-n", 20).out.splitlines() == lines
 
 
@@ -100,15 +100,15 @@ def test_info_and_verify_list_all_artifacts(run: Run, pipeline: Path) -> None:
     assert [row[2] for row in succeed(run, "verify").rows] == ["ok"] * 3
 
 
-def test_training_again_replaces_and_from_warm_starts(run: Run, pipeline: Path) -> None:
+def test_a_warm_start_replaces_and_continues_the_model(run: Run, pipeline: Path) -> None:
     first = json.loads(succeed(run, "info", "word2vec", "--json").out)
     succeed(run, "train", "word2vec", "--from", "word2vec", "--set", "epochs=1")
-    again = json.loads(succeed(run, "info", "word2vec", "--json").out)
-    assert again["fingerprint"] != first["fingerprint"]
-    assert again["continued_from"]["fingerprint"] == first["fingerprint"]
-    assert again["trained_on"] == first["trained_on"]
-    assert again["settings"]["epochs"] == 1
-    assert len(again["epochs"]) == 1
+    second = json.loads(succeed(run, "info", "word2vec", "--json").out)
+    assert second["fingerprint"] != first["fingerprint"]
+    assert second["continued_from"]["fingerprint"] == first["fingerprint"]
+    assert second["trained_on"] == first["trained_on"]
+    assert second["settings"]["epochs"] == 1
+    assert len(second["epochs"]) == 1
 
 
 def test_gensim_trains_with_the_same_settings(run: Run, pipeline: Path) -> None:

@@ -55,12 +55,12 @@ report
 """
 
 
-def planted(folder: Path, names: list[str]) -> None:
+def plant_modules(folder: Path, names: list[str]) -> None:
     for name in names:
         (folder / f"{name}.py").write_text(PLANT)
 
 
-def after(code: str, *options: str) -> set[str]:
+def modules_after(code: str, *options: str) -> set[str]:
     """Modules that an interpreter has loaded after `code`."""
     words = [sys.executable, *options, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
     return set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
@@ -68,14 +68,14 @@ def after(code: str, *options: str) -> set[str]:
 
 def test_no_command_runs_planted_modules(world: World, playlists: Path, tmp_path: Path) -> None:
     """Also not in the processes that it starts: readers, `pip`, and the one that tries unknown indexes."""
-    data, place = tmp_path / "data", tmp_path / "workspace"
+    data, workspace = tmp_path / "data", tmp_path / "workspace"
     data.mkdir()
-    place.mkdir()
+    workspace.mkdir()
     for file in playlists.iterdir():
         (data / file.name).write_bytes(file.read_bytes())
     names = sorted({*sys.stdlib_module_names, *OTHERS} - {"this", "antigravity"})
-    planted(place, names)
-    planted(data, names)
+    plant_modules(workspace, names)
+    plant_modules(data, names)
     item = world.artists[0].uri
     (tmp_path / "removed.txt").write_text(world.artists[1].uri + "\n")
     walk = tmp_path / "walk" / "walk.py"
@@ -85,26 +85,26 @@ def test_no_command_runs_planted_modules(world: World, playlists: Path, tmp_path
     owned = tmp_path / "owned"
     env = {**os.environ, "OWNED": str(owned), "PIP_NO_INDEX": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     env.pop("PYTHONSAFEPATH", None)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(walk), str(walk.with_name("commands"))],
-        cwd=place, env=env, capture_output=True, text=True, check=False,
+        cwd=workspace, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert not owned.exists(), owned.read_text()
-    codes = [line for line in done.stdout.splitlines() if line.startswith("exit ")]
+    codes = [line for line in process.stdout.splitlines() if line.startswith("exit ")]
     # `demo` cannot download; everything else was done, the index of an unknown type opened
-    assert codes == ["exit 1", *["exit 0"] * (len(COMMANDS.splitlines()) - 1)], done.stdout + done.stderr
+    assert codes == ["exit 1", *["exit 0"] * (len(COMMANDS.splitlines()) - 1)], process.stdout + process.stderr
 
 
 def test_python_m_imports_modules_from_the_installation(compass: Path, tmp_path: Path) -> None:
-    """Modules that Python itself needs to begin with `-m` are Python's own matter."""
-    names = {*sys.stdlib_module_names, *OTHERS} - after("import runpy")
-    planted(compass, sorted(names))
+    """Except the modules that Python itself imports for `-m`."""
+    names = {*sys.stdlib_module_names, *OTHERS} - modules_after("import runpy")
+    plant_modules(compass, sorted(names))
     env = {**os.environ, "OWNED": str(tmp_path / "owned")}
     env.pop("PYTHONSAFEPATH", None)
     words = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1"]
-    done = subprocess.run(words, cwd=compass, env=env, capture_output=True, text=True, check=False)
+    process = subprocess.run(words, cwd=compass, env=env, capture_output=True, text=True, check=False)
     assert not (tmp_path / "owned").exists(), (tmp_path / "owned").read_text()
-    assert done.returncode == 0 and "north-east" in done.stdout, done.stderr
+    assert process.returncode == 0 and "north-east" in process.stdout, process.stderr
 
 
 def test_settings_of_numba_in_the_current_folder_are_not_read(compass: Path) -> None:

@@ -67,20 +67,20 @@ _SOURCES: dict[str, tuple[dict[str, str], list[str], str, str]] = {
 
 
 @pytest.mark.parametrize("source", _SOURCES)
-def test_every_source(run: Run, tmp_path: Path, source: str) -> None:
+def test_every_source_is_prepared(run: Run, tmp_path: Path, source: str) -> None:
     files, arguments, name, message = _SOURCES[source]
     write(tmp_path / "d", files)  # type: ignore[arg-type]
-    ran = succeed(
+    result = succeed(
         run, "prepare", source, *(a.replace("{d}", str(tmp_path / "d")) for a in arguments), "--workspace", tmp_path
     )
-    assert ran.out == message + "\n"
+    assert result.out == message + "\n"
     artifact = artifacts.read(tmp_path / "sessions" / name, "sessions")
     assert artifact.about["source"] == source
     assert len(Sessions.load(artifact).items) == int(message.rpartition("\t")[2])
 
 
-def test_features_are_in_the_artifact_and_in_info(run: Run, tmp_path: Path) -> None:
-    test_every_source(run, tmp_path, "table")
+def test_the_artifact_and_info_contain_features(run: Run, tmp_path: Path) -> None:
+    test_every_source_is_prepared(run, tmp_path, "table")
     sessions = Sessions.load(artifacts.read(tmp_path / "sessions" / "t"))
     assert feature_values(sessions.item_features) == {"a": {"price": 1.5, "brand": "X"}}
     assert feature_values(sessions.user_features) == {"x": {"age": 30}}
@@ -108,14 +108,14 @@ def clicks(tmp_path: Path) -> Path:
 
 def test_a_held_out_part_is_not_filtered(run: Run, clicks: Path) -> None:
     arguments = ("prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet")
-    ran = succeed(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
-    assert ran.out == "1\t2\t2\n"
-    assert f"--test {clicks}/test.parquet: 2 sessions, 7 events, 4 test cases\n" in ran.err
+    result = succeed(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
+    assert result.out == "1\t2\t2\n"
+    assert f"--test {clicks}/test.parquet: 2 sessions, 7 events, 4 test cases\n" in result.err
     artifact = artifacts.read(clicks / "sessions" / "train", "sessions")
     assert artifact.about["split"] == {
         "rule": "given",
         "test": str(clicks / "test.parquet"),
-        "checked": [line.removeprefix("leak check: ") for line in ran.err.splitlines() if line.startswith("leak")],
+        "checked": [line.removeprefix("leak check: ") for line in result.err.splitlines() if line.startswith("leak")],
     }
     assert len(artifact.about["split"]["checked"]) == 4
     assert [artifact.about[key] for key in ("test_sessions", "test_events", "questions")] == [2, 7, 4]
@@ -163,11 +163,13 @@ def test_test_cases_of_a_held_out_part(run: Run, clicks: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "query"), [("diginetica", 60_858), ("nowplaying", 89_824)])
-def test_the_splits_of_the_papers(run: Run, data_folder: Path, tmp_path: Path, name: str, query: int) -> None:
+def test_the_splits_of_the_papers_are_evaluated(
+    run: Run, data_folder: Path, tmp_path: Path, name: str, query: int
+) -> None:
     folder = data_folder / name
     arguments = ("sessions", folder / "train_sessions.parquet", "--test", folder / "test_prefixes.parquet")
-    ran = succeed(run, "prepare", *arguments, "--workspace", tmp_path)
-    assert f"{query:,} test cases\n" in ran.err
+    result = succeed(run, "prepare", *arguments, "--workspace", tmp_path)
+    assert f"{query:,} test cases\n" in result.err
 
 
 def test_help_names_every_source(run: Run) -> None:
@@ -196,16 +198,16 @@ def test_ids_of_the_held_out_part_have_the_type_of_training(
         assert (sessions.vocab.rows(held_out.sessions.vocab.ids) >= 0).sum() == 3
     succeed(run, "prepare", "sessions", "a.tsv", "--test", "b.tsv", "--name", "s")
     succeed(run, "train", "cooccurrence")
-    ran = succeed(run, "evaluate", "cooccurrence", "--at", "2", "--save-run", "runs/x", "--json")
-    assert json.loads(ran.out.splitlines()[0])["recall@2"] > 0
+    result = succeed(run, "evaluate", "cooccurrence", "--at", "2", "--save-run", "runs/x", "--json")
+    assert json.loads(result.out.splitlines()[0])["recall@2"] > 0
 
 
-def test_id_types(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_type_of_ids_may_be_given(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,05\n1,5\n"})
-    for kind, want in (("auto", ["5", "05"]), ("text", ["05", "5", "5.0"]), ("number", [5])):
+    for kind, expected in (("auto", ["5", "05"]), ("text", ["05", "5", "5.0"]), ("number", [5])):
         succeed(run, "prepare", "table", "t.csv", "--id-type", kind)
-        assert Sessions.load(artifacts.read(tmp_path / "sessions" / "t")).vocab.ids.tolist() == want
+        assert Sessions.load(artifacts.read(tmp_path / "sessions" / "t")).vocab.ids.tolist() == expected
     write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,x\n"})
     message = (
         "t.csv, row 2: item must be a whole number of 64 bits, but is 'x'; use --on-bad-row skip to leave such rows out"

@@ -36,22 +36,22 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
-    at = ("--workspace", compass)
-    planned = succeed(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *at)
+def test_lists_are_published_to_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+    workspace = ("--workspace", compass)
+    planned = succeed(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *workspace)
     assert planned.rows == [["redis", "6", "388"]] and not redis.keys()
     assert planned.err.splitlines()[1:] == ["nothing is written; the plan:"]
-    ran = succeed(run, "publish", "redis", redis_url, "-n", 2, *at)
-    assert ran.rows[0][:4] == ["redis", "1", "6", "388"]
-    shown = re.sub(r":\d+/0", ":PORT/0", ran.err)
+    result = succeed(run, "publish", "redis", redis_url, "-n", 2, *workspace)
+    assert result.rows[0][:4] == ["redis", "1", "6", "388"]
+    shown = re.sub(r":\d+/0", ":PORT/0", result.err)
     assert shown.splitlines() == [
         f"using index compass-flat ({compass}/indexes/compass-flat)",
         "published generation 1 to redis://:***@127.0.0.1:PORT/0",
     ]
     assert {item: redis.lrange(f"embedrec:1:{item}", 0, -1) for item in LISTS} == LISTS
-    again = succeed(run, "publish", "redis", redis_url, "-n", 2, *at, "--json")
-    assert "already serves this content as generation 1; nothing is written" in again.err
-    assert json.loads(again.out) == {"target": "redis", "generation": 1, "seconds": json.loads(again.out)["seconds"]}
+    second = succeed(run, "publish", "redis", redis_url, "-n", 2, *workspace, "--json")
+    assert "already serves this content as generation 1; nothing is written" in second.err
+    assert json.loads(second.out) == {"target": "redis", "generation": 1, "seconds": json.loads(second.out)["seconds"]}
     succeed(
         run,
         "publish",
@@ -67,13 +67,15 @@ def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
         0,
         "--prefix",
         "as:json",
-        *at,
+        *workspace,
     )
     assert json.loads(redis.get("as:json:1:west"))["items"] == LISTS["west"]
-    assert "dropped generation=1" in succeed(run, "publish", "redis", redis_url, "--keep", 0, "--grace", 0, *at).err
+    assert (
+        "dropped generation=1" in succeed(run, "publish", "redis", redis_url, "--keep", 0, "--grace", 0, *workspace).err
+    )
 
 
-def test_credentials_from_the_environment(
+def test_credentials_are_read_from_the_environment(
     run: Run,
     compass: Path,
     redis: Any,
@@ -81,45 +83,55 @@ def test_credentials_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("EMBEDREC_REDIS_URL", redis_url.replace(":s3cret-redis@", ""))
-    at = ("--workspace", compass, "--retries", 0)
-    refused = run("publish", "redis", *at)
-    assert refused.code == 1 and "Authentication required" in refused.err
+    workspace = ("--workspace", compass, "--retries", 0)
+    error = run("publish", "redis", *workspace)
+    assert error.code == 1 and "Authentication required" in error.err
     monkeypatch.setenv("REDISCLI_AUTH", "s3cret-redis")
-    assert "s3cret" not in succeed(run, "publish", "redis", *at).err
+    assert "s3cret" not in succeed(run, "publish", "redis", *workspace).err
     monkeypatch.setenv("REDISCLI_AUTH", "wr0ng-secret")
-    refused = run("publish", "redis", *at)
-    assert refused.code == 1 and "wr0ng" not in refused.err and refused.err.count("\n") == 2
+    error = run("publish", "redis", *workspace)
+    assert error.code == 1 and "wr0ng" not in error.err and error.err.count("\n") == 2
 
 
-def test_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
-    at = ("--workspace", compass)
-    planned = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--dry-run", *at)
-    ran = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--hnsw", *at)
-    assert ran.rows[0][:5] == ["postgres", "1", *planned.rows[0][1:]] == ["postgres", "1", "12", "6", ran.rows[0][4]]
-    assert "s3cret" not in ran.err + ran.out
+def test_lists_and_vectors_are_published_to_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
+    workspace = ("--workspace", compass)
+    planned = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--dry-run", *workspace)
+    printed = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--hnsw", *workspace)
+    assert (
+        printed.rows[0][:5]
+        == ["postgres", "1", *planned.rows[0][1:]]
+        == ["postgres", "1", "12", "6", printed.rows[0][4]]
+    )
+    assert "s3cret" not in printed.err + printed.out
     result = postgres.execute(
         "SELECT item, array_agg(other ORDER BY rank) FROM embedrec_neighbours GROUP BY item"
     ).fetchall()
     assert dict(result) == LISTS
-    near = postgres.execute("SELECT item FROM embedrec_nearest('[0,1]', 3)").fetchall()
-    assert near == [("north",), ("north-east",), ("east",)]
-    succeed(run, "publish", "postgres", postgres_url, "--items", "neighbours", "--prefix", "other", *at)
+    neighbours = postgres.execute("SELECT item FROM embedrec_nearest('[0,1]', 3)").fetchall()
+    assert neighbours == [("north",), ("north-east",), ("east",)]
+    succeed(run, "publish", "postgres", postgres_url, "--items", "neighbours", "--prefix", "other", *workspace)
     assert postgres.execute("SELECT to_regclass('other_vectors')").fetchone() == (None,)
 
 
 @pytest.mark.usefixtures("qdrant_in_a_folder")
-def test_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
-    at = ("--workspace", compass)
-    planned = succeed(run, "publish", "qdrant", ":memory:", "--dry-run", *at).rows[0]
-    assert succeed(run, "publish", "qdrant", tmp_path / "qdrant", *at).rows[0][:4] == ["qdrant", "1", *planned[1:]]
-    ran = succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at)
-    assert ran.rows[0][:4] == ["parquet", "1", "12", "6"]
-    planned = succeed(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *at).rows[0]
+def test_vectors_are_published_to_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
+    workspace = ("--workspace", compass)
+    planned = succeed(run, "publish", "qdrant", ":memory:", "--dry-run", *workspace).rows[0]
+    assert succeed(run, "publish", "qdrant", tmp_path / "qdrant", *workspace).rows[0][:4] == [
+        "qdrant",
+        "1",
+        *planned[1:],
+    ]
+    result = succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *workspace)
+    assert result.rows[0][:4] == ["parquet", "1", "12", "6"]
+    planned = succeed(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *workspace).rows[0]
     assert planned[:3] == ["parquet", "12", "6"] and not (tmp_path / "none").exists()
-    assert "nothing is written" in succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
+    assert "nothing is written" in succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *workspace).err
 
 
-def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_without_vectors_publish_neighbours_only(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text(
         "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abd"]) for i in items)
@@ -129,15 +141,15 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     succeed(run, "publish", "parquet", "out")
     assert sorted(f.name for f in Path("out").iterdir()) == ["manifest.json", "neighbours.parquet"]
     for words in (("parquet", "out", "--items", "both"), ("qdrant", "q")):
-        ran = run("publish", *words)
-        assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: "), ran.err
-        assert "vectors" in ran.err.splitlines()[-1]
-    assert ran.err.splitlines()[-1] == (
+        result = run("publish", *words)
+        assert result.code == 1 and result.err.splitlines()[-1].startswith("embedrec: "), result.err
+        assert "vectors" in result.err.splitlines()[-1]
+    assert result.err.splitlines()[-1] == (
         "embedrec: model cooccurrence (cooccurrence) has no vectors; use --items neighbours, which qdrant does not "
         "support, or name another model with --model"
     )
-    ran = run("publish", "qdrant", "q")
-    assert ran.code == 1 and "has no vectors" in ran.err and not Path("q").exists()
+    result = run("publish", "qdrant", "q")
+    assert result.code == 1 and "has no vectors" in result.err and not Path("q").exists()
     assert run("publish", "qdrant", "q", "--items", "neighbours").code == 2
     succeed(run, "train", "popular")
     assert "has no item neighbours" in run("publish", "parquet", "x", "--model", "popular").err
@@ -165,10 +177,10 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_secrets_are_never_printed(run: Run, compass: Path, words: tuple[str, ...]) -> None:
-    at = ("--workspace", compass) if len(words) > 2 else ()
-    ran = run(*words, *at)
-    assert ran.code in (1, 2) and "pa55word" not in ran.out + ran.err, ran.err
-    assert "Traceback" not in ran.err
+    workspace = ("--workspace", compass) if len(words) > 2 else ()
+    result = run(*words, *workspace)
+    assert result.code in (1, 2) and "pa55word" not in result.out + result.err, result.err
+    assert "Traceback" not in result.err
     for file in compass.rglob("*.json"):
         assert "pa55word" not in file.read_text()
 
@@ -182,33 +194,33 @@ def test_secrets_are_never_printed(run: Run, compass: Path, words: tuple[str, ..
         ("qdrant", "http://u:", "QDRANT_API_KEY"),
     ],
 )
-def test_passwords_that_must_be_encoded(
+def test_passwords_that_must_be_encoded_are_refused(
     run: Run, compass: Path, target: str, start: str, variable: str, password: str
 ) -> None:
     """No error message, of usage or of the connection, contains a part of the password."""
     url = f"{start}{password}@127.0.0.1:1/0"
-    ran = run("publish", target, url, "--retries", 0, "--workspace", compass)
-    assert ran.code == 1 and ran.err.splitlines()[-1] == (
+    result = run("publish", target, url, "--retries", 0, "--workspace", compass)
+    assert result.code == 1 and result.err.splitlines()[-1] == (
         "embedrec: the password in the URL contains a character that must be percent-encoded (such as / as %2F); "
         f"encode it, or set {variable}"
     )
     for words in (("publish", target, url, url), ("publish", url), ("publish", target, "--keep", url), (url,)):
-        ran = run(*words)
-        assert ran.code == 2 and not re.search("pa55|w0rd", ran.out + ran.err), ran.err
+        result = run(*words)
+        assert result.code == 2 and not re.search("pa55|w0rd", result.out + result.err), result.err
 
 
-def test_mistyped_parameters(run: Run, compass: Path) -> None:
+def test_mistyped_parameters_are_refused(run: Run, compass: Path) -> None:
     for target, url in (("redis", "redis://127.0.0.1:1/0"), ("postgres", "postgresql://127.0.0.1:1/db")):
-        ran = run("publish", target, f"{url}?pasword=pa55word", "--retries", 0, "--workspace", compass)
-        assert ran.code == 1 and "pa55word" not in ran.out + ran.err and f"{url}?pasword=***" in ran.err
+        result = run("publish", target, f"{url}?pasword=pa55word", "--retries", 0, "--workspace", compass)
+        assert result.code == 1 and "pa55word" not in result.out + result.err and f"{url}?pasword=***" in result.err
 
 
 def test_lost_entries_are_published_again(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
-    at = ("--workspace", compass, "--grace", 0, "-n", 2)
-    succeed(run, "publish", "redis", redis_url, *at)
+    workspace = ("--workspace", compass, "--grace", 0, "-n", 2)
+    succeed(run, "publish", "redis", redis_url, *workspace)
     redis.delete("embedrec:1:west")
-    ran = succeed(run, "publish", "redis", redis_url, *at)
-    assert re.sub(r":\d+/0", ":PORT/0", ran.err).splitlines()[1:] == [
+    result = succeed(run, "publish", "redis", redis_url, *workspace)
+    assert re.sub(r":\d+/0", ":PORT/0", result.err).splitlines()[1:] == [
         "incomplete generation=1 missing=1",
         "dropped generation=1",
         "published generation 2 to redis://:***@127.0.0.1:PORT/0",
@@ -216,48 +228,52 @@ def test_lost_entries_are_published_again(run: Run, compass: Path, redis: Any, r
     assert redis.lrange("embedrec:2:west", 0, -1) == LISTS["west"]
 
 
-def test_more_neighbours_than_items(run: Run, compass: Path) -> None:
-    at = ("-n", 70_000, "--dry-run", "--workspace", compass)
+def test_more_neighbours_than_items_are_accepted(run: Run, compass: Path) -> None:
+    workspace = ("-n", 70_000, "--dry-run", "--workspace", compass)
     for words in (
         ("postgres", "postgresql://h/db"),
         ("parquet", "out"),
         ("redis", "redis://h"),
         ("qdrant", ":memory:"),
     ):
-        assert succeed(run, "publish", *words, *at).rows
+        assert succeed(run, "publish", *words, *workspace).rows
 
 
 @pytest.mark.parametrize(
     ("target", "module"), [("redis", "redis"), ("postgres", "psycopg"), ("qdrant", "qdrant_client")]
 )
-def test_a_missing_package(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str) -> None:
+def test_a_missing_package_is_named(
+    run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str
+) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     url = {"redis": "redis://h", "postgres": "postgresql://h/db", "qdrant": "http://h"}[target]
-    ran = run("publish", target, url, "--workspace", compass)
+    result = run("publish", target, url, "--workspace", compass)
     remedy = f"install it with `pip install 'embedrec[{target}]'`"
-    assert ran.code == 1
-    assert ran.err.splitlines()[-1] == f"embedrec: publishing to {target} needs the package {module}; {remedy}"
+    assert result.code == 1
+    assert result.err.splitlines()[-1] == f"embedrec: publishing to {target} needs the package {module}; {remedy}"
     assert succeed(run, "publish", target, url, "--dry-run", "--workspace", compass).rows
 
 
-def check_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> None:
+def assert_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> None:
     """Publish twice, list, roll back, and publish the served content again: nothing is lost or written twice."""
-    at = ("--workspace", workspace, "--json")
+    workspace_option = ("--workspace", workspace, "--json")
     for k in (1, 2):
-        succeed(run, *words, "-n", k, "--grace", 0, *at)
-    before = [json.loads(line) for line in succeed(run, *words, "--list", *at).out.splitlines()]
-    assert [(g["generation"], g["state"], g["retired_seconds"] is None) for g in before] == [
+        succeed(run, *words, "-n", k, "--grace", 0, *workspace_option)
+    generations = [json.loads(line) for line in succeed(run, *words, "--list", *workspace_option).out.splitlines()]
+    assert [(g["generation"], g["state"], g["retired_seconds"] is None) for g in generations] == [
         (1, "kept", False),
         (2, "served", True),
     ]
-    assert {g["source"] for g in before} <= {"index compass-flat", ""} and len({g["fingerprint"] for g in before}) == 2
-    ran = succeed(run, *words, "--rollback", *at)
-    assert json.loads(ran.out)["generation"] == 1 and json.loads(ran.out)["before"] == 2
-    assert "serves generation 1 again, not 2" in ran.err and "using" not in ran.err
-    again = succeed(run, *words, "-n", 1, "--grace", 0, *at)
-    assert "already serves this content as generation 1; nothing is written" in again.err
-    assert json.loads(succeed(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
-    for more, code, message in (
+    assert {g["source"] for g in generations} <= {"index compass-flat", ""} and len(
+        {g["fingerprint"] for g in generations}
+    ) == 2
+    result = succeed(run, *words, "--rollback", *workspace_option)
+    assert json.loads(result.out)["generation"] == 1 and json.loads(result.out)["before"] == 2
+    assert "serves generation 1 again, not 2" in result.err and "using" not in result.err
+    second = succeed(run, *words, "-n", 1, "--grace", 0, *workspace_option)
+    assert "already serves this content as generation 1; nothing is written" in second.err
+    assert json.loads(succeed(run, *words, "--rollback", "--generation", 2, *workspace_option).out)["generation"] == 2
+    for options, code, message in (
         (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
         (("--rollback", "--generation", 7), 1, "there is no generation 7; the generations are 1, 2"),
         (("--generation", 1), 2, "--generation needs --rollback"),
@@ -265,38 +281,40 @@ def check_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> None
         (("--rollback", "-n", 3), 2, "-n has no effect with --rollback"),
         (("--list", "--index", "compass-flat"), 2, "--index has no effect with --list"),
     ):
-        ran = run(*words, *more, *at)
-        assert (ran.code, ran.out) == (code, "") and message in ran.err
+        result = run(*words, *options, *workspace_option)
+        assert (result.code, result.out) == (code, "") and message in result.err
 
 
 @pytest.mark.usefixtures("qdrant_in_a_folder")
-def test_rollback_of_qdrant(run: Run, compass: Path) -> None:
-    check_rollback(run, ("publish", "qdrant", compass / "qdrant"), compass)
-    ran = run("publish", "qdrant", compass / "absent", "--list", "--workspace", compass)
-    assert ran.code == 1 and "is no folder; check the path" in ran.err and not (compass / "absent").exists()
+def test_generations_of_qdrant_are_rolled_back(run: Run, compass: Path) -> None:
+    assert_rollback(run, ("publish", "qdrant", compass / "qdrant"), compass)
+    result = run("publish", "qdrant", compass / "absent", "--list", "--workspace", compass)
+    assert result.code == 1 and "is no folder; check the path" in result.err and not (compass / "absent").exists()
 
 
-def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+def test_generations_of_redis_are_rolled_back(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     words = ("publish", "redis", redis_url)
     assert "no generations" in succeed(run, *words, "--list", "--workspace", compass).err
-    check_rollback(run, words, compass)
+    assert_rollback(run, words, compass)
     assert (redis.get("embedrec:served"), redis.lrange("embedrec:2:north", 0, -1)) == ("2", LISTS["north"])
     redis.delete("embedrec:1:west")
-    ran = run(*words, "--rollback", "--workspace", compass)
-    assert ran.code == 1 and "generation 1 is incomplete (lost entries: 1)" in ran.err
+    result = run(*words, "--rollback", "--workspace", compass)
+    assert result.code == 1 and "generation 1 is incomplete (lost entries: 1)" in result.err
     assert redis.get("embedrec:served") == "2"
 
 
-def test_rollback_of_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
-    check_rollback(run, ("publish", "postgres", postgres_url), compass)
+def test_generations_of_postgres_are_rolled_back(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
+    assert_rollback(run, ("publish", "postgres", postgres_url), compass)
     assert postgres.execute("SELECT count(*) FROM embedrec_neighbours").fetchone() == (12,)
 
 
 def test_a_folder_keeps_one_generation(run: Run, compass: Path) -> None:
-    at = ("--workspace", compass)
+    workspace = ("--workspace", compass)
     for k in (1, 2):
-        succeed(run, "publish", "parquet", compass / "files", "-n", k, *at)
-    ((number, state, retired, source, _),) = succeed(run, "publish", "parquet", compass / "files", "--list", *at).rows
+        succeed(run, "publish", "parquet", compass / "files", "-n", k, *workspace)
+    ((number, state, retired, source, _),) = succeed(
+        run, "publish", "parquet", compass / "files", "--list", *workspace
+    ).rows
     assert (number, state, retired, source) == ("2", "served", "", "index compass-flat")
-    assert run("publish", "parquet", compass / "files", "--list", "-n", 3, *at).code == 2
-    assert run("publish", "parquet", compass / "absent", "--list", *at).code == 1
+    assert run("publish", "parquet", compass / "files", "--list", "-n", 3, *workspace).code == 2
+    assert run("publish", "parquet", compass / "absent", "--list", *workspace).code == 1

@@ -8,10 +8,10 @@ from tests.cli.conftest import Run, fails, succeed
 from tests.html_report.reading import read_page
 
 
-def test_a_report_on_an_experiment(run: Run, experiment: Path) -> None:
+def test_a_report_describes_the_models_of_an_experiment(run: Run, experiment: Path) -> None:
     succeed(run, "run", "study.toml", "--data", "data")
-    ran = succeed(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
-    assert ran.out == "" and ran.err.splitlines()[-1] == "wrote page.html"
+    result = succeed(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
+    assert result.out == "" and result.err.splitlines()[-1] == "wrote page.html"
     read = read_page((experiment / "page.html").read_text())
     assert read.texts.count("My <plays>") == 2  # title and heading
     assert [item["id"] for item in read.data["near"]["items"]] == ["a"]
@@ -24,18 +24,18 @@ def test_a_report_on_an_experiment(run: Run, experiment: Path) -> None:
 
 
 def test_models_of_other_sessions_are_left_out(run: Run, two_logs: Path) -> None:
-    ran = succeed(run, "report", "--no-compare", "--no-curves", "--map", "pca")
-    assert "model svd of sessions big is left out; --model svd includes it" in ran.err
+    result = succeed(run, "report", "--no-compare", "--no-curves", "--map", "pca")
+    assert "model svd of sessions big is left out; --model svd includes it" in result.err
 
 
-def test_a_report_without_models(run: Run, clicks: Path) -> None:
-    ran = succeed(run, "report", "page.html")
-    assert (ran.out, ran.err) == ("", "using sessions clicks (sessions/clicks)\nwrote page.html\n")
+def test_a_report_without_models_describes_the_sessions(run: Run, clicks: Path) -> None:
+    result = succeed(run, "report", "page.html")
+    assert (result.out, result.err) == ("", "using sessions clicks (sessions/clicks)\nwrote page.html\n")
     read = read_page((clicks / "page.html").read_text())
     assert read.texts.count("clicks") >= 2 and read.data == {"map": None, "near": None}
 
 
-def test_errors(run: Run, counted: Path) -> None:
+def test_invalid_requests_are_refused(run: Run, counted: Path) -> None:
     message = fails(run, "report", "--item", "q", "--no-compare")
     assert message == "no item 'q' among the 5 of the vocabulary; give an id or a name"
     assert not Path("report.html").exists()

@@ -32,13 +32,13 @@ def run_output(run: Run, *args: object) -> str:
     return succeed(run, "run", "study.toml", "--data", "data", *args).out
 
 
-def test_a_dry_run_prints_the_plan_and_does_nothing(run: Run, experiment: Path) -> None:
-    ran = succeed(run, "run", "study.toml", "--data", "data", "--dry-run")
-    assert (ran.out, ran.err) == (NEVER, "")
+def test_a_dry_run_prints_the_plan_and_writes_nothing(run: Run, experiment: Path) -> None:
+    result = succeed(run, "run", "study.toml", "--data", "data", "--dry-run")
+    assert (result.out, result.err) == (NEVER, "")
     assert sorted(f.name for f in experiment.iterdir()) == ["data", "study.toml"]
 
 
-def test_plans_after_a_run(run: Run, experiment: Path) -> None:
+def test_the_plan_after_a_run_contains_changed_steps_only(run: Run, experiment: Path) -> None:
     run_output(run)
     assert run_output(run, "--dry-run") == NEVER.replace("run\tnever done", "skip\tnothing changed")
     assert run_output(run, "--dry-run", "--from", "compare") == NEVER.replace(
@@ -57,64 +57,64 @@ def test_plans_after_a_run(run: Run, experiment: Path) -> None:
     ]
 
 
-def test_output_of_a_run(run: Run, experiment: Path) -> None:
+def test_a_run_prints_the_comparison(run: Run, experiment: Path) -> None:
     first = succeed(run, "run", "study.toml", "--data", "data")
     messages = [line for line in first.err.splitlines() if line.startswith(("run", "done", "leak"))]
     assert [line for line in messages if line.startswith("run")] == [
         f"run {line.split(chr(9))[0]}: never done" for line in NEVER.splitlines()
     ]
     assert "leak check: none of the 3 held-out sessions has the id of a training session" in messages
-    compared = succeed(run, "compare", "popular", "ar", "--sessions", "plays-tail", "--at", "2", "--draws", "0",
+    comparison = succeed(run, "compare", "popular", "ar", "--sessions", "plays-tail", "--at", "2", "--draws", "0",
                       "--metrics", "recall@2")  # fmt: skip
-    assert [row[:2] for row in first.rows] == [row[:2] for row in compared.rows]
-    again = succeed(run, "run", "study.toml", "--data", "data")
-    assert again.out == first.out
-    assert again.err == "".join(f"skip {line.split(chr(9))[0]}: nothing changed\n" for line in NEVER.splitlines())
+    assert [row[:2] for row in first.rows] == [row[:2] for row in comparison.rows]
+    second = succeed(run, "run", "study.toml", "--data", "data")
+    assert second.out == first.out
+    assert second.err == "".join(f"skip {line.split(chr(9))[0]}: nothing changed\n" for line in NEVER.splitlines())
     exported = (experiment / "similar.txt").read_text()
     succeed(run, "export", "other.txt", "--model", "ar")
     assert (experiment / "other.txt").read_text() == exported
 
 
-def test_tables_are_the_result(run: Run, experiment: Path) -> None:
+def test_a_run_prints_its_tables(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(EXPERIMENT + TABLE)
-    ran = succeed(run, "run", "study.toml", "--data", "data")
-    head, row = ran.rows
+    result = succeed(run, "run", "study.toml", "--data", "data")
+    head, row = result.rows
     assert head == ["", "recall@2", "recall@2, article"]
     assert succeed(run, "run", "study.toml", "--data", "data", "--no-header").rows == [row]
     assert (row[0], row[2]) == ("most popular", ".5") and 0 <= float(row[1]) <= 1
-    assert ran.err.endswith("s\nA table (A note.)\n")
+    assert result.err.endswith("s\nA table (A note.)\n")
     (line,) = succeed(run, "run", "study.toml", "--data", "data", "--json").out.splitlines()
     assert json.loads(line) == {"table": "A table", "": row[0], "recall@2": row[1], "recall@2, article": ".5"}
 
 
-def test_steps_are_the_result_without_a_comparison(run: Run, experiment: Path) -> None:
+def test_a_run_without_a_comparison_prints_its_steps(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")])
     assert run_output(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
     assert run_output(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"
 
 
-def test_the_log_as_json(run: Run, experiment: Path) -> None:
-    ran = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
-    events = [json.loads(line) for line in ran.err.splitlines()]
+def test_the_json_log_contains_the_events_of_all_steps(run: Run, experiment: Path) -> None:
+    result = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
+    events = [json.loads(line) for line in result.err.splitlines()]
     assert all(list(event)[:3] == ["at", "step", "event"] for event in events)
     steps = [(e["step"], e["event"]) for e in events if e["event"] in ("begin", "done", "skip")]
     names = [line.split("\t")[0] for line in NEVER.splitlines()]
     assert steps == [(name, event) for name in names for event in ("begin", "done")]
     judged = [e for e in events if e["event"] == "judged"]
     assert [(e["step"], e["model"]) for e in judged] == [("compare", "popular"), ("compare", "ar")]
-    again = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
-    assert {json.loads(line)["event"] for line in again.err.splitlines()} == {"skip"}
+    second = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
+    assert {json.loads(line)["event"] for line in second.err.splitlines()} == {"skip"}
 
 
-@pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data bad", 1)])
-def test_the_error_is_the_last_line_of_the_log(run: Run, experiment: Path, words: str, begun: int) -> None:
+@pytest.mark.parametrize(("words", "begin_events"), [("run none.toml", 0), ("run study.toml --data bad", 1)])
+def test_the_error_is_the_last_line_of_the_log(run: Run, experiment: Path, words: str, begin_events: int) -> None:
     (experiment / "bad").mkdir()
     (experiment / "bad" / "plays.csv").touch()
-    ran = run(*words.split(), "--log-json")
-    events = [json.loads(line) for line in ran.err.splitlines()]
-    assert (ran.code, ran.out, [e["event"] for e in events]) == (1, "", [*["begin"] * begun, "failed"])
-    assert events[-1]["said"].startswith("step prepare: " if begun else "no settings file none.toml")
-    assert run(*words.split()).err.splitlines()[-1] == f"embedrec: {events[-1]['said']}"  # the next one is in words
+    result = run(*words.split(), "--log-json")
+    events = [json.loads(line) for line in result.err.splitlines()]
+    assert (result.code, result.out, [e["event"] for e in events]) == (1, "", [*["begin"] * begin_events, "failed"])
+    assert events[-1]["said"].startswith("step prepare: " if begin_events else "no settings file none.toml")
+    assert run(*words.split()).err.splitlines()[-1] == f"embedrec: {events[-1]['said']}"  # a log of text
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_the_error_is_the_last_line_of_the_log(run: Run, experiment: Path, words
         ("run study.toml --data nowhere --dry-run", "no file or folder nowhere/plays.csv, which [prepare] reads"),
     ],
 )
-def test_errors(run: Run, experiment: Path, words: str, message: str) -> None:
-    ran = run(*words.split())
-    assert ran.code == 1 and ran.out == ""
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
+def test_invalid_requests_are_refused(run: Run, experiment: Path, words: str, message: str) -> None:
+    result = run(*words.split())
+    assert result.code == 1 and result.out == ""
+    assert result.err.splitlines()[-1].startswith(f"embedrec: {message}")
 
 
 def test_a_missing_plot_package_stops_before_the_work(
@@ -141,5 +141,5 @@ def test_a_missing_plot_package_stops_before_the_work(
     run_output(run)
     assert (experiment / "studies" / "study" / "evaluate-sknn" / "grid.csv").is_file()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    ran = run("run", "study.toml", "--data", "data", "--from", "evaluate")
-    assert ran.code == 1 and "step evaluate sknn: " in ran.err and "pip install" in ran.err
+    result = run("run", "study.toml", "--data", "data", "--from", "evaluate")
+    assert result.code == 1 and "step evaluate sknn: " in result.err and "pip install" in result.err

@@ -14,32 +14,36 @@ import pytest
 from tests.cli.conftest import Run, fails, succeed
 
 
-def test_neighbours_from_counts(run: Run, counted: Path) -> None:
-    ran = succeed(run, "similar", "a", "d", "-n", 2)
-    assert ran.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\nd\t1\ta\t1.0000\t\nd\t2\tb\t1.0000\t\n"
-    assert ran.err == "using model cooccurrence (models/cooccurrence)\n"
+def test_neighbours_of_counts_are_printed(run: Run, counted: Path) -> None:
+    result = succeed(run, "similar", "a", "d", "-n", 2)
+    assert result.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\nd\t1\ta\t1.0000\t\nd\t2\tb\t1.0000\t\n"
+    assert result.err == "using model cooccurrence (models/cooccurrence)\n"
     named = succeed(run, "similar", "e", "--model", "cooccurrence", "--json")
     assert named.out == '{"item": "e", "rank": 1, "similar": "d", "score": 1.0, "name": ""}\n'
 
 
-def test_why_with_counts(run: Run, counted: Path) -> None:
-    ran = succeed(run, "similar", "a", "-n", 1, "--why", "--json")
-    (message,) = map(json.loads, ran.out.splitlines())
+def test_why_names_sessions_for_counts(run: Run, counted: Path) -> None:
+    result = succeed(run, "similar", "a", "-n", 1, "--why", "--json")
+    (message,) = map(json.loads, result.out.splitlines())
     assert [cause["session"] for cause in message["why"]] == [2, 1, 0]
-    assert ran.err.splitlines()[1] == "using sessions log (sessions/log)"
+    assert result.err.splitlines()[1] == "using sessions log (sessions/log)"
 
 
 @pytest.mark.parametrize("model", ["ar", "sr", "svd", "word2vec"])
-def test_models_named_with_an_option(run: Run, counted: Path, model: str) -> None:
+def test_model_selects_the_model(run: Run, counted: Path, model: str) -> None:
     small = {"svd": ("min_count=1", "dim=3"), "word2vec": ("min_count=1", "dim=3", "sample=0")}.get(model, ())
     succeed(run, "train", model, *(word for pair in small for word in ("--set", pair)))
     assert "using model cooccurrence (" in succeed(run, "similar", "a").err  # which is older, but made for this
-    ran = succeed(run, "similar", "b", "-n", 4, "--model", model)
-    assert ran.err == f"using model {model} (models/{model})\n"
-    near = [row[2] for row in ran.rows]
-    assert "b" not in near and near[0] in ("a", "c", "d") and len(near) == {"ar": 3, "sr": 2}.get(model, 4)
+    result = succeed(run, "similar", "b", "-n", 4, "--model", model)
+    assert result.err == f"using model {model} (models/{model})\n"
+    neighbours = [row[2] for row in result.rows]
+    assert (
+        "b" not in neighbours
+        and neighbours[0] in ("a", "c", "d")
+        and len(neighbours) == {"ar": 3, "sr": 2}.get(model, 4)
+    )
     line = succeed(run, "export", "-", "-n", 4, "--model", model).out.splitlines()[1]
-    assert line == " ".join(["b", *near])
+    assert line == " ".join(["b", *neighbours])
 
 
 def test_the_newest_source_is_the_default(run: Run, counted: Path) -> None:
@@ -63,12 +67,12 @@ def test_an_index_keeps_the_popularity_of_the_model(run: Run, counted: Path) -> 
     assert json.loads(succeed(run, "info", "svd-flat", "--json").out)["metric"] == "dot"
 
 
-def test_bad_input(run: Run, counted: Path) -> None:
+def test_invalid_requests_are_refused(run: Run, counted: Path) -> None:
     succeed(run, "train", "popular")
     for command in (("similar", "a"), ("export", "x.txt")):
-        ran = run(*command, "--model", "popular")
-        assert (ran.code, ran.out) == (1, "")
-        assert ran.err.splitlines()[-1] == (
+        result = run(*command, "--model", "popular")
+        assert (result.code, result.out) == (1, "")
+        assert result.err.splitlines()[-1] == (
             "embedrec: model popular (popular) has no item neighbours; train word2vec or cooccurrence, or name "
             "another model with --model"
         )
@@ -83,23 +87,23 @@ def test_bad_input(run: Run, counted: Path) -> None:
     assert message.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
 
 
-def test_rows_in_a_pipe(run: Run, compass: Path) -> None:
-    ran = succeed(run, "similar", "north", "south", "-n", 2, "--workspace", compass)
-    assert ran.out == (
+def test_rows_are_tab_separated_in_a_pipe(run: Run, compass: Path) -> None:
+    result = succeed(run, "similar", "north", "south", "-n", 2, "--workspace", compass)
+    assert result.out == (
         "north\t1\tnorth-east\t0.8000\t\n"
         "north\t2\teast\t0.0000\t\n"
         "south\t1\tsouth-east\t0.6000\t\n"
         "south\t2\teast\t0.0000\t\n"
     )
-    assert ran.err == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
+    assert result.err == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
 
 
-def test_rows_as_json(run: Run, compass: Path) -> None:
-    ran = succeed(run, "similar", "east", "-n", 1, "--json", "--workspace", compass)
-    assert ran.out == '{"item": "east", "rank": 1, "similar": "south-east", "score": 0.8, "name": ""}\n'
+def test_rows_are_json_objects(run: Run, compass: Path) -> None:
+    result = succeed(run, "similar", "east", "-n", 1, "--json", "--workspace", compass)
+    assert result.out == '{"item": "east", "rank": 1, "similar": "south-east", "score": 0.8, "name": ""}\n'
 
 
-def test_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
+def test_integer_ids_are_json_numbers(run: Run, tmp_path: Path) -> None:
     import numpy as np
 
     from embedrec import Embeddings, Vocab
@@ -109,12 +113,12 @@ def test_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
     save_vectors(Embeddings(vectors, Vocab(np.array([7, 8, 9]))), tmp_path / "v.parquet")
     succeed(run, "vectors", "import", tmp_path / "v.parquet", "--workspace", tmp_path)
     succeed(run, "build-index", "--type", "flat", "--workspace", tmp_path)
-    ran = succeed(run, "similar", 7, "--json", "--workspace", tmp_path)
-    assert ran.out.splitlines()[0] == '{"item": 7, "rank": 1, "similar": 8, "score": 0.8, "name": ""}'
-    assert len(ran.rows) == 2
+    result = succeed(run, "similar", 7, "--json", "--workspace", tmp_path)
+    assert result.out.splitlines()[0] == '{"item": 7, "rank": 1, "similar": 8, "score": 0.8, "name": ""}'
+    assert len(result.rows) == 2
 
 
-def test_a_table_on_a_terminal(compass: Path) -> None:
+def test_rows_are_a_table_on_a_terminal(compass: Path) -> None:
     command = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1", "--workspace", str(compass)]
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
@@ -131,21 +135,21 @@ def test_a_table_on_a_terminal(compass: Path) -> None:
 HEAVY_FOR_SIMILAR = {"torch", "gensim", "numba", "pandas", "scipy", "rich"}
 
 
-def test_imports_without_numba_and_pandas(compass: Path) -> None:
+def test_similar_imports_neither_numba_nor_pandas(compass: Path) -> None:
     script = (
         "import sys; from embedrec.cli.main import cli\n"
         f"cli.main(['similar', 'north', '-n', '1', '--workspace', {str(compass)!r}], standalone_mode=False)\n"
         "print(' '.join(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert not {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()} & HEAVY_FOR_SIMILAR
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {name.split(".")[0] for name in process.stdout.splitlines()[-1].split()} & HEAVY_FOR_SIMILAR
 
 
-def test_why_with_vectors(shop_vectors: Path, run: Run) -> None:
-    """Of the sessions that hold both, the smallest first; y and x are together in s3 "xy", s4 "yx", s5 "xyz"."""
+def test_why_names_sessions_for_vectors(shop_vectors: Path, run: Run) -> None:
+    """Of the sessions with both items, the smallest first; s3 "xy", s4 "yx" and s5 "xyz" contain y and x."""
     succeed(run, "build-index", "--type", "flat")
-    ran = succeed(run, "similar", "x", "-n", 1, "--why")
-    assert ran.rows[0][2] in ("y", "z")
+    printed = succeed(run, "similar", "x", "-n", 1, "--why")
+    assert printed.rows[0][2] in ("y", "z")
     result = [json.loads(line) for line in succeed(run, "similar", "x", "--why", "--json").out.splitlines()]
     message = {record["similar"]: record["why"] for record in result}
     assert message["y"] == [
@@ -154,10 +158,10 @@ def test_why_with_vectors(shop_vectors: Path, run: Run) -> None:
         {"session": "s5", "similarity": 0.8165},
     ]
     assert message["z"] == [{"session": "s5", "similarity": 0.8165}] and message["a"] == []
-    assert "using sessions shop (sessions/shop)" in ran.err
+    assert "using sessions shop (sessions/shop)" in printed.err
 
 
-def test_popularity(shop_vectors: Path, run: Run) -> None:
+def test_popularity_changes_scores(shop_vectors: Path, run: Run) -> None:
     """0 is the cosine, 1 the dot product; an index with the same exponent gives the same neighbours."""
     exact = succeed(run, "similar", "a", "--model", "word2vec", "--popularity", 1).out
     assert exact != succeed(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out
@@ -169,10 +173,10 @@ def test_popularity(shop_vectors: Path, run: Run) -> None:
     succeed(run, "export", "dialled.txt", "--index", "dialled")
     succeed(run, "export", "model.txt", "--model", "word2vec", "--popularity", 1)
     assert (shop_vectors / "dialled.txt").read_text() == (shop_vectors / "model.txt").read_text()
-    whole = succeed(run, "recommend", "a", "--popularity", 1).rows
+    dot_products = succeed(run, "recommend", "a", "--popularity", 1).rows
     cosine = succeed(run, "recommend", "a", "--popularity", 0).rows
-    assert {row[1] for row in whole} == {row[1] for row in cosine}
-    assert [row[2] for row in whole] != [row[2] for row in cosine]
+    assert {row[1] for row in dot_products} == {row[1] for row in cosine}
+    assert [row[2] for row in dot_products] != [row[2] for row in cosine]
     assert fails(run, "similar", "a", "--index", "dialled", "--popularity", 1) == (
         "--popularity cannot change the existing index dialled; name a model with --model, or rebuild the index with "
         "`embedrec build-index --popularity`"

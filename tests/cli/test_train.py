@@ -23,8 +23,8 @@ def prepared(run: Run, playlists: Path, tmp_path: Path) -> Path:
 
 
 def test_a_two_tower_model_is_trained_indexed_and_evaluated(run: Run, prepared: Path) -> None:
-    trained = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
-    lines = trained.err.splitlines()
+    training = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+    lines = training.err.splitlines()
     assert lines[1].startswith("vocabulary items=") and lines[1].endswith(" cold=0")
     assert lines[-2].startswith("best epoch=") and "recall@20=" in lines[-2]
     assert lines[-1] == f"wrote model two-tower ({prepared}/models/two-tower)"
@@ -65,17 +65,17 @@ class StoppedError(Exception):
     pass
 
 
-def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_is_resumed(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("train", "two-tower", *BRIEF, "--workspace", prepared)
     succeed(run, *words, "--name", "whole")
     write = loop.checkpoints.write
 
-    def stopping(folder: Path, state: Any, identity: Any) -> None:
+    def write_and_interrupt(folder: Path, state: Any, identity: Any) -> None:
         write(folder, state, identity)
         if len(state.epochs) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.checkpoints, "write", stopping)
+    monkeypatch.setattr(loop.checkpoints, "write", write_and_interrupt)
     assert run(*words).code == 130
     monkeypatch.undo()
     assert (prepared / "checkpoints" / "two-tower").is_dir()
@@ -85,15 +85,15 @@ def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: py
     assert "resumed epoch=2 epochs=4\n" in resumed.err
     prints = [artifacts.read(prepared / "models" / name).fingerprint for name in ("two-tower", "whole")]
     assert prints[0] == prints[1]
-    again = run(*words, "--resume")
-    assert again.code == 1 and "there is no checkpoint in" in again.err
+    second = run(*words, "--resume")
+    assert second.code == 1 and "there is no checkpoint in" in second.err
 
 
 def test_a_checkpoint_that_is_not_resumed_is_noted(run: Run, prepared: Path) -> None:
     with artifacts.writing(prepared / "checkpoints" / "two-tower", "checkpoint", {"identity": {}}):
         pass
-    done = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
-    assert "starting again; --resume continues the interrupted training in" in done.err
+    result = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+    assert "starting again; --resume continues the interrupted training in" in result.err
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_checkpoint_that_is_not_resumed_is_noted(run: Run, prepared: Path) -> 
         (("evaluate", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
     ],
 )
-def test_requests_that_cannot_be_met(run: Run, prepared: Path, words: tuple[str, ...], message: str) -> None:
-    done = run(*words, "--workspace", prepared)
-    assert (done.code, done.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+def test_unsupported_options_are_refused(run: Run, prepared: Path, words: tuple[str, ...], message: str) -> None:
+    result = run(*words, "--workspace", prepared)
+    assert (result.code, result.err.splitlines()[-1]) == (1, f"embedrec: {message}")
 
 
 def test_torchrun_is_refused_for_models_without_torch(
@@ -114,8 +114,8 @@ def test_torchrun_is_refused_for_models_without_torch(
 ) -> None:
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
-    done = run("train", "sr", "--workspace", prepared)
-    assert done.err.endswith("embedrec: sr does not support torchrun; leave it out\n")
+    result = run("train", "sr", "--workspace", prepared)
+    assert result.err.endswith("embedrec: sr does not support torchrun; leave it out\n")
 
 
 def test_the_chosen_device_is_noted(run: Run, prepared: Path) -> None:
@@ -124,13 +124,13 @@ def test_the_chosen_device_is_noted(run: Run, prepared: Path) -> None:
 
 
 def test_dropped_items_are_noted(run: Run, counted: Path) -> None:
-    ran = succeed(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")
-    assert ran.err.splitlines() == [
+    result = succeed(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")
+    assert result.err.splitlines() == [
         "using sessions log (sessions/log)",
         "vocabulary items=4 left_out=1",
         "wrote model few (models/few)",
     ]
-    assert ran.rows[0][:2] == ["few", "4"]
+    assert result.rows[0][:2] == ["few", "4"]
 
 
 def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
         ),
         (("svd", "--from", "svd"), "svd does not support warm starts; leave --from out"),
     ):
-        ran = run("train", *words)
-        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+        result = run("train", *words)
+        assert (result.code, result.err.splitlines()[-1]) == (1, f"embedrec: {message}")
 
 
 COMPOSITE = ("train", "fusion", "--candidates", "sr=5,cooccurrence=5", "--set", "window=.3")
@@ -159,11 +159,11 @@ COMPOSITE = ("train", "fusion", "--candidates", "sr=5,cooccurrence=5", "--set", 
 
 @pytest.mark.usefixtures("clicks")
 def test_a_fusion_that_is_not_better_than_its_best_part_is_not_written(run: Run) -> None:
-    ran = run(*COMPOSITE)
-    assert ran.code == 3 and not Path("models/fusion").exists()
-    assert [row[0] for row in ran.rows] == ["sr", "cooccurrence", "fusion"]
-    assert ran.err.splitlines()[-1].startswith("embedrec: ndcg@20 of fusion is 0.")
-    assert ran.err.endswith("; nothing is written without --force\n")
+    result = run(*COMPOSITE)
+    assert result.code == 3 and not Path("models/fusion").exists()
+    assert [row[0] for row in result.rows] == ["sr", "cooccurrence", "fusion"]
+    assert result.err.splitlines()[-1].startswith("embedrec: ndcg@20 of fusion is 0.")
+    assert result.err.endswith("; nothing is written without --force\n")
     forced = succeed(run, *COMPOSITE, "--force")
     assert forced.err.splitlines()[-2].endswith("; written all the same")
     assert artifacts.read(Path("models/fusion")).about["forced"] is True

@@ -22,11 +22,11 @@ TUNE = ("tune", "sknn", "--space", "neighbours=1..200 log", "--at", "5", "--metr
 
 
 def test_the_written_settings_are_valid_for_train(run: Run, sessions: Path) -> None:
-    ran = succeed(run, *TUNE, "--trials", 4)
-    assert [row[0] for row in sorted(ran.rows)] == ["1", "2", "3", "4"]
-    values = [float(row[2]) for row in ran.rows]
+    result = succeed(run, *TUNE, "--trials", 4)
+    assert [row[0] for row in sorted(result.rows)] == ["1", "2", "3", "4"]
+    values = [float(row[2]) for row in result.rows]
     assert values == sorted(values, reverse=True)
-    notes = ran.err.splitlines()
+    notes = result.err.splitlines()
     assert notes[0] == "using sessions mpd-artist-random (sessions/mpd-artist-random)"
     assert notes[1].startswith(
         "split random:share=0.2 of the training part: 256 training sessions, 64 in the validation"
@@ -36,17 +36,17 @@ def test_the_written_settings_are_valid_for_train(run: Run, sessions: Path) -> N
     assert text.startswith(
         f"# mrr@5 {values[0]:.4f} on the validation part, the best of 4 trials: embedrec tune sknn\n"
     )
-    assert f"neighbours = {ran.rows[0][4]}\n" in text
+    assert f"neighbours = {result.rows[0][4]}\n" in text
     succeed(run, "train", "sknn", "--config", "tuning/sknn.toml")
-    again = succeed(run, "evaluate", "sknn", "--config", "tuning/sknn.toml", "--valid", "--at", "5", "--json")
-    assert json.loads(again.out)["mrr@5"] == pytest.approx(values[0], abs=1e-4)
+    evaluated = succeed(run, "evaluate", "sknn", "--config", "tuning/sknn.toml", "--valid", "--at", "5", "--json")
+    assert json.loads(evaluated.out)["mrr@5"] == pytest.approx(values[0], abs=1e-4)
 
 
 def test_a_search_resumes(run: Run, sessions: Path) -> None:
     succeed(run, *TUNE, "--trials", 2)
-    ran = succeed(run, *TUNE, "--trials", 3)
-    assert "resumed: 2 of 3 trials were already done (tuning/sknn.jsonl)" in ran.err
-    assert len(ran.rows) == 3
+    result = succeed(run, *TUNE, "--trials", 3)
+    assert "resumed: 2 of 3 trials were already done (tuning/sknn.jsonl)" in result.err
+    assert len(result.rows) == 3
     failed = run(*TUNE, "--trials", 3, "--seed", 5)
     assert failed.code == 1
     assert "tuning/sknn.jsonl belongs to a search with different seed" in failed.err
@@ -68,7 +68,7 @@ def test_a_search_resumes(run: Run, sessions: Path) -> None:
         ("sknn --trials 1 --metric recal@20", "unknown metric 'recal@20'; valid are hit_rate@20"),
     ],
 )
-def test_errors(run: Run, sessions: Path, words: str, message: str) -> None:
-    ran = run("tune", *words.split())
-    assert ran.code == 1 and ran.out == ""
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
+def test_invalid_requests_are_refused(run: Run, sessions: Path, words: str, message: str) -> None:
+    result = run("tune", *words.split())
+    assert result.code == 1 and result.out == ""
+    assert result.err.splitlines()[-1].startswith(f"embedrec: {message}")

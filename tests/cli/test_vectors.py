@@ -15,9 +15,9 @@ from tests.cli.conftest import Run, fails, succeed
 @pytest.mark.parametrize("suffix", ["txt", "bin", "npy", "safetensors", "parquet", "fvecs", "fbin"])
 def test_exported_vectors_are_imported_unchanged(run: Run, compass: Path, suffix: str) -> None:
     at, file = ("--workspace", compass), compass / f"directions.{suffix}"
-    ran = succeed(run, "vectors", "export", file, "--model", "compass", *at)
-    assert ran.out == ""
-    assert f"wrote 6 × 2 vectors to {file}" in ran.err.splitlines()
+    result = succeed(run, "vectors", "export", file, "--model", "compass", *at)
+    assert result.out == ""
+    assert f"wrote 6 × 2 vectors to {file}" in result.err.splitlines()
     succeed(run, "vectors", "import", file, "--name", "back", *at)
     exported, imported = (
         load_item_vectors(artifacts.read(compass / "models" / name, "model")) for name in ("compass", "back")
@@ -29,39 +29,39 @@ def test_exported_vectors_are_imported_unchanged(run: Run, compass: Path, suffix
     assert results[0] == results[1]
 
 
-def test_notes_of_an_import(run: Run, compass: Path) -> None:
+def test_an_import_notes_the_metric(run: Run, compass: Path) -> None:
     file = compass / "compass.txt"
-    ran = succeed(run, "vectors", "import", file, "--workspace", compass)
-    assert ran.out == ""
-    assert ran.err.splitlines() == [
+    result = succeed(run, "vectors", "import", file, "--workspace", compass)
+    assert result.out == ""
+    assert result.err.splitlines() == [
         f"{file} has no metric; using cosine, which --metric overrides",
         f"wrote model compass ({compass}/models/compass)",
     ]
-    ran = succeed(run, "vectors", "import", file, "--metric", "l2", "--name", "distances", "--workspace", compass)
-    assert ran.err == f"wrote model distances ({compass}/models/distances)\n"
+    result = succeed(run, "vectors", "import", file, "--metric", "l2", "--name", "distances", "--workspace", compass)
+    assert result.err == f"wrote model distances ({compass}/models/distances)\n"
     about = json.loads(succeed(run, "info", "distances", "--json", "--workspace", compass).out)
     assert (about["settings"]["metric"], about["metric_from"]) == ("l2", "given")
 
 
 def test_a_new_import_makes_the_index_stale(run: Run, compass: Path) -> None:
-    ran = succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--workspace", compass)
-    assert ran.err.splitlines()[-1] == "index compass-flat derives from the old model compass and is now stale"
+    result = succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--workspace", compass)
+    assert result.err.splitlines()[-1] == "index compass-flat derives from the old model compass and is now stale"
 
 
 def test_the_metadata_file_records_the_metric(run: Run, compass: Path) -> None:
     """The metric of the model is read from the metadata file when the vectors are imported again."""
     at, file = ("--workspace", compass), compass / "v.npy"
     succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--name", "products", *at)
-    ran = succeed(run, "vectors", "export", file, "--model", "products", *at)
+    result = succeed(run, "vectors", "export", file, "--model", "products", *at)
     metadata = compass / "v.npy.meta.json"
-    assert ran.err.splitlines()[-1] == (
+    assert result.err.splitlines()[-1] == (
         f"wrote the metric and the encoding of ids to {metadata}; keep it next to v.npy"
     )
     assert succeed(run, "vectors", "import", file, *at).err == f"wrote model v ({compass}/models/v)\n"
     assert json.loads(succeed(run, "info", "v", "--json", *at).out)["settings"]["metric"] == "dot"
 
 
-def test_ids_with_spaces(run: Run, compass: Path) -> None:
+def test_ids_with_spaces_are_encoded(run: Run, compass: Path) -> None:
     at, file = ("--workspace", compass), compass / "spaces.txt"
     file.write_text("2 2\nfar%20north 0 1\nsouth 0 -1\n")
     succeed(run, "vectors", "import", file, "--encoded", *at)
@@ -74,21 +74,21 @@ def test_ids_with_spaces(run: Run, compass: Path) -> None:
     assert copy.read_text().splitlines()[1].startswith("far%20north ")
 
 
-def test_errors(run: Run, compass: Path) -> None:
-    at = ("--workspace", compass)
-    assert "absent.txt" in fails(run, "vectors", "import", compass / "absent.txt", *at)
-    assert fails(run, "vectors", "export", compass / "v.npy", "--model", "compas", *at) == (
+def test_invalid_requests_are_refused(run: Run, compass: Path) -> None:
+    workspace = ("--workspace", compass)
+    assert "absent.txt" in fails(run, "vectors", "import", compass / "absent.txt", *workspace)
+    assert fails(run, "vectors", "export", compass / "v.npy", "--model", "compas", *workspace) == (
         f"no model artifact is called 'compas' in {compass}/models; did you mean 'compass'?"
     )
     assert "no command 'imprt'; did you mean 'import'?" in fails(run, "vectors", "imprt", code=2)
     assert not (compass / "v.npy").exists()
 
 
-def test_an_encoder_in_onnx_format(run: Run, counted: Path) -> None:
+def test_an_encoder_is_exported_in_onnx_format(run: Run, counted: Path) -> None:
     succeed(run, "train", "two-tower", "--set", "epochs=1", "--set", "dim=4")
-    ran = succeed(run, "vectors", "export-encoder", "encoder.onnx")
-    assert ran.out == ""
-    assert ran.err.splitlines() == [
+    result = succeed(run, "vectors", "export-encoder", "encoder.onnx")
+    assert result.out == ""
+    assert result.err.splitlines() == [
         "using model two-tower (models/two-tower)",
         "wrote the encoder to encoder.onnx and the ids of its rows to encoder.ids.txt",
     ]
@@ -99,10 +99,12 @@ def test_an_encoder_in_onnx_format(run: Run, counted: Path) -> None:
     )
 
 
-def test_a_folder_for_the_hub(run: Run, compass: Path) -> None:
+def test_a_folder_for_the_hub_is_written(run: Run, compass: Path) -> None:
     at, folder = ("--workspace", compass), compass / "hub"
-    ran = succeed(run, "vectors", "export", "--to", folder, *at)
-    assert ran.out == "" and ran.err.splitlines()[-1] == f"wrote 6 × 2 vectors, their items and a card to {folder}"
+    result = succeed(run, "vectors", "export", "--to", folder, *at)
+    assert (
+        result.out == "" and result.err.splitlines()[-1] == f"wrote 6 × 2 vectors, their items and a card to {folder}"
+    )
     assert sorted(f.name for f in folder.iterdir()) == [
         "README.md",
         "config.json",

@@ -61,10 +61,10 @@ verify
 
 
 @pytest.mark.slow
-def test_commands_without_extras(playlists: Path, world: World, tmp_path: Path) -> None:
+def test_commands_run_without_extras(playlists: Path, world: World, tmp_path: Path) -> None:
     root = str(Path(embedrec.__file__).parents[1])
     trained = "\n".join(f"train {name} --sessions plays" for name in WITHOUT_TORCH if name != "word2vec")
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", WALK],
         check=False,
         input=COMMANDS.format(data=playlists, item=world.artists[0].uri, trained=trained),
@@ -73,7 +73,7 @@ def test_commands_without_extras(playlists: Path, world: World, tmp_path: Path) 
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-800:]
+    assert process.returncode == 0, process.stderr[-800:]
 
 
 STUDY = """\
@@ -105,14 +105,14 @@ model = "gru4rec"
         ("umap", "report --map umap", "the map with umap"),
     ],
 )  # fmt: skip
-def test_the_sentence_names_the_extra(
+def test_messages_name_the_missing_extra(
     run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch, module: str, words: str, purpose: str
 ) -> None:
     run("train", "svd", "--set", "dim=2")
     run("build-index", "--model", "svd", "--type", "flat")
     Path("study.toml").write_text(STUDY)
     monkeypatch.setitem(sys.modules, module, None)
-    ran = run(*words.split())
+    result = run(*words.split())
     remedy = f"install it with `pip install 'embedrec[{EXTRAS[module]}]'`"
-    assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1] == f"embedrec: {purpose} needs the package {module}; {remedy}"
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[-1] == f"embedrec: {purpose} needs the package {module}; {remedy}"

@@ -92,7 +92,7 @@ def test_advice_of_other_commands_is_left_out(message: str, options: list[str], 
     assert fit_to_options(message, options) == advice
 
 
-def test_advice_of_commands(run: Run, tmp_path: Path) -> None:
+def test_commands_advise_only_their_own_options(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("session,item\n1,a\n1,b\n1\n")
     failed = run("prepare", "table", path)

@@ -12,9 +12,9 @@ from tests.test_corruption import sign
 ALSO = "there is also model cooccurrence of sessions small, which is newer; --model cooccurrence selects it"
 
 
-def test_the_default_stays_with_the_first_data_set(run: Run, two_logs: Path) -> None:
-    ran = succeed(run, "export", "similar.txt", "-n", 2)
-    assert ran.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]
+def test_the_default_artifact_is_of_the_first_data_set(run: Run, two_logs: Path) -> None:
+    result = succeed(run, "export", "similar.txt", "-n", 2)
+    assert result.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]
     assert {line[0] for line in Path("similar.txt").read_text().splitlines()} == set("abcde")
     assert succeed(run, "similar", "a", "-n", 1).err.splitlines()[1] == ALSO
     message = succeed(run, "publish", "parquet", "out", "--items", "neighbours").err
@@ -45,9 +45,9 @@ def test_artifacts_of_other_data_are_noted(run: Run, two_logs: Path) -> None:
         ]
     assert "there is also model svd of sessions big; --model svd selects it" in succeed(run, "recommend", "x").err
     assert "there is also model" not in succeed(run, "recommend", "a", "--model", "svd").err
-    ran = succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
-    assert ran.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
-    assert ran.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
+    result = succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
+    assert result.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
+    assert result.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
     assert "model svd was retrained after index svd-flat was built from it" in run("export", "x.txt").err
 
 
@@ -55,14 +55,14 @@ WHY = "model svd was retrained after index svd-flat was built from it; rebuild t
 
 
 def test_a_stale_index_is_noted_and_refused_by_export_and_publish(run: Run, two_logs: Path) -> None:
-    ran = succeed(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
-    assert ran.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
+    result = succeed(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
+    assert result.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
     note = f"index svd-flat is stale: {WHY}"
     assert note in succeed(run, "similar", "a").err
     for command in (("export", "x.txt"), ("publish", "parquet", "out"), ("publish", "parquet", "out", "--dry-run")):
-        ran = run(*command)
-        assert (ran.code, ran.out) == (1, "")
-        assert ran.err.splitlines()[-1] == f"embedrec: {note}, or use it anyway with --stale-ok"
+        result = run(*command)
+        assert (result.code, result.out) == (1, "")
+        assert result.err.splitlines()[-1] == f"embedrec: {note}, or use it anyway with --stale-ok"
         assert not Path(command[1]).exists() and not Path("out").exists()
     assert note in succeed(run, "export", "x.txt", "--stale-ok").err
     assert note in succeed(run, "publish", "parquet", "out", "--stale-ok").err
@@ -77,11 +77,11 @@ def test_a_stale_index_is_noted_and_refused_by_export_and_publish(run: Run, two_
 
 def test_a_model_of_changed_sessions_and_its_index_are_stale(run: Run, two_logs: Path) -> None:
     Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
-    ran = succeed(run, "prepare", "table", "big.csv")
-    assert ran.err.splitlines()[-1] == "model svd derives from the old sessions big and is now stale"
+    result = succeed(run, "prepare", "table", "big.csv")
+    assert result.err.splitlines()[-1] == "model svd derives from the old sessions big and is now stale"
     why = "sessions big were prepared again after model svd was trained on them; retrain it"
-    ran = run("export", "x.txt", "--model", "svd")
-    assert (ran.code, ran.err) == (
+    result = run("export", "x.txt", "--model", "svd")
+    assert (result.code, result.err) == (
         1,
         f"embedrec: model svd is stale: {why}, or use it anyway with --stale-ok\n",
     )
@@ -94,19 +94,19 @@ def test_a_model_of_changed_sessions_and_its_index_are_stale(run: Run, two_logs:
 
 
 def test_a_model_with_other_settings_makes_its_index_stale(run: Run, compass: Path) -> None:
-    """Only the metric changes, which no file of the model holds."""
+    """Only the metric changes, which no file of the model contains."""
     succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "l2", "--workspace", compass)
-    ran = run("export", compass / "x.txt", "--workspace", compass)
-    assert ran.code == 1 and "index compass-flat is stale: model compass was retrained" in ran.err
+    result = run("export", compass / "x.txt", "--workspace", compass)
+    assert result.code == 1 and "index compass-flat is stale: model compass was retrained" in result.err
 
 
 def test_an_index_without_its_model_is_not_stale(run: Run, two_logs: Path) -> None:
 
     shutil.rmtree("models/svd")
     shutil.rmtree("sessions/big")
-    ran = succeed(run, "export", "x.txt")
-    assert ran.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]  # the line is in the index
-    assert "stale" not in ran.err + succeed(run, "verify").out
+    result = succeed(run, "export", "x.txt")
+    assert result.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]  # the line is in the index
+    assert "stale" not in result.err + succeed(run, "verify").out
 
 
 def test_a_split_of_changed_sessions_is_stale(run: Run, two_logs: Path) -> None:
@@ -121,5 +121,5 @@ def test_a_split_of_changed_sessions_is_stale(run: Run, two_logs: Path) -> None:
 
 def test_an_artifact_dated_in_the_future_is_noted(run: Run, counted: Path) -> None:
     sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
-    ran = succeed(run, "recommend", "a")
-    assert "model cooccurrence is dated 2999-01-01, which is in the future, so it remains the latest" in ran.err
+    result = succeed(run, "recommend", "a")
+    assert "model cooccurrence is dated 2999-01-01, which is in the future, so it remains the latest" in result.err

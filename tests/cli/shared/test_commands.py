@@ -23,7 +23,7 @@ def numbers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_ids_that_begin_with_a_minus(run: Run, numbers: Path) -> None:
+def test_ids_that_begin_with_a_minus_are_accepted(run: Run, numbers: Path) -> None:
     expected = succeed(run, "similar", "-n", 1, "--", -7).out
     assert expected.startswith("-7\t1\t-")
     for words in (("similar", -7, "-n", 1), ("similar", "-n", 1, -7), ("similar", "-n1", "-7")):
@@ -32,13 +32,13 @@ def test_ids_that_begin_with_a_minus(run: Run, numbers: Path) -> None:
     assert succeed(run, "recommend", -7, "-8", "-n", 1, "--model", "sknn").rows[0][1] == "-9"
     assert succeed(run, "neighbours", -7, "--model", "sknn").code == 0
     assert [row[0] for row in succeed(run, "items", -7).rows] == ["-7"]
-    ran = run("similar", -7, "-n", -1)
-    assert ran.code == 2 and "-1 is not in the range" in ran.err
-    ran = run("similar", -5)
-    assert ran.code == 1 and "no item '-5'" in ran.err and "\0" not in ran.err
+    result = run("similar", -7, "-n", -1)
+    assert result.code == 2 and "-1 is not in the range" in result.err
+    result = run("similar", -5)
+    assert result.code == 1 and "no item '-5'" in result.err and "\0" not in result.err
     for command in ("similar", "recommend", "neighbours", "items"):
-        ran = run(command, "-abc")
-        assert ran.code == 2 and f"put an id that starts with '-' after --, as in {command} -- -a" in ran.err
+        result = run(command, "-abc")
+        assert result.code == 2 and f"put an id that starts with '-' after --, as in {command} -- -a" in result.err
 
 
 @click.group(cls=SuggestingGroup)

@@ -19,13 +19,13 @@ from tests.cli.evaluation_cases import EVALUATE_NOTES
 @pytest.mark.parametrize(
     ("text", "numbers"), [("1,5,20", (1, 5, 20)), ("20,5,5", (5, 20)), ("7", (7,)), (" 3 , 1 ", (1, 3))]
 )
-def test_list_lengths(text: str, numbers: tuple[int, ...]) -> None:
-    """Ascending, each once."""
+def test_list_lengths_are_ascending_and_unique(text: str, numbers: tuple[int, ...]) -> None:
+    """In any order and with duplicates."""
     assert list_lengths(text) == numbers
 
 
 @pytest.mark.parametrize("text", ["", "0,5", "five", "5,,10", "-1", "1.5"])
-def test_invalid_list_lengths(text: str) -> None:
+def test_invalid_list_lengths_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter) as error:
         list_lengths(text)
     assert error.value.message == f"lengths of lists must be positive integers, such as 5,10,20, not {text!r}"
@@ -51,7 +51,7 @@ def test_options_become_a_dataclass() -> None:
     assert given["evaluation"] == EvaluationOptions(split="tail", valid=True, at=(1, 3), ties="median", draws=7, seed=2)
 
 
-def test_notes_of_a_task(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_is_described_in_notes(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     task, settings = open_task(Workspace(split), None, EvaluationOptions(at=(1, 3), draws=0))
     captured = capsys.readouterr()
@@ -59,7 +59,7 @@ def test_notes_of_a_task(split: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (len(task.train), settings.at, settings.draws) == (9, (1, 3), 0)
 
 
-def test_notes_of_a_validation_part(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_validation_part_is_described_in_notes(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = EvaluationOptions(
         split="tail:share=.25", valid=True, protocol="last", at=(2,), ties="median", seen="remove", unknown="drop"
     )
@@ -70,7 +70,7 @@ def test_notes_of_a_validation_part(split: Path, capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_choices_are_refused() -> None:
+def test_invalid_choices_are_refused() -> None:
     @click.command()
     @evaluation_options
     def command(**_: Any) -> None: ...

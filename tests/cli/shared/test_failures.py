@@ -41,12 +41,12 @@ def test_unexpected_exceptions_are_one_sentence(
         raise error
 
     monkeypatch.setattr(Workspace, "artifacts", fail)
-    ran = run("info", "--workspace", tmp_path)
-    assert (ran.code, ran.out) == (1, "")
-    assert message in ran.err and ran.err.startswith("embedrec: ") and ran.err.count("\n") == 1
+    result = run("info", "--workspace", tmp_path)
+    assert (result.code, result.out) == (1, "")
+    assert message in result.err and result.err.startswith("embedrec: ") and result.err.count("\n") == 1
     monkeypatch.setenv(TRACEBACK, "1")
-    ran = run("info", "--workspace", tmp_path)
-    assert "Traceback (most recent call last)" in ran.err and message in ran.err.splitlines()[-1]
+    result = run("info", "--workspace", tmp_path)
+    assert "Traceback (most recent call last)" in result.err and message in result.err.splitlines()[-1]
 
 
 def test_warnings_are_errors_in_tests(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,8 +95,8 @@ module.main()
 
 
 def test_output_of_libraries_becomes_notes(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stderr.splitlines() == [
+    process = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert process.stderr.splitlines() == [
         "embedrec: warning of a library: twice",
         "embedrec: warning of a library: overflow encountered in scalar multiply",
         f"embedrec: a background task failed (ValueError: in a thread); {TRACEBACK}=1 prints the traceback",
@@ -105,7 +105,7 @@ def test_output_of_libraries_becomes_notes(tmp_path: Path) -> None:
         "after",
         "no artifacts in .; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`",
     ]
-    assert done.returncode == 0
+    assert process.returncode == 0
 
 
 def test_warnings_of_faiss_are_hidden(compass: Path, tmp_path: Path) -> None:
@@ -115,6 +115,6 @@ def test_warnings_of_faiss_are_hidden(compass: Path, tmp_path: Path) -> None:
     env = {**os.environ, "EMBEDREC_WORKSPACE": str(tmp_path / "w")}
     script = Path(sysconfig.get_path("scripts")) / "embedrec"
     for words in (["vectors", "import", "few.txt"], ["build-index", "--type", "RQ2x4", "--threads", "1"]):
-        done = subprocess.run([script, *words], capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "WARNING" not in done.stderr
+        process = subprocess.run([script, *words], capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
+        assert process.returncode == 0, process.stderr
+        assert "WARNING" not in process.stderr

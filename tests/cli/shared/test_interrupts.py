@@ -29,46 +29,46 @@ with failures.interruptible():
 @pytest.fixture(autouse=True)
 def default_handler() -> Iterator[None]:
     """Python's handler of SIGINT, also where the tests run in the background of a shell, which ignores the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, previous)
 
 
 def test_an_interrupt_ends_the_process_although_a_lock_is_held() -> None:
-    done = subprocess.run([sys.executable, "-c", LOST], timeout=30, check=False)
-    assert done.returncode == 130
+    process = subprocess.run([sys.executable, "-c", LOST], timeout=30, check=False)
+    assert process.returncode == 130
 
 
 def test_an_interrupt_ends_the_block_and_sets_an_alarm() -> None:
-    before = signal.getsignal(signal.SIGALRM)
+    previous = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
         assert signal.alarm(0) > 0
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_handlers_are_restored_without_an_interrupt() -> None:
-    before = signal.getsignal(signal.SIGALRM)
+    previous = signal.getsignal(signal.SIGALRM)
     with pytest.raises(ValueError, match="x"), interruptible():
         raise ValueError("x")
     assert signal.alarm(0) == 0
-    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getsignal(signal.SIGALRM) == previous
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_other_handlers_are_kept() -> None:
-    def own(number: int, frame: object) -> None: ...
+    def handler(number: int, frame: object) -> None: ...
 
-    before = signal.signal(signal.SIGINT, own)
+    previous = signal.signal(signal.SIGINT, handler)
     try:
         with interruptible():
-            assert signal.getsignal(signal.SIGINT) is own
+            assert signal.getsignal(signal.SIGINT) is handler
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 PLANTED = """
@@ -92,23 +92,23 @@ sys.meta_path.insert(0, Finder())
     "module",
     ["click", "embedrec.cli.main", "embedrec.cli.info", "embedrec.storage.lineage", "embedrec.storage.workspace"],
 )
-def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
+def test_an_interrupt_during_an_import_exits_with_130(module: str, tmp_path: Path) -> None:
     """The imported module does not swallow it, and it prints no traceback."""
     (tmp_path / "sitecustomize.py").write_text(PLANTED)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "INTERRUPTED": module}
     words = [sys.executable, "-m", "embedrec", "info", "--workspace", str(tmp_path)]
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (130, "")
-    *messages, last = done.stderr.splitlines()
+    process = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stdout) == (130, "")
+    *messages, last = process.stderr.splitlines()
     assert last == "embedrec: interrupted; no partial files remain"
-    assert all(line.startswith("no artifacts in ") for line in messages)  # what was said before the import was over
+    assert all(line.startswith("no artifacts in ") for line in messages)  # messages before the end of the import
 
 
 def test_an_endless_import_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm interrupts an import that takes too long."""
     monkeypatch.setattr(failures, "IMPORTING", __file__)  # every frame of this file
     monkeypatch.setattr(failures, "IMPORT_SECONDS", 0.2)
-    before = signal.getsignal(signal.SIGALRM)
+    previous = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
@@ -117,17 +117,17 @@ def test_an_endless_import_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> No
                 pass
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_a_pending_interrupt_is_raised_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "IMPORTING", __file__)
-    before = signal.getsignal(signal.SIGALRM)
+    previous = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
         signal.signal(signal.SIGINT, signal.default_int_handler)

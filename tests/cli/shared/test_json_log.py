@@ -58,24 +58,24 @@ def pipeline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_every_line_on_stderr_is_json(run: Run, pipeline: None, commands_so_far: list[str]) -> None:
     for words in commands_so_far:
-        ran = run(*words.split(), "--log-json")
-        assert ran.code == 0, ran.err
-        messages = [json.loads(line) for line in ran.err.splitlines()]
+        result = run(*words.split(), "--log-json")
+        assert result.code == 0, result.err
+        messages = [json.loads(line) for line in result.err.splitlines()]
         assert all(list(line)[:3] == ["at", "step", "event"] for line in messages)
         assert any(line["event"] == "note" for line in messages) or words == "verify"
 
 
 def test_epochs_name_their_step(run: Run, pipeline: None) -> None:
-    ran = run(*["train", "word2vec", "--set", "epochs=2", "--set", "min_count=1", "--log-json"])
-    messages = [json.loads(line) for line in ran.err.splitlines()]
+    result = run(*["train", "word2vec", "--set", "epochs=2", "--set", "min_count=1", "--log-json"])
+    messages = [json.loads(line) for line in result.err.splitlines()]
     epochs = [line for line in messages if line["event"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2] and {line["step"] for line in epochs} == {"train word2vec"}
 
 
 def test_the_error_is_the_last_line(run: Run, pipeline: None) -> None:
-    ran = run("train", "wrod2vec", "--log-json")
-    assert ran.code == 1 and ran.out == ""
-    assert json.loads(ran.err.splitlines()[-1])["event"] == "failed"
+    result = run("train", "wrod2vec", "--log-json")
+    assert result.code == 1 and result.out == ""
+    assert json.loads(result.err.splitlines()[-1])["event"] == "failed"
 
 
 def test_values_that_json_lacks_are_null(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def invoke(command: click.Command, *words: str, environment: Mapping[str, str] |
 
 
 def test_rows_are_separated_by_tabs() -> None:
-    """Tabs, line ends and backslashes in values are written out; numbers have four digits; None is empty."""
+    """Tabs, line ends and backslashes in values are escaped; numbers have four digits; None is empty."""
     rows = "a\\tb\t1\t0.2500\t\nc\\\\d\\n\t12\t1.0000\té\n"
     header = "item\trank\tscore\tname\n"
     assert invoke(print_rows).stdout == rows
@@ -45,11 +45,11 @@ def test_rows_are_separated_by_tabs() -> None:
     assert invoke(print_rows, "--above", "--no-header").stdout == rows
 
 
-def test_rows_as_json() -> None:
+def test_rows_are_json_objects() -> None:
     assert [json.loads(line) for line in invoke(print_rows, "--json", "--header").stdout.splitlines()] == ROWS
 
 
-def test_rows_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns are aligned by their width on the screen: numbers to the right, texts to the left."""
     monkeypatch.setattr(options, "on_terminal", lambda: True)
     rows = [{"item": "音楽", "rank": 1}, {"item": "abc", "rank": 10}]
@@ -63,7 +63,7 @@ def test_rows_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke(command, "--no-header").stdout == "音楽     1\nabc     10\n"
 
 
-def test_no_rows() -> None:
+def test_no_rows_print_nothing() -> None:
     @click.command()
     @options.json_option
     def command(as_json: bool) -> None:
@@ -113,7 +113,7 @@ def test_defaults_of_common_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--whitespace", "drop"), "'drop' is not one of 'refuse', 'encode'"),
     ],
 )
-def test_values_out_of_range(words: tuple[str, ...], message: str) -> None:
+def test_values_out_of_range_are_refused(words: tuple[str, ...], message: str) -> None:
     @click.command()
     @options.threads_option
     @options.seed_option
@@ -146,7 +146,7 @@ class Explained:
     sessions: tuple[tuple[str, float], ...] | None
 
 
-def test_explained_records() -> None:
+def test_explained_records_name_their_sessions() -> None:
     assert options.explained_record(Explained("a", None), as_json=True) == {"item": "a"}
     result = Explained("a", (("s1", 0.123456), ("s2", 1.0)))
     assert options.explained_record(result, as_json=False) == {"item": "a", "why": "s1 (0.1235) s2 (1.0)"}
@@ -156,7 +156,7 @@ def test_explained_records() -> None:
     }
 
 
-def test_headers_of_commands_in_a_pipe(run: Run, counted: Path) -> None:
+def test_only_compare_prints_a_header_in_a_pipe(run: Run, counted: Path) -> None:
     """compare prints the names of its columns unless --no-header is given; other commands with --header."""
     assert succeed(run, "similar", "a", "-n", 1).out == "a\t1\tb\t3.0000\t\n"
     assert succeed(run, "similar", "a", "-n", 1, "--header").out.splitlines() == [
@@ -166,7 +166,7 @@ def test_headers_of_commands_in_a_pipe(run: Run, counted: Path) -> None:
     assert succeed(run, "recommend", "a", "-n", 1, "--header").out.startswith("rank\titem\tscore\tname\n1\t")
     assert succeed(run, "info", "--header").rows[0] == ["kind", "name", "created", "holds"]
     words = ("compare", "popular", "ar", "--split", "last-item", "--at", 1, "--draws", 0)
-    ran = succeed(run, *words)
-    assert ran.rows[0][:2] == ["model", "recall@1"] and len(ran.rows) == 3
+    result = succeed(run, *words)
+    assert result.rows[0][:2] == ["model", "recall@1"] and len(result.rows) == 3
     assert succeed(run, *words, "--no-header").rows[0][0] in ("popular", "ar")
     assert succeed(run, *words, "--json").out.startswith("{")

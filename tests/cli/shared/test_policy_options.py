@@ -42,7 +42,7 @@ def test_no_option_is_no_policy() -> None:
     assert policies_of().enabled() == {}
 
 
-def test_values() -> None:
+def test_values_are_parsed() -> None:
     assert policies_of(
         *("--min-score", "-0.5", "--min-evidence", "3", "--mutual", "--csls", "10", "--discount", "0.5"),
         *("--cap", "artist=2", "--cap", "a=b=10", "--mmr", "0.25", "--back-off"),
@@ -72,6 +72,6 @@ def test_values() -> None:
         (("--min-score", "high"), "'high' is not a valid float"),
     ],
 )
-def test_values_that_are_refused(words: tuple[str, ...], message: str) -> None:
+def test_invalid_values_are_refused(words: tuple[str, ...], message: str) -> None:
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 2 and message in result.stderr

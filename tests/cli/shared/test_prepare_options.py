@@ -75,16 +75,16 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
     ],
 )
-def test_notes_of_regrouping_and_filters(run: Run, clicks: Path, options: str, message: str, result: str) -> None:
-    ran = succeed(run, "prepare", "table", "clicks.csv", *COLUMNS, *options.split())
-    assert ran.out == result
-    assert ran.err == message + "wrote sessions clicks (sessions/clicks)\n"
+def test_every_filter_notes_what_it_removed(run: Run, clicks: Path, options: str, message: str, result: str) -> None:
+    printed = succeed(run, "prepare", "table", "clicks.csv", *COLUMNS, *options.split())
+    assert printed.out == result
+    assert printed.err == message + "wrote sessions clicks (sessions/clicks)\n"
 
 
-def test_notes_of_filters_in_rounds(run: Run, clicks: Path) -> None:
+def test_filters_in_rounds_note_the_number_of_rounds(run: Run, clicks: Path) -> None:
     (clicks / "words.csv").write_text("session,item\n" + "".join(f"{s},{i}\n" for s, i in ROUNDS))
-    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2)
-    assert ran.err.splitlines()[:-1] == [
+    result = succeed(run, "prepare", "table", "words.csv", "--min-count", 2)
+    assert result.err.splitlines()[:-1] == [
         "columns session=session item=item time=none",
         "--min-count 2 removed 0 sessions, 2 items, 2 events in 2 rounds",
         "--min-length 2 removed 1 sessions, 0 items, 1 events in 2 rounds",
@@ -93,10 +93,10 @@ def test_notes_of_filters_in_rounds(run: Run, clicks: Path) -> None:
     about = json.loads(succeed(run, "info", "words", "--json").out)
     assert [(r["filter"], r["rounds"]) for r in about["removed"]] == [("min_count", 2), ("min_length", 2)]
     assert about["filters"]["rounds"] is None
-    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 2)
-    assert ran.err.splitlines()[3] == "stopped after 2 rounds"
-    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 1)
-    assert ran.err.splitlines()[1:-1] == [
+    result = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 2)
+    assert result.err.splitlines()[3] == "stopped after 2 rounds"
+    result = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 1)
+    assert result.err.splitlines()[1:-1] == [
         "--min-count 2 removed 0 sessions, 1 items, 1 events",
         "--min-length 2 removed 1 sessions, 0 items, 1 events",
     ]
@@ -129,7 +129,9 @@ def test_the_manifest_records_regrouping_and_filters(run: Run, clicks: Path) -> 
         ("--min-length 3 --max-length 2", "no session can pass: min_length is 3, but max_length is 2"),
     ],
 )
-def test_filters_that_leave_nothing(run: Run, clicks: Path, options: str, message: str) -> None:
-    ran = run("prepare", "table", "clicks.csv", *COLUMNS, *options.split())
-    assert (ran.code, ran.out, ran.err) == (1, "", f"embedrec: {message}\n")
+def test_invalid_filters_and_filters_that_remove_all_are_refused(
+    run: Run, clicks: Path, options: str, message: str
+) -> None:
+    result = run("prepare", "table", "clicks.csv", *COLUMNS, *options.split())
+    assert (result.code, result.out, result.err) == (1, "", f"embedrec: {message}\n")
     assert not (clicks / "sessions").exists()

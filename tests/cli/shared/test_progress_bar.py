@@ -36,11 +36,11 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return result
 
 
-def until(there: Callable[[], bool]) -> None:
-    """Wait until a condition holds that another thread brings about."""
-    end = monotonic() + 20
-    while not there():
-        assert monotonic() < end, "timeout"
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until another thread makes a condition true."""
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline, "timeout"
         sleep(0.01)
 
 
@@ -49,7 +49,7 @@ def test_a_bar_shows_share_rate_and_remaining_time(monkeypatch: pytest.MonkeyPat
     with Progress("train x") as report:
         for done in (0, 100, 200):
             report("progress", done=done, total=400, unit="events")
-        until(lambda: bool(re.search(r"train x .* 50% [\d,.]+ (M )?events/s 0:00:0\d", terminal.seen)))
+        wait_until(lambda: bool(re.search(r"train x .* 50% [\d,.]+ (M )?events/s 0:00:0\d", terminal.seen)))
         report("best", epoch=2)
     assert "best epoch=2\n" in terminal.seen
     assert terminal.getvalue().rstrip("\r\n").endswith("\x1b[2K")  # the bar is erased
@@ -59,14 +59,14 @@ def test_work_without_counts_has_a_bar_with_elapsed_time(monkeypatch: pytest.Mon
     terminal = on_a_terminal(monkeypatch)
     monkeypatch.setattr(progress_bar, "SILENCE", 0.02)
     with Progress("save") as report:
-        until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen)))
+        wait_until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen)))
         report("progress", done=1, total=1, unit="lists")
-        until(lambda: "100%" in terminal.seen)
-        before = len(terminal.seen)
-        until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen[before:])))  # what comes after the count
+        wait_until(lambda: "100%" in terminal.seen)
+        length = len(terminal.seen)
+        wait_until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen[length:])))  # output after the count
     after = terminal.getvalue()
     sleep(0.1)
-    assert terminal.getvalue() == after  # nothing comes when it is over
+    assert terminal.getvalue() == after  # no output after the end
 
 
 def test_a_bar_with_counts_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,12 +74,12 @@ def test_a_bar_with_counts_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(progress_bar, "SILENCE", 0.02)
     with Progress("build") as report:
         report("progress", done=1, total=3, unit="vectors")
-        until(lambda: "33%" in terminal.seen)
-        before = len(terminal.seen)
+        wait_until(lambda: "33%" in terminal.seen)
+        length = len(terminal.seen)
         sleep(0.1)
         report("progress", done=2, total=3, unit="vectors")
-        until(lambda: "67%" in terminal.seen)
-    assert not re.search(r"build ━+ 0:00:00", terminal.seen[before:])
+        wait_until(lambda: "67%" in terminal.seen)
+    assert not re.search(r"build ━+ 0:00:00", terminal.seen[length:])
 
 
 def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
-def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_shows_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_bar, "SILENCE", 0.01)
     with Progress("train x") as report:
         report("vocabulary", items=5)
@@ -113,5 +113,5 @@ def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         (4e5, "B", "0.4 MB/s"),
     ],
 )
-def test_format_of_rates(speed: float | None, unit: str, text: str) -> None:
+def test_rates_are_rounded_with_their_unit(speed: float | None, unit: str, text: str) -> None:
     assert rate(speed, unit) == text

@@ -15,20 +15,20 @@ from embedrec.cli.shared.publish_options import content_options, lists_or_rolls_
 @service_options("EMBEDREC_TEST_URL")
 @content_options("neighbours")
 def command(listing: bool, rollback: bool, generation: int | None, url: str, **others: Any) -> None:
-    """Print what would be done."""
-    done = "publishes nothing" if lists_or_rolls_back(listing, rollback, generation) else f"publishes to {url}"
-    click.echo(f"{done}, keep={others['keep']} grace={others['grace']} items={others['items']} n={others['count']}")
+    """Print the action."""
+    action = "publishes nothing" if lists_or_rolls_back(listing, rollback, generation) else f"publishes to {url}"
+    click.echo(f"{action}, keep={others['keep']} grace={others['grace']} items={others['items']} n={others['count']}")
 
 
 def invoke(*words: str, **environment: str) -> Result:
     return CliRunner(env=environment).invoke(command, words)
 
 
-def test_defaults() -> None:
+def test_defaults_keep_one_generation() -> None:
     assert invoke("redis://h").output == "publishes to redis://h, keep=1 grace=10.0 items=None n=20\n"
 
 
-def test_the_url_in_the_environment() -> None:
+def test_the_url_is_read_from_the_environment() -> None:
     assert invoke(EMBEDREC_TEST_URL="redis://h").output.startswith("publishes to redis://h,")
     result = invoke()
     assert result.exit_code == 2 and "Missing argument 'URL'" in result.stderr
@@ -57,7 +57,7 @@ def test_list_and_rollback_publish_nothing(words: tuple[str, ...]) -> None:
         (("--items", "sessions"), "'sessions' is not one of 'neighbours', 'vectors', 'both'"),
     ],
 )
-def test_options_that_exclude_each_other(words: tuple[str, ...], message: str) -> None:
+def test_options_that_exclude_each_other_are_refused(words: tuple[str, ...], message: str) -> None:
     result = invoke("redis://h", *words)
     assert result.exit_code == 2 and message in " ".join(result.stderr.split())
 

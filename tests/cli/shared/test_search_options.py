@@ -36,56 +36,56 @@ def neighbours_in(out: str) -> list[str]:
     return [line.split("\t")[2] for line in out.splitlines()]
 
 
-def test_filters_of_similar(run: Run, counted: Path) -> None:
-    ran = succeed(run, "similar", "a", "--where", "year>=2001", "--model", "cooccurrence")
-    assert ran.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\na\t3\td\t1.0000\t\n"
-    assert ran.err == "using model cooccurrence (models/cooccurrence)\n3 of 5 items are allowed\n"
+def test_similar_returns_allowed_items_only(run: Run, counted: Path) -> None:
+    printed = succeed(run, "similar", "a", "--where", "year>=2001", "--model", "cooccurrence")
+    assert printed.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\na\t3\td\t1.0000\t\n"
+    assert printed.err == "using model cooccurrence (models/cooccurrence)\n3 of 5 items are allowed\n"
     assert neighbours_in(succeed(run, "similar", "a", "--where", "genre=rock", "--model", "cooccurrence").out) == ["c"]
     assert neighbours_in(succeed(run, "similar", "a", "--where", "genre!=live", "--where", "year!=2001").out) == [
         "d",
         "e",
     ]
     for source in (("--index", "svd-flat"), ("--model", "svd")):
-        whole = neighbours_in(succeed(run, "similar", "a", *source).out)
+        unfiltered = neighbours_in(succeed(run, "similar", "a", *source).out)
         result = neighbours_in(succeed(run, "similar", "a", "--where", "genre=pop|live", *source).out)
-        assert result == [item for item in whole if item in "bcd"]
+        assert result == [item for item in unfiltered if item in "bcd"]
 
 
-def test_lists_of_ids(run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_and_exclude_read_lists_of_ids(run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("few.txt").write_bytes(b"\xef\xbb\xbfc\r\n\r\nx\r\na\r\n")
-    ran = succeed(run, "similar", "a", "--only", "few.txt", "--model", "cooccurrence")
-    assert neighbours_in(ran.out) == ["c"]
-    assert ran.err.splitlines()[1:] == [
+    result = succeed(run, "similar", "a", "--only", "few.txt", "--model", "cooccurrence")
+    assert neighbours_in(result.out) == ["c"]
+    assert result.err.splitlines()[1:] == [
         "2 of 5 items are allowed",
         "1 of the 3 ids in few.txt are not among the items",
     ]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"b\nd")))
-    ran = succeed(run, "similar", "a", "--exclude", "-", "--model", "cooccurrence")
-    assert neighbours_in(ran.out) == ["c"] and ran.err.splitlines()[1:] == ["3 of 5 items are allowed"]
+    result = succeed(run, "similar", "a", "--exclude", "-", "--model", "cooccurrence")
+    assert neighbours_in(result.out) == ["c"] and result.err.splitlines()[1:] == ["3 of 5 items are allowed"]
 
 
-def test_filters_of_recommend(run: Run, counted: Path) -> None:
+def test_recommend_returns_allowed_items_only(run: Run, counted: Path) -> None:
     succeed(run, "train", "ar")
     for model in ("ar", "svd", "cooccurrence"):
-        whole = [row[1] for row in succeed(run, "recommend", "a", "--model", model).rows]
-        ran = succeed(run, "recommend", "a", "--model", model, "--where", "genre=pop")
-        assert [row[1] for row in ran.rows] == [item for item in whole if item in "bd"]
-        assert ran.err == f"using model {model} (models/{model})\n2 of 5 items are allowed\n"
+        unfiltered = [row[1] for row in succeed(run, "recommend", "a", "--model", model).rows]
+        result = succeed(run, "recommend", "a", "--model", model, "--where", "genre=pop")
+        assert [row[1] for row in result.rows] == [item for item in unfiltered if item in "bd"]
+        assert result.err == f"using model {model} (models/{model})\n2 of 5 items are allowed\n"
 
 
-def test_filters_of_export(run: Run, counted: Path) -> None:
+def test_export_writes_allowed_items_only(run: Run, counted: Path) -> None:
     words = ("--model", "cooccurrence", "-n", 3)
     Path("gone.txt").write_text("a\n")
-    ran = succeed(run, "export", "some.txt", *words, "--where", "year>=2000", "--exclude", "gone.txt")
+    result = succeed(run, "export", "some.txt", *words, "--where", "year>=2000", "--exclude", "gone.txt")
     assert Path("some.txt").read_text() == "a b c d\nb c d\nc b\nd b\ne d\n"
-    assert ran.err.splitlines()[1:] == ["3 of 5 items are allowed", "wrote 5 lines to some.txt"]
+    assert result.err.splitlines()[1:] == ["3 of 5 items are allowed", "wrote 5 lines to some.txt"]
     succeed(run, "export", "some.txt", *words, "--exclude", "gone.txt", "--back-off")
     assert Path("some.txt").read_text() == "a b c d\nb c d e\nc b d e\nd b e c\ne d b c\n"
     Path("next.csv").write_text("session,item\n1,a\n2,d\n")
     query = ("--of", "recommendations", "--histories", "next.csv", "--model", "cooccurrence", "-n", 2)
     assert succeed(run, "export", "-", *query, "--where", "genre=pop").out == "1 b d\n2 b\n"
-    near = succeed(run, "export", "-", "-n", 2, "--index", "svd-flat", "--only", "gone.txt").out
-    assert near == "a\nb a\nc a\nd a\ne a\n"
+    neighbours = succeed(run, "export", "-", "-n", 2, "--index", "svd-flat", "--only", "gone.txt").out
+    assert neighbours == "a\nb a\nc a\nd a\ne a\n"
 
 
 def test_another_filter_exports_other_lists(run: Run, counted: Path) -> None:
@@ -98,8 +98,8 @@ def test_another_filter_exports_other_lists(run: Run, counted: Path) -> None:
     assert json.loads(Path("x.jsonl/manifest.json").read_text()) != first
 
 
-def test_features_from_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Imported vectors come from no sessions."""
+def test_attributes_are_read_from_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported vectors have no sessions with features."""
     monkeypatch.chdir(tmp_path)
     Path("compass.txt").write_text(VECTORS)
     Path("winds.csv").write_text("item,cold\nnorth,yes\nnorth-east,yes\nsouth,no\n")
@@ -128,15 +128,15 @@ def test_features_from_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
         (("--attributes", "items.csv"), 2, "--attributes needs --where"),
     ],
 )
-def test_bad_input(words: tuple[str, ...], code: int, message: str, run: Run, counted: Path) -> None:
+def test_invalid_filters_are_refused(words: tuple[str, ...], code: int, message: str, run: Run, counted: Path) -> None:
     Path("bytes").write_bytes(b"\xff\xfe")
     for command in (("similar", "a"), ("recommend", "a", "--model", "svd"), ("export", "x.txt")):
-        ran = run(*command, *words)
-        assert ran.code == code and ran.out == "" and message in ran.err.splitlines()[-1]
+        result = run(*command, *words)
+        assert result.code == code and result.out == "" and message in result.err.splitlines()[-1]
     assert not Path("x.txt").exists()
 
 
-def test_options_that_exclude_filters(run: Run, counted: Path) -> None:
+def test_filters_are_refused_with_other_options(run: Run, counted: Path) -> None:
     for words, code, message in (
         (
             ("x.txt", "--where", "year>1", "--mutual"),
@@ -150,11 +150,11 @@ def test_options_that_exclude_filters(run: Run, counted: Path) -> None:
         ),
         (("x.vec", "--where", "year>1"), 2, "vectors are exported to a file"),
     ):
-        ran = run("export", *words)
-        assert ran.code == code and message in ran.err.splitlines()[-1], ran.err
+        result = run("export", *words)
+        assert result.code == code and message in result.err.splitlines()[-1], result.err
 
 
-def test_search_settings(run: Run, vectors_700: Embeddings) -> None:
+def test_search_settings_change_one_search(run: Run, vectors_700: Embeddings) -> None:
     plain = ("--type", "fastscan", "--name", "few", "--nprobe", 1, "--rerank", 1)
     succeed(run, "build-index", *plain)
     assert load_index(artifacts.read(Path("indexes/few"))).settings == SearchSettings(nprobe=1, rerank=1)
@@ -167,9 +167,9 @@ def test_search_settings(run: Run, vectors_700: Embeddings) -> None:
     succeed(run, "export", "exact.txt", "--model", "v", "-n", 10)
     assert Path("all.txt").read_bytes() == Path("exact.txt").read_bytes() != Path("few.txt").read_bytes()
     for command in (("similar", item), ("export", "x.txt")):
-        ran = run(*command, "--index", "few", "--ef-search", 9)
+        result = run(*command, "--index", "few", "--ef-search", 9)
         message = "ef_search is a setting of HNSW indexes, but this index is IVF17,PQ4x4fsr; leave it out"
-        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")
-        ran = run(*command, "--model", "v", "--rerank", 9)
+        assert (result.code, result.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+        result = run(*command, "--model", "v", "--rerank", 9)
         message = "rerank is a setting of indexes of compressed vectors, but v is a model; leave it out"
-        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+        assert (result.code, result.err.splitlines()[-1]) == (1, f"embedrec: {message}")

@@ -41,20 +41,22 @@ def test_passwords_are_never_printed(
             words = tuple("x" for _ in arguments)
             tries += [(*words, option.opts[-1], URL), (*words, f"{option.opts[-1]}={URL}")]
     for words in tries:
-        ran = run(*path, *words)
-        assert ran.code in (1, 2), words
+        result = run(*path, *words)
+        assert result.code in (1, 2), words
         for secret in ("geh%40im", "geh@im", "quer-geheim"):
-            assert secret not in ran.out + ran.err, (words, ran.err)
-    ran = run(*path[:-1], URL)
-    assert ran.code == 2 and "geh" not in ran.err
+            assert secret not in result.out + result.err, (words, result.err)
+    result = run(*path[:-1], URL)
+    assert result.code == 2 and "geh" not in result.err
 
 
-def test_a_password_in_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_the_environment_is_never_printed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMBEDREC_WORKSPACE", URL)
     for words in (("info",), ("similar", "x"), ("train", "word2vec")):
-        ran = run(*words)
-        assert "geh%40im" not in ran.err and "user:***@" in ran.err
+        result = run(*words)
+        assert "geh%40im" not in result.err and "user:***@" in result.err
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ EMBEDREC = f"{sys.executable} -m embedrec"
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "EMBEDREC_WORKSPACE": str(folder), **environment}
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=env, check=False)
-    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr, command
-    assert done.returncode in (0, 1, 2), command
-    return done
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=env, check=False)
+    assert "Traceback" not in process.stderr and "Exception ignored" not in process.stderr, command
+    assert process.returncode in (0, 1, 2), command
+    return process
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -34,10 +34,10 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
     ],
 )
 def test_full_streams_print_no_traceback(command: str, code: int, compass: Path) -> None:
-    done = shell(f"{EMBEDREC} {command}", compass)
-    assert done.returncode == code
+    process = shell(f"{EMBEDREC} {command}", compass)
+    assert process.returncode == code
     if "2>" not in command:
-        assert done.stderr.endswith(
+        assert process.stderr.endswith(
             "embedrec: operating system error: No space left on device; no partial output remains\n"
         )
 
@@ -57,9 +57,9 @@ def test_closed_streams_print_no_traceback(
     command: str, code: int, message: str, compass: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(compass)
-    done = shell(f"{EMBEDREC} {command}", compass)
-    assert done.returncode == code
-    assert message in done.stderr
+    process = shell(f"{EMBEDREC} {command}", compass)
+    assert process.returncode == code
+    assert message in process.stderr
     if "out.txt" in command:
         assert (compass / "out.txt").read_text().startswith("north north-east ")
 
@@ -67,9 +67,9 @@ def test_closed_streams_print_no_traceback(
 def test_characters_outside_the_encoding_of_stdout_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("2 2\nnorth 0 1\n日本😀 1 0\n")
     assert shell(f"{EMBEDREC} vectors import {tmp_path}/v.txt", tmp_path).returncode == 0
-    for words, written in (("", "\\u65e5\\u672c\\U0001f600"), ("--json", '"\\u65e5\\u672c\\ud83d\\ude00"')):
-        done = shell(f"{EMBEDREC} similar north --model v {words}", tmp_path, PYTHONIOENCODING="latin-1")
-        assert done.returncode == 0 and written in done.stdout
+    for words, escaped in (("", "\\u65e5\\u672c\\U0001f600"), ("--json", '"\\u65e5\\u672c\\ud83d\\ude00"')):
+        process = shell(f"{EMBEDREC} similar north --model v {words}", tmp_path, PYTHONIOENCODING="latin-1")
+        assert process.returncode == 0 and escaped in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_characters_outside_the_encoding_of_stdout_are_escaped(tmp_path: Path) -
         ("prepare table", "there is no file or folder \\udcff"),
     ],
 )
-def test_arguments_that_are_not_utf8(command: str, message: str, compass: Path) -> None:
-    done = subprocess.run(
+def test_arguments_of_invalid_utf8_are_escaped_in_messages(command: str, message: str, compass: Path) -> None:
+    process = subprocess.run(
         [sys.executable, "-m", "embedrec", *command.split(), b"\xff"],
         capture_output=True,
         cwd=compass,
         check=False,
     )
-    assert done.returncode == 1
-    assert message in done.stderr.decode().splitlines()[-1]
+    assert process.returncode == 1
+    assert message in process.stderr.decode().splitlines()[-1]

@@ -22,11 +22,21 @@ from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, succeed
 
 TITLE = "\x1b]0;owned\x07\x1b[2Jx"  # renames the window, and wipes it
-ODD = [TITLE, "\x9b31mc1", "\u202eevil", "\u2066a\u2069", "\u200fr", "a\u2028b", "\x7fdel", "\ufeffbom", "\x85nel"]
+ESCAPE_SEQUENCES = [
+    TITLE,
+    "\x9b31mc1",
+    "\u202eevil",
+    "\u2066a\u2069",
+    "\u200fr",
+    "a\u2028b",
+    "\x7fdel",
+    "\ufeffbom",
+    "\x85nel",
+]
 
 
 def is_harmful(character: str) -> bool:
-    """The slow twin of the pattern: controls, separators of lines, and what sets a direction."""
+    """Slow reference of the pattern: controls, separators of lines, and marks of direction."""
     sets_direction = unicodedata.bidirectional(character) in {
         "LRE",
         "RLE",
@@ -54,7 +64,7 @@ def test_every_control_character_is_escaped() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_bytes_and_text_are_escaped_alike(text: str) -> None:
+def test_bytes_and_text_are_escaped_equally(text: str) -> None:
     out = io.BytesIO()
     assert VisibleBytes(out).write(memoryview(text.encode())) == len(text.encode())
     assert out.getvalue().decode() == visible(text)
@@ -86,12 +96,12 @@ def test_long_texts_are_shortened_in_messages() -> None:
 def test_long_ids_are_shortened_in_messages_only(run: Run, tmp_path: Path) -> None:
     long = "i" * 10_000
     (tmp_path / "v.txt").write_text(f"3 2\n{long} 0 1\nb 1 1\nc 1 0\n")
-    at = ("--workspace", tmp_path)
-    succeed(run, "vectors", "import", tmp_path / "v.txt", *at)
-    assert long in succeed(run, "similar", "b", "--model", "v", *at).out
+    workspace = ("--workspace", tmp_path)
+    succeed(run, "vectors", "import", tmp_path / "v.txt", *workspace)
+    assert long in succeed(run, "similar", "b", "--model", "v", *workspace).out
     for query in (long + "x", "word " * 2000):
-        ran = run("similar", query, "--model", "v", *at)
-        assert ran.code == 1 and len(ran.err) < 600
+        result = run("similar", query, "--model", "v", *workspace)
+        assert result.code == 1 and len(result.err) < 600
 
 
 def on_terminal(*args: object) -> bytes:
@@ -112,10 +122,10 @@ def on_terminal(*args: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of items that are called like escape sequences, and names of files that are."""
+def escape_sequence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose items, and a file, have escape sequences as names."""
     folder = tmp_path_factory.mktemp("odd")
-    ids = ["n1", *ODD]
+    ids = ["n1", *ESCAPE_SEQUENCES]
     vectors = np.array([[1, number / 10] for number in range(len(ids))], dtype=np.float32)
     save_vectors(Embeddings(vectors, Vocab(ids, ids)), folder / "v.parquet")
     (folder / f"c{TITLE}.csv").write_text(f"session,{TITLE}\ns,i\n")
@@ -126,17 +136,17 @@ def harmful(shown: bytes) -> list[str]:
     return sorted({hex(ord(c)) for c in shown.decode(errors="replace").replace("\r\n", "\n") if visible(c) != c})
 
 
-def test_no_command_prints_escape_sequences_on_a_terminal(odd: Path, run: Run) -> None:
-    at = ("--workspace", odd)
-    succeed(run, "vectors", "import", odd / "v.parquet", *at)
+def test_no_command_prints_escape_sequences_on_a_terminal(escape_sequence_folder: Path, run: Run) -> None:
+    workspace = ("--workspace", escape_sequence_folder)
+    succeed(run, "vectors", "import", escape_sequence_folder / "v.parquet", *workspace)
     for command in (
-        ("similar", "n1", "--model", "v", *at),
-        ("similar", "n1", "--model", "v", "--json", *at),
-        ("export", "-", "--model", "v", "--format", "tsv", *at),
-        ("similar", TITLE + "?", "--model", "v", *at),
-        ("prepare", "table", next(odd.glob("c*.csv")), *at),
-        ("info", TITLE, *at),
-        ("similar", "--" + TITLE, *at),
+        ("similar", "n1", "--model", "v", *workspace),
+        ("similar", "n1", "--model", "v", "--json", *workspace),
+        ("export", "-", "--model", "v", "--format", "tsv", *workspace),
+        ("similar", TITLE + "?", "--model", "v", *workspace),
+        ("prepare", "table", next(escape_sequence_folder.glob("c*.csv")), *workspace),
+        ("info", TITLE, *workspace),
+        ("similar", "--" + TITLE, *workspace),
         (TITLE,),
     ):
         shown = on_terminal(*command)
@@ -144,8 +154,8 @@ def test_no_command_prints_escape_sequences_on_a_terminal(odd: Path, run: Run) -
         assert b"\\x1b" in shown or b"\\u001b" in shown, command
 
 
-def test_results_in_a_pipe_are_exact(odd: Path, run: Run) -> None:
-    at = ("--workspace", odd)
-    succeed(run, "vectors", "import", odd / "v.parquet", *at)
-    lines = succeed(run, "similar", "n1", "--model", "v", *at).out.removesuffix("\n").split("\n")
-    assert {line.split("\t")[2] for line in lines} == set(ODD)
+def test_results_in_a_pipe_are_exact(escape_sequence_folder: Path, run: Run) -> None:
+    workspace = ("--workspace", escape_sequence_folder)
+    succeed(run, "vectors", "import", escape_sequence_folder / "v.parquet", *workspace)
+    lines = succeed(run, "similar", "n1", "--model", "v", *workspace).out.removesuffix("\n").split("\n")
+    assert {line.split("\t")[2] for line in lines} == set(ESCAPE_SEQUENCES)
