@@ -77,7 +77,7 @@ def test_the_example_of_a_model_meets_the_contract(contract: Any, ease: Any, tmp
 
 def test_the_contract_of_models_is_found() -> None:
     names = {test.__name__ for test in CONTRACT_OF_MODELS}
-    assert len(names) >= 10 and {"test_seen_items_are_left_out", "test_saved_and_loaded"} <= names
+    assert len(names) >= 10 and {"test_seen_items_are_excluded", "test_a_loaded_model_equals_the_saved_one"} <= names
 
 
 def test_the_example_of_a_model_solves_its_equations(ease: Any) -> None:

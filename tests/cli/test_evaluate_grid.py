@@ -202,7 +202,7 @@ def test_options_that_exclude_each_other_are_refused(args: str, message: str, ru
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ("ssfc", "no model is called 'ssfc'; did you mean 'sscf'?"),
+        ("ssfc", "no model is called 'ssfc'; did you mean 'sscf'"),
         ("popular", "a grid needs a session-kNN model; popular is not one; choose from sknn, vsknn, stan, "),
         ("counted", "a grid needs a session-kNN model; counted is not one; choose from sknn, vsknn, stan, "),
         ("sscf --set centre=all", "unknown setting 'centre' in --set; did you mean 'center'?"),
@@ -223,6 +223,6 @@ def test_invalid_requests_are_refused(args: str, message: str, run: Run, plays: 
     succeed(run, "train", "popular", "--name", "counted")
     name, *options = args.split()
     lengths = () if "--at" in args or args == "sscf" else ("--at", "2")
-    message = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *lengths)
-    assert message.startswith(message)
+    error = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *lengths)
+    assert error.startswith(message)
     assert not (plays / "grids" / "plays-sscf").exists()
