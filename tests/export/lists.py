@@ -16,7 +16,7 @@ Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results an
 
 
 def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
-    """Of each of n items some of the others, best first: `full` of the lists k results, others fewer; scores tie."""
+    """Random lists of n items, best first, with ties: the share `full` of them has k results, others have fewer."""
     rng = np.random.default_rng(seed)
     rows = np.full((n, k), -1, dtype=np.int64)
     for row in range(n):
@@ -53,6 +53,6 @@ def as_lists(result: TopK) -> Lists:
     ]
 
 
-def named(ids: object, *, some: bool = True) -> Vocab:
+def vocab_with_names(ids: object, *, with_names: bool = True) -> Vocab:
     vocab = Vocab(ids)  # type: ignore[arg-type]
-    return Vocab(vocab.ids, np.array([f'"{i}", the\n{i}th' if some else "" for i in vocab.ids], dtype=object))
+    return Vocab(vocab.ids, np.array([f'"{i}", the\n{i}th' if with_names else "" for i in vocab.ids], dtype=object))

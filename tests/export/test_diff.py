@@ -1,4 +1,4 @@
-"""The comparison of exports against slow twins."""
+"""The comparison of exports against slow references."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_encoded_ids_equal_those_of_other_formats(tmp_path: Path) -> None:
     assert compare_exports(old, new, codes).overlap == 1 and codes.ids == ["a b", "c%d"]
 
 
-def ranked(lists: dict[str, str], codes: IdCodes) -> RankedLists:
+def ranked_lists(lists: dict[str, str], codes: IdCodes) -> RankedLists:
     import pyarrow as pa
 
     seeds = codes.of(pa.array(list(lists)))
@@ -31,7 +31,7 @@ def ranked(lists: dict[str, str], codes: IdCodes) -> RankedLists:
 
 
 def slow_rbo(a: str, b: str, p: float) -> float:
-    """Equation 32 of Webber, Moffat & Zobel (2010), as it stands there."""
+    """Equation 32 of Webber, Moffat & Zobel (2010)."""
     short, long = sorted((a, b), key=len)
     s, ell = len(short), len(long)
     if not ell:
@@ -46,9 +46,9 @@ LIST = st.lists(st.sampled_from("abcdefgh"), unique=True).map("".join)
 
 
 @given(LIST, LIST, st.sampled_from([0.5, 0.9, 0.99]), st.integers(1, 8))
-def test_against_a_slow_twin(a: str, b: str, p: float, k: int) -> None:
+def test_figures_equal_a_slow_reference(a: str, b: str, p: float, k: int) -> None:
     codes = IdCodes()
-    old, new = ranked({"X": a}, codes), ranked({"X": b}, codes)
+    old, new = ranked_lists({"X": a}, codes), ranked_lists({"X": b}, codes)
     result = compare_exports(old, new, codes, k=k, p=p)
     a, b = a[:k], b[:k]
     assert result.overlap == pytest.approx(len({*a} & {*b}) / max(len(a), len(b)) if a or b else 1)
@@ -62,18 +62,18 @@ def test_against_a_slow_twin(a: str, b: str, p: float, k: int) -> None:
 
 def test_rank_biased_overlap_of_known_rankings() -> None:
     codes = IdCodes()
-    old = ranked({"A": "abcd", "B": "abcd", "C": "abcd"}, codes)
-    new = ranked({"A": "abcd", "B": "efgh", "C": "ab"}, codes)
+    old = ranked_lists({"A": "abcd", "B": "abcd", "C": "abcd"}, codes)
+    new = ranked_lists({"A": "abcd", "B": "efgh", "C": "ab"}, codes)
     result = compare_exports(old, new, codes, p=0.9)
     rbo = {row["item"]: row["rbo"] for row in result.worst}
-    assert rbo == {"B": 0.0, "C": 1.0}  # the short one is taken to go on as it agrees so far; A has not changed
+    assert rbo == {"B": 0.0, "C": 1.0}  # extrapolated from the agreement so far; A is unchanged
     assert [row["item"] for row in result.worst] == ["B", "C"]
 
 
-def test_figures() -> None:
+def test_figures_by_hand() -> None:
     codes = IdCodes()
-    old = ranked({"a": "bc", "b": "ac", "x": "ab", "y": ""}, codes)
-    new = ranked({"b": "ca", "a": "bd", "z": "zy", "y": ""}, codes)
+    old = ranked_lists({"a": "bc", "b": "ac", "x": "ab", "y": ""}, codes)
+    new = ranked_lists({"b": "ca", "a": "bd", "z": "zy", "y": ""}, codes)
     result = compare_exports(old, new, codes, counts={"a": 10, "b": 5, "c": 0, "d": 2, "w": 20}, worst=1)
     assert result.figures == {
         "lists": (4, 4),
@@ -91,7 +91,7 @@ def test_figures() -> None:
     }
     assert result.worst == [{"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}]
     with pytest.raises(SettingsError, match="no item in common"):
-        compare_exports(old, ranked({"q": "a"}, codes), codes)
+        compare_exports(old, ranked_lists({"q": "a"}, codes), codes)
     with pytest.raises(SettingsError, match="the old export has no results"):
         compare_exports(RankedLists(*np.zeros((3, 0), np.int64)), new, codes)
     with pytest.raises(SettingsError, match="p must be between 0 and 1; it is 1"):

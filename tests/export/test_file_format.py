@@ -28,11 +28,11 @@ from tests.export.lists import inputs_of, lists_of, some_lists
         ("-", "redis", "redis", ""),
     ],
 )
-def test_layout_of(name: str, given: str | None, kind: str, packing: str) -> None:
+def test_layouts_are_found_by_name_and_option(name: str, given: str | None, kind: str, packing: str) -> None:
     assert layout_of(name, given) == Layout(kind, packing)  # type: ignore[arg-type]
 
 
-def test_invalid_layouts() -> None:
+def test_invalid_layouts_are_refused() -> None:
     for name, form, shards, message in (
         ("a", "jsnl", None, "unknown format 'jsnl'; did you mean 'jsonl'"),
         ("a.parquet.gz", None, None, "parquet files cannot be compressed; leave out .gz"),
@@ -45,7 +45,7 @@ def test_invalid_layouts() -> None:
             layout_of(name, form, shards=shards)
 
 
-def test_formats_without_headers_or_names(tmp_path: Path) -> None:
+def test_formats_without_headers_or_names_refuse_them(tmp_path: Path) -> None:
     for layout, message in (
         ({"kind": "text", "header": True}, "text has no header line; leave out --header, or use csv or tsv"),
         ({"kind": "parquet", "header": True}, "parquet has no header line"),
@@ -60,6 +60,6 @@ def test_formats_without_headers_or_names(tmp_path: Path) -> None:
     assert not Layout("text", header=False).has_header and not Layout("parquet", header=False).has_header
     result = some_lists(3, 2)
     with pytest.raises(DataError, match="these items have no names; leave out --names"):
-        wanted = ExportSettings(2, layout=Layout("csv", names=True))
-        export_lists(tmp_path / "x.csv", lists_of(result), wanted, inputs_of(result.vocab), {})
+        settings = ExportSettings(2, layout=Layout("csv", names=True))
+        export_lists(tmp_path / "x.csv", lists_of(result), settings, inputs_of(result.vocab), {})
     assert not list(tmp_path.iterdir())

@@ -13,10 +13,10 @@ from embedrec.export import result_lists
 from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.export.write_lists import ExportSettings, export_lists
-from tests.export.lists import TEXT_FILES, as_lists, inputs_of, lists_of, named, some_lists
+from tests.export.lists import TEXT_FILES, as_lists, inputs_of, lists_of, some_lists, vocab_with_names
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_contains_all_lists(tmp_path: Path) -> None:
     result = some_lists(40, 4)
     export_lists(
         tmp_path / "l.parquet",
@@ -60,9 +60,9 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_parquet_with_names(tmp_path: Path) -> None:
     result = some_lists(40, 4)
-    vocab = named(result.vocab.ids)
-    wanted = ExportSettings(4, layout=Layout("parquet", names=True))
-    export_lists(tmp_path / "l.parquet", lists_of(result, vocab), wanted, inputs_of(vocab), {})
+    vocab = vocab_with_names(result.vocab.ids)
+    settings = ExportSettings(4, layout=Layout("parquet", names=True))
+    export_lists(tmp_path / "l.parquet", lists_of(result, vocab), settings, inputs_of(vocab), {})
     rows = pq.ParquetFile(tmp_path / "l.parquet").read().to_pylist()
     label = dict(zip(vocab.ids.tolist(), (vocab.names if vocab.names is not None else vocab.ids).tolist(), strict=True))
     assert rows and all(row["item_name"] == label[row["item"]] for row in rows)

@@ -13,7 +13,7 @@ from embedrec.export.list_statistics import measure_effect
 from embedrec.export.resume import ResumableExport
 
 
-def test_effect(tmp_path: Path) -> None:
+def test_the_effect_of_policies_is_measured(tmp_path: Path) -> None:
     before = np.array([[1, 2, 3], [0, 2, -1], [-1, -1, -1], [0, 1, 2]])
     after = np.array([[2, 1], [3, -1], [-1, -1], [0, 1]])
     kept = []

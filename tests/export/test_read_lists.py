@@ -20,14 +20,14 @@ from tests.export.lists import as_lists, inputs_of, lists_of, some_lists
 
 LISTS = some_lists(40, 5)
 
-ODD = Vocab([*(f"i{row}" for row in range(36)), "tab\t\\t", "new\nline\r", "a b", "ç\\"])
+VOCAB = Vocab([*(f"i{row}" for row in range(36)), "tab\t\\t", "new\nline\r", "a b", "ç\\"])
 
 NAMES = ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst", "l.jsonl.gz"]
 
 NAMES += ["l.csv", "l.csv.zst"]
 
 
-def write(path: Path, vocab: Vocab = ODD, shards: int | None = None, name: str = "") -> Path:
+def write(path: Path, vocab: Vocab = VOCAB, shards: int | None = None, name: str = "") -> Path:
     layout = layout_of(name or path.name, shards=shards, whitespace="encode")
     export_lists(path, lists_of(LISTS, vocab), ExportSettings(5, layout=layout), inputs_of(vocab), {})
     return path
@@ -52,10 +52,10 @@ def test_exports_are_read_as_written(
 ) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 7)
     monkeypatch.setattr(read_lists_module, "CHUNK", chunk)
-    encoded = [i.replace("\t", "%09").replace("\n", "%0A").replace("\r", "%0D").replace(" ", "%20") for i in ODD.ids]
+    encoded = [i.replace("\t", "%09").replace("\n", "%0A").replace("\r", "%0D").replace(" ", "%20") for i in VOCAB.ids]
     codes = IdCodes()
     result = read_lists(write(tmp_path / name, shards=shards, name=name), codes)
-    assert as_dict(result, codes) == expected(encoded if "txt" in name else ODD.ids.tolist())
+    assert as_dict(result, codes) == expected(encoded if "txt" in name else VOCAB.ids.tolist())
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_exports_are_read_as_written(
 )
 @pytest.mark.parametrize("named", ["both", "results", "none"])
 def test_headers_and_names_are_skipped(name: str, head: bool | None, named: str, tmp_path: Path) -> None:
-    labels = np.array([f'"{i},\t' for i in ODD.ids], dtype=object)
-    vocab = ODD if named == "none" else Vocab(ODD.ids, labels)
-    answers = lists_of(LISTS, vocab)
+    labels = np.array([f'"{i},\t' for i in VOCAB.ids], dtype=object)
+    vocab = VOCAB if named == "none" else Vocab(VOCAB.ids, labels)
+    source = lists_of(LISTS, vocab)
     if named == "results":
-        answers = ResultLists(ODD, vocab, answers.best, answers.max_k)
+        source = ResultLists(VOCAB, vocab, source.best, source.max_k)
     layout = layout_of(name, header=head, names=named != "none")
-    export_lists(tmp_path / name, answers, ExportSettings(5, layout=layout), inputs_of(vocab), {})
+    export_lists(tmp_path / name, source, ExportSettings(5, layout=layout), inputs_of(vocab), {})
     codes = IdCodes()
-    assert as_dict(read_lists(tmp_path / name, codes), codes) == expected(ODD.ids.tolist())
+    assert as_dict(read_lists(tmp_path / name, codes), codes) == expected(VOCAB.ids.tolist())
 
 
 @pytest.mark.parametrize("shards", [None, 3])
@@ -85,17 +85,17 @@ def test_reading_counts_the_bytes_of_files(
     name: str, shards: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_lists_module, "CHUNK", 100)
-    place = write(tmp_path / name, shards=shards, name=name)
+    path = write(tmp_path / name, shards=shards, name=name)
     events: list[tuple[int, int, str]] = []
-    read_lists(place, IdCodes(), report=lambda event, done, total, unit: events.append((done, total, unit)))
-    size = sum(f.stat().st_size for f in place.glob("part-*")) if shards else place.stat().st_size
+    read_lists(path, IdCodes(), report=lambda event, done, total, unit: events.append((done, total, unit)))
+    size = sum(f.stat().st_size for f in path.glob("part-*")) if shards else path.stat().st_size
     assert {total for _, total, _ in events} == {size} and {unit for *_, unit in events} == {"B"}
     assert 0 < events[-1][0] <= size and all(done <= size for done, *_ in events)
-    if "parquet" not in name:  # its reader skips about
+    if "parquet" not in name:  # its reader seeks
         assert events == sorted(events) and events[-1][0] == size
 
 
-def test_numbers_as_ids(tmp_path: Path) -> None:
+def test_integer_ids_are_read_as_text(tmp_path: Path) -> None:
     for name in NAMES[:5]:
         codes = IdCodes()
         result = read_lists(write(tmp_path / name, Vocab(np.arange(40) - 3)), codes)
@@ -106,7 +106,7 @@ def test_numbers_as_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst", "l.csv"]
 )
-def test_damaged_files(name: str, tmp_path: Path) -> None:
+def test_damaged_files_raise_no_other_error(name: str, tmp_path: Path) -> None:
     """Truncated files and files with random bytes give lists or an error of ours."""
     data = write(tmp_path / name).read_bytes()
     rng = random.Random(0)
@@ -114,8 +114,8 @@ def test_damaged_files(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         read_lists(tmp_path / name, IdCodes())
     for _ in range(60):
-        at = rng.randrange(len(data))
-        broken = data[:at] if rng.random() < 0.5 else data[:at] + rng.randbytes(9) + data[at + 9 :]
+        position = rng.randrange(len(data))
+        broken = data[:position] if rng.random() < 0.5 else data[:position] + rng.randbytes(9) + data[position + 9 :]
         (tmp_path / name).write_bytes(broken)
         try:
             read_lists(tmp_path / name, IdCodes())
@@ -123,7 +123,7 @@ def test_damaged_files(name: str, tmp_path: Path) -> None:
             assert "\n" not in str(e)
 
 
-def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
+def test_files_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     (tmp_path / "v.vec").write_text("1 1\na 1\n")
     (tmp_path / "twice.txt").write_text("a b\nb a\na c\n")
     (tmp_path / "empty").mkdir()
@@ -144,9 +144,9 @@ SOUND = b"*2\r\n$3\r\nDEL\r\n$9\r\nsimilar:x\r\n*3\r\n$5\r\nRPUSH\r\n$9\r\nsimil
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "content",
     [
-        b"*1\r\n$1\r\nA\r\n*1\r\n$-12\r\n",  # read backwards, for ever
+        b"*1\r\n$1\r\nA\r\n*1\r\n$-12\r\n",  # a negative length would read backwards
         b"*1\r\n$+1\r\nA\r\n",
         b"*1\r\n$ 1\r\nA\r\n",
         b"*1_0\r\n$1\r\nA\r\n",
@@ -160,19 +160,19 @@ SOUND = b"*2\r\n$3\r\nDEL\r\n$9\r\nsimilar:x\r\n*3\r\n$5\r\nRPUSH\r\n$9\r\nsimil
         b"*1\r\n$5\r\nRPUSH\r\n",
     ],
 )
-def test_lengths_in_redis_files_are_checked(odd: bytes, tmp_path: Path) -> None:
+def test_lengths_in_redis_files_are_checked(content: bytes, tmp_path: Path) -> None:
     """A length that is negative, beyond the end, or not a plain number is refused before it is used."""
-    (tmp_path / "a.redis").write_bytes(odd if odd.startswith(b"*3") else SOUND + odd)
-    if b"DEL" in odd:  # deletes nothing
+    (tmp_path / "a.redis").write_bytes(content if content.startswith(b"*3") else SOUND + content)
+    if b"DEL" in content:  # deletes nothing
         assert len(read_lists(tmp_path / "a.redis", IdCodes())) == 1
         return
     with pytest.raises(DataError, match=r"is truncated or not in the Redis protocol|is no export"):
         read_lists(tmp_path / "a.redis", IdCodes())
 
 
-def test_a_redis_list_in_two_commands(tmp_path: Path) -> None:
-    more = b"*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:x\r\n$1\r\nz\r\n"
-    (tmp_path / "a.redis").write_bytes(SOUND + more)
+def test_a_redis_list_may_have_two_commands(tmp_path: Path) -> None:
+    second = b"*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:x\r\n$1\r\nz\r\n"
+    (tmp_path / "a.redis").write_bytes(SOUND + second)
     codes = IdCodes()
     assert as_dict(read_lists(tmp_path / "a.redis", codes), codes) == {"x": ["y", "z"]}
 
@@ -192,7 +192,7 @@ def test_a_redis_list_in_two_commands(tmp_path: Path) -> None:
         ("a.parquet", b"PAR1" + b"\xff" * 40 + b"PAR1"),
     ],
 )
-def test_files_that_are_not_exports(name: str, content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_exports_are_refused(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name) as message:
         read_lists(tmp_path / name, IdCodes())
@@ -211,7 +211,7 @@ def test_files_that_are_not_exports(name: str, content: bytes, tmp_path: Path) -
         "[]",
     ],
 )
-def test_a_damaged_manifest_of_shards(manifest: str, tmp_path: Path) -> None:
+def test_a_damaged_manifest_of_shards_is_refused(manifest: str, tmp_path: Path) -> None:
     (tmp_path / "part-00000.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
     (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(EmbedrecError, match=r"manifest\.json|contains no export|unknown format"):

@@ -14,7 +14,7 @@ from embedrec.data.topk import TopK
 from embedrec.errors import DataError
 from embedrec.export import result_lists
 from embedrec.export.result_lists import LazyLists, ResultLists, item_lists, map_in_order, slices
-from tests.export.lists import lists_of, named, some_lists
+from tests.export.lists import lists_of, some_lists, vocab_with_names
 
 LISTS = some_lists(10, 4, seed=3)
 
@@ -37,14 +37,14 @@ def test_a_catalogue_of_one_item_has_empty_lists() -> None:
     assert block.rows.shape == block.scores.shape == (1, 0)
 
 
-def test_columns() -> None:
+def test_columns_contain_seeds_and_results() -> None:
     plain = lists_of(LISTS)
     assert plain.column_names(False) == ["item", "rank", "similar", "score"]
     assert plain.vocabs() == [("item", plain.seeds), ("similar", plain.vocab)]
-    vocab = named([*"abcdefghij"])
-    both = lists_of(LISTS, vocab)
-    assert both.column_names(True) == ["item", "rank", "similar", "score", "item_name", "similar_name"]
-    assert both.column_names(False) == plain.column_names(False)
+    vocab = vocab_with_names([*"abcdefghij"])
+    with_names = lists_of(LISTS, vocab)
+    assert with_names.column_names(True) == ["item", "rank", "similar", "score", "item_name", "similar_name"]
+    assert with_names.column_names(False) == plain.column_names(False)
     histories = ResultLists(Vocab([1, 2]), vocab, plain.best, 4, ("history", "item"))
     assert histories.column_names(True) == ["history", "rank", "item", "score", "item_name"]
     with pytest.raises(DataError, match=r"^these items have no names; leave out --names$"):
@@ -62,14 +62,14 @@ class Shifted:
         return TopK(result, np.tile(-np.arange(k, dtype=np.float32), (len(rows), 1)), self.vocab)
 
 
-def test_lists_of_every_item() -> None:
+def test_every_item_has_a_list() -> None:
     lists = item_lists(Shifted(Vocab([*"abcd"])))
     assert (len(lists), lists.max_k, lists.columns) == (4, 3, ("item", "similar"))
     assert lists.block(slice(2, 4), 9).rows.tolist() == [[3, 0, 1], [0, 1, 2]]
     assert item_lists(Shifted(Vocab([]))).max_k == 0
 
 
-def test_lazy_lists() -> None:
+def test_lists_are_computed_when_read() -> None:
     lazy = LazyLists(lists_of(LISTS), 3)
     assert (lazy.q, lazy.k) == (10, 3)
     rows, scores = lazy.block(slice(2, 5))
@@ -78,7 +78,7 @@ def test_lazy_lists() -> None:
     assert LazyLists(lists_of(LISTS), 99).k == 4
 
 
-def test_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_cover_the_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(slices(0, 7, 3)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
     assert list(slices(4, 4, 3)) == []
     monkeypatch.setattr(result_lists, "BLOCK", 5)

@@ -37,27 +37,27 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Ended(KeyboardInterrupt):
-    """What a Ctrl-C is."""
+    """The interrupt of an export."""
 
 
-def ending(after: int, queries: list[int]) -> ResultLists:
+def interrupted_lists(blocks: int, queries: list[int]) -> ResultLists:
     """Result lists that raise after a number of blocks and record the requested rows."""
-    whole = lists_of(LISTS)
+    complete = lists_of(LISTS)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        if len(queries) == after:
+        if len(queries) == blocks:
             raise Ended
         queries.append(int(rows[0]))
-        return whole.best(rows, k)
+        return complete.best(rows, k)
 
-    return ResultLists(whole.seeds, whole.vocab, best, whole.max_k)
+    return ResultLists(complete.seeds, complete.vocab, best, complete.max_k)
 
 
 def export(
-    target: Path, answers: ResultLists, policies: Policies, about: object = 1, resume: bool = True
+    target: Path, source: ResultLists, policies: Policies, about: object = 1, resume: bool = True
 ) -> ExportResult:
-    wanted = ExportSettings(3, policies, layout=layout_of(target.name))
-    return export_lists(target, answers, wanted, inputs_of(LISTS.vocab), {"about": about}, resume=resume)
+    settings = ExportSettings(3, policies, layout=layout_of(target.name))
+    return export_lists(target, source, settings, inputs_of(LISTS.vocab), {"about": about}, resume=resume)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_an_interrupted_export_resumes(tmp_path: Path, policies: Policies, name:
     for stops in range(1, 8):
         queries: list[int] = []
         with pytest.raises(Ended):
-            export(target, ending(stops, queries), policies, resume=False)
+            export(target, interrupted_lists(stops, queries), policies, resume=False)
         assert target.read_bytes() == b"the old one"
         queries = []
-        done = export(target, ending(99, queries), policies)
+        done = export(target, interrupted_lists(99, queries), policies)
         assert target.read_bytes() == expected
         assert queries == list(range(7 * stops, 50, 7))
         assert (done.resumed, done.changed) == (7 * stops, False)
@@ -87,9 +87,9 @@ def test_another_source_starts_again(tmp_path: Path) -> None:
     target = tmp_path / "l.txt"
     for about, resume in (("other", True), ("same", False)):
         with pytest.raises(Ended):
-            export(target, ending(3, []), Policies(), "same")
+            export(target, interrupted_lists(3, []), Policies(), "same")
         queries: list[int] = []
-        done = export(target, ending(99, queries), Policies(), about, resume=resume)
+        done = export(target, interrupted_lists(99, queries), Policies(), about, resume=resume)
         assert (len(queries), done.resumed, done.changed) == (8, 0, resume)
 
 
@@ -100,19 +100,19 @@ def test_damaged_blocks_are_computed_again(tmp_path: Path, name: str, damage: st
     export(target, lists_of(LISTS), Policies())
     expected = target.read_bytes()
     with pytest.raises(Ended):
-        export(target, ending(5, []), Policies())
+        export(target, interrupted_lists(5, []), Policies())
     file = tmp_path / ".l.tsv.work" / name
     data = bytearray(file.read_bytes())
     if damage == "flipped":
         data[len(data) // 2] ^= 1
     file.write_bytes(data[:-3] if damage == "cut off" else data + b"xyz" * (damage == "more"))
     queries: list[int] = []
-    done = export(target, ending(99, queries), Policies())
+    done = export(target, interrupted_lists(99, queries), Policies())
     assert target.read_bytes() == expected
     assert done.resumed == {"cut off": 28, "flipped": 14, "more": 35}[damage]
 
 
-def test_two_exports_at_the_same_time(tmp_path: Path) -> None:
+def test_a_second_export_at_the_same_time_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / ".l.txt.work"
     folder.mkdir()
     with (folder / "lock").open("w") as lock:
@@ -143,14 +143,14 @@ def test_a_full_disk_keeps_the_computed_lists(tmp_path: Path, monkeypatch: pytes
             match=r"l\.txt stopped \(No space left on device\); continue it with --resume "
             r"\(the lists so far are in \.l\.txt\.work\)",
         ):
-            export(target, ending(99, queries), Policies())
+            export(target, interrupted_lists(99, queries), Policies())
     queries.clear()
-    assert export(target, ending(99, queries), Policies()).lists == expected.lists and not queries
+    assert export(target, interrupted_lists(99, queries), Policies()).lists == expected.lists and not queries
     assert target.read_bytes() == (tmp_path / "other.txt").read_bytes()
 
 
 def test_ids_that_text_cannot_contain_are_refused_before_the_search(tmp_path: Path) -> None:
-    vocab, queries = Vocab(["a b", *map(str, range(49))]), ending(0, [])
+    vocab, queries = Vocab(["a b", *map(str, range(49))]), interrupted_lists(0, [])
     with pytest.raises(DataError, match="a file separated by spaces cannot contain the id 'a b'"):
         export(tmp_path / "l.txt", ResultLists(vocab, vocab, queries.best, queries.max_k), Policies())
     assert not list(tmp_path.iterdir())
@@ -174,7 +174,7 @@ def test_stored_lists_equal_the_computed_ones(tmp_path: Path) -> None:
     assert np.array_equal(kept.mapped(), LISTS.rows)
 
 
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_a_kill_at_any_time_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
     """After each of twenty SIGKILLs the file has the old bytes or the new ones, and a resumed export the same bytes."""
     target, rng, policies = tmp_path / "l.tsv", random.Random(0), Policies(mutual=True)
     whole = lists_of(LISTS)
@@ -220,14 +220,14 @@ def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest
         def best(rows: np.ndarray, k: int) -> TopK:
             return TopK(result.rows[: len(rows), :k], result.scores[: len(rows), :k], vocab)
 
-        answers, wanted = (
+        source, settings = (
             ResultLists(vocab, vocab, best, 20),
             ExportSettings(20, Policies(min_score=-9), layout=layout_of("l.tsv")),
         )
-        export_lists(tmp_path / "l.tsv", answers, wanted, inputs_of(vocab), {})  # whatever is made once has been made
+        export_lists(tmp_path / "l.tsv", source, settings, inputs_of(vocab), {})  # fills caches
         tracemalloc.start()
         try:
-            export_lists(tmp_path / "l.tsv", answers, wanted, inputs_of(vocab), {})
+            export_lists(tmp_path / "l.tsv", source, settings, inputs_of(vocab), {})
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

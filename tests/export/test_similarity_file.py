@@ -40,7 +40,7 @@ def written(index: Index, k: int = 20, **options: str) -> str:
     return out.getvalue()
 
 
-def test_exact_bytes() -> None:
+def test_bytes_by_hand() -> None:
     assert written(compass(), 3) == (
         "north north-east east west\n"  # east and west are at right angles both: the lower row first
         "north-east north east south-east\n"
@@ -51,7 +51,7 @@ def test_exact_bytes() -> None:
     )
 
 
-def test_k_larger_than_the_catalogue() -> None:
+def test_k_beyond_the_catalogue_writes_all_other_items() -> None:
     lines = written(compass(), 20).splitlines()
     assert [line.split()[0] for line in lines] == list(COMPASS)
     assert all(sorted(line.split()) == sorted(COMPASS) for line in lines)
@@ -67,7 +67,7 @@ def test_searches_are_widened_until_lists_are_full() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_against_a_slow_twin(metric: str) -> None:
+def test_lists_equal_a_slow_reference(metric: str) -> None:
     embeddings = some_embeddings(60, 4, metric, spread=0.5)
     expected = "".join(
         " ".join(f"i{r}" for r in [row, *slow_nearest(embeddings.vectors, embeddings.vectors[row], metric, 7, row)])
@@ -98,7 +98,7 @@ def test_integer_ids() -> None:
     assert written(index, 1) == f"70 -5\n-5 70\n{2**62} -5\n"
 
 
-def test_ids_with_white_space() -> None:
+def test_ids_with_white_space_are_refused_or_encoded() -> None:
     ids = ["a b", "50%", "tab\t", "line\nbreak", "no\u2028break", "plain:ö"]
     index = build_index(Embeddings(np.array(list(COMPASS.values())), Vocab(ids)), "flat")
     out = io.StringIO()
@@ -119,12 +119,12 @@ def test_ids_that_no_format_can_hold() -> None:
             written(index, 1, whitespace=whitespace)
 
 
-def test_invalid_k() -> None:
+def test_invalid_k_is_refused() -> None:
     with pytest.raises(SettingsError, match="but is 0"):
         written(compass(), 0)
 
 
-def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 4)
     events: list[dict[str, object]] = []
     write_similarity(compass(), io.StringIO(), 2, report=lambda event, **n: events.append({"event": event, **n}))

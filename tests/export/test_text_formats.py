@@ -1,4 +1,4 @@
-"""Exported bytes against slow twins, in every text format."""
+"""Exported bytes against slow references, in every text format."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from embedrec.export import result_lists
 from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.result_lists import ResultLists
 from embedrec.export.write_lists import ExportSettings, stream_lists
-from tests.export.lists import as_lists, inputs_of, lists_of, named, some_lists
+from tests.export.lists import as_lists, inputs_of, lists_of, some_lists, vocab_with_names
 
 
 def exported(answers: ResultLists, layout: Layout, k: int = 5, **options: object) -> bytes:
     out = io.BytesIO()
-    wanted = ExportSettings(k, layout=layout)
-    done = stream_lists(out, answers, wanted, inputs_of(answers.vocab), **options)  # type: ignore[arg-type]
+    settings = ExportSettings(k, layout=layout)
+    done = stream_lists(out, answers, settings, inputs_of(answers.vocab), **options)  # type: ignore[arg-type]
     assert done.lists == len(answers)
     return out.getvalue()
 
 
 def slow(kind: str, answers: ResultLists, result: TopK) -> str:
-    """The obvious twin."""
+    """Slow reference of the bytes."""
     ids, lines = [str(i) for i in answers.vocab.ids], []
     for seed, results in enumerate(as_lists(result)):
         if kind == "text":
@@ -68,7 +68,7 @@ def short(score: float) -> str:
 
 @pytest.mark.parametrize("kind", ["text", "tsv", "jsonl", "redis"])
 @pytest.mark.parametrize("ids", ["texts", "numbers"])
-def test_against_a_slow_twin(kind: str, ids: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_equal_a_slow_reference(kind: str, ids: str, monkeypatch: pytest.MonkeyPatch) -> None:
     result = some_lists(50, 5)
     vocab = Vocab([f"ï{row * 7}:" + "x" * (row % 5) for row in range(50)] if ids == "texts" else np.arange(-9, 41) ** 7)
     answers = lists_of(result, vocab)
@@ -76,7 +76,7 @@ def test_against_a_slow_twin(kind: str, ids: str, monkeypatch: pytest.MonkeyPatc
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), min_size=6, max_size=6, unique=True))
-def test_any_ids(ids: list[str]) -> None:
+def test_any_ids_are_read_back(ids: list[str]) -> None:
     result = some_lists(6, 5, full=1)
     answers = lists_of(result, Vocab(ids))
     for kind in ("tsv", "jsonl", "redis"):
@@ -85,7 +85,7 @@ def test_any_ids(ids: list[str]) -> None:
     assert [json.loads(line)["item"] for line in lines] == ids
 
 
-def test_exact_bytes() -> None:
+def test_bytes_by_hand() -> None:
     result = TopK(
         np.array([[1, 2], [2, -1], [-1, -1]]), [[0.5, 1e-5], [3, -np.inf], [-np.inf] * 2], Vocab(["a", "b\t", "ç"])
     )
@@ -113,7 +113,7 @@ def test_scores_are_read_back_exactly() -> None:
     assert np.array_equal(np.array([line.split("\t")[3] for line in lines], dtype=np.float32), scores.ravel())
 
 
-def test_packing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 7)
     answers = lists_of(some_lists(50, 5))
     plain_bytes = exported(answers, layout_of("l.tsv"))
@@ -122,7 +122,7 @@ def test_packing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pa.CompressedInputStream(pa.py_buffer(packed), "zstd").read() == plain_bytes
 
 
-def test_one_item_and_no_items() -> None:
+def test_one_item_and_no_items_are_exported() -> None:
     nothing = TopK(np.empty((1, 0)), np.empty((1, 0)), Vocab(["alone"]))
     assert exported(lists_of(nothing), Layout("text")) == b"alone\n"
     assert exported(lists_of(nothing), Layout("tsv")) == b""
@@ -135,7 +135,7 @@ def test_one_item_and_no_items() -> None:
 @pytest.mark.parametrize("names", [False, True])
 @pytest.mark.parametrize("ids", [["a", 'b "c"', "d,e", "f\ng", "", "rank"], [1, -2, 30, 4, 5, 6]])
 def test_csv_is_read_by_a_csv_reader(ids: object, names: bool) -> None:
-    result, vocab = some_lists(6, 5), named(ids)
+    result, vocab = some_lists(6, 5), vocab_with_names(ids)
     answers = lists_of(result, vocab)
     head, *rows = csv.reader(
         io.StringIO(exported(answers, Layout("csv", names=names)).decode(), newline=""), strict=True
@@ -150,7 +150,7 @@ def test_csv_is_read_by_a_csv_reader(ids: object, names: bool) -> None:
     ]
 
 
-def test_exact_bytes_of_headers_and_names() -> None:
+def test_bytes_of_headers_and_names_by_hand() -> None:
     vocab = Vocab(["a", "b", "c"], np.array(["A\t1", "", 'C "3"'], dtype=object))
     answers = lists_of(TopK(np.array([[1, 2], [2, -1], [-1, -1]]), [[0.5, 0.25], [3, -np.inf], [-np.inf] * 2], vocab))
     head = "item\trank\tsimilar\tscore"

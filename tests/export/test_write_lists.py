@@ -22,15 +22,15 @@ def test_the_same_bytes_from_any_threads_and_shards(name: str, tmp_path: Path, m
     answers, contents = lists_of(result), set()
     for threads, shards in ((1, None), (3, None), (1, 1), (2, 4), (2, 50)):
         target, layout = tmp_path / f"{threads}{shards}" / name, layout_of(name, shards=shards)
-        wanted = ExportSettings(4, Policies(min_score=-0.5), layout=layout)
-        export_lists(target, answers, wanted, inputs_of(result.vocab), {}, threads=threads)
+        settings = ExportSettings(4, Policies(min_score=-0.5), layout=layout)
+        export_lists(target, answers, settings, inputs_of(result.vocab), {}, threads=threads)
         parts = [target] if shards is None else sorted(target.glob("part-*"))
         assert len(parts) == (shards or 1)
         contents.add(b"".join(part.read_bytes() for part in parts))
     assert len(contents) == 1
 
 
-def test_ids_that_are_not_unicode(tmp_path: Path) -> None:
+def test_ids_of_invalid_unicode_are_refused(tmp_path: Path) -> None:
     answers = lists_of(some_lists(3, 2, full=1), Vocab(["a", "b\udc80", "c"]))
     for name in ("l.tsv", "l.redis", "l.jsonl", "l.parquet"):
         with pytest.raises(DataError, match="is not valid Unicode; repair it"):
@@ -40,7 +40,7 @@ def test_ids_that_are_not_unicode(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_invalid_numbers_of_candidates() -> None:
+def test_invalid_numbers_of_candidates_are_refused() -> None:
     with pytest.raises(SettingsError, match="candidates must be at least k = 20; it is 5"):
         ExportSettings(candidates=5, policies=Policies(mutual=True))
     with pytest.raises(SettingsError, match="candidates need a policy that selects from them"):

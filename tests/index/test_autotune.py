@@ -1,4 +1,4 @@
-"""An index that keeps a promise: what is chosen, what is told, and what happens when none does."""
+"""Autotuning: the chosen index meets the target, measurements are reported, and an unmet target is an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.conftest import some_embeddings
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catalogues of hundreds are no longer few, and those of a thousand worth compressing."""
+    """Lower limits, so that catalogues of hundreds are tuned and those of a thousand are compressed."""
     monkeypatch.setattr(autotune, "MAX_EXACT", 300)
 
 

@@ -1,4 +1,4 @@
-"""What every type of index promises, for every metric. A new type in INDEXES is covered as soon as it stands there."""
+"""The contract of every type of index in INDEXES, for every metric."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def built(type_: str, metric: str) -> Index:
 
 
 def widest(index: Index) -> SearchSettings:
-    """Settings under which nothing is missed but by a graph."""
+    """Settings of an exhaustive search; only a graph may miss results."""
     able = settings_of_type(index.faiss)
     most = {"nprobe": N, "ef_search": 4 * N, "rerank": N}
     return SearchSettings(**{name: value for name, value in most.items() if name in able})
@@ -70,7 +70,7 @@ def test_scores_are_exact_and_descending(index: Index) -> None:
 
 
 def test_results_of_the_widest_search_equal_a_slow_search(index: Index) -> None:
-    """With settings that leave nothing out; a graph may miss some, as its facts say."""
+    """With an exhaustive search; a graph may miss results, as its measured recall says."""
     queries = queries_for(index)
     results, near = index.search(queries, 10, widest(index)), index.neighbours(SOME, 7, widest(index))
     missed = 0

@@ -51,11 +51,11 @@ def _far(n: int, k: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def lists(publication: PublishContent) -> dict[Any, list[Any]]:
-    """The slow twin of what is published: every item's neighbours."""
-    return {item: [other for other, _ in pairs] for item, pairs in scored(publication).items()}
+    """Slow reference of the published content: the neighbours of every item."""
+    return {item: [other for other, _ in pairs] for item, pairs in scored_lists(publication).items()}
 
 
-def scored(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
+def scored_lists(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
     """The same with scores."""
     ids, result = publication.vocab.ids.tolist(), {}
     assert publication.neighbours is not None

@@ -49,7 +49,7 @@ def running(words: list[str], ready: Callable[[], bool], folder: Path, user: int
 
 
 def redis_missing() -> str:
-    """Why there can be no Redis; "" where there can."""
+    """The reason for which Redis cannot be started; "" if it can."""
     return "" if shutil.which("redis-server") else "there is no redis-server; install the package of that name"
 
 
@@ -73,7 +73,7 @@ def redis_server(password: str = "", port: int | None = None) -> Iterator[str]:
 
 
 def postgres_missing() -> str:
-    """Why there can be no PostgreSQL with pgvector; "" where there can."""
+    """The reason for which PostgreSQL with pgvector cannot be started; "" if it can."""
     return "" if find_spec("pgserver") else "there is no pgserver; install the extra 'dev' with a Python below 3.13"
 
 

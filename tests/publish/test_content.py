@@ -16,22 +16,22 @@ from embedrec.publish.postgres import Postgres
 from tests.publish.content import content, lists
 
 
-def test_fingerprints() -> None:
-    some = content()
-    same = [some, content(), content(ids=None)]
+def test_different_content_has_different_fingerprints() -> None:
+    first = content()
+    same = [first, content(), content(ids=None)]
     others = [content(seed=1), content(k=2), content(parts="neighbours"), content(parts="vectors")]
     assert len({p.fingerprint("x") for p in same}) == 1
-    assert len({p.fingerprint("x") for p in [some, *others]}) == 5
-    assert some.fingerprint("x") != some.fingerprint("y")
+    assert len({p.fingerprint("x") for p in [first, *others]}) == 5
+    assert first.fingerprint("x") != first.fingerprint("y")
 
 
 def test_blocks_contain_every_item_once() -> None:
-    many = content(9000, 2)
-    blocks = list(many.neighbour_blocks())
+    publication = content(9000, 2)
+    blocks = list(publication.neighbour_blocks())
     assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(9000))
-    assert [ids for _, result in blocks for ids in result.ids()] == list(lists(many).values())
-    assert many.vectors is not None
-    assert (np.concatenate([v for _, v in many.vector_blocks()]) == many.vectors.vectors).all()
+    assert [ids for _, result in blocks for ids in result.ids()] == list(lists(publication).values())
+    assert publication.vectors is not None
+    assert (np.concatenate([v for _, v in publication.vector_blocks()]) == publication.vectors.vectors).all()
     assert not list(content(parts="vectors").neighbour_blocks()) and not list(
         content(parts="neighbours").vector_blocks()
     )
@@ -39,7 +39,7 @@ def test_blocks_contain_every_item_once() -> None:
     assert [result.rows.shape for _, result in content(1, 9, short=False).neighbour_blocks()] == [(1, 0)]
 
 
-def test_invalid_content() -> None:
+def test_invalid_content_is_refused() -> None:
     with pytest.raises(SettingsError, match="neither neighbours nor vectors were given"):
         PublishContent(Vocab(["a"]), None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):
@@ -52,11 +52,11 @@ def test_invalid_content() -> None:
 @given(st.floats(width=32, allow_nan=False))
 @example(174180057088.0)
 @example(2.598133180275581e-28)
-def test_seven_digits(score: float) -> None:
-    (short,) = round_to_seven_digits(np.array([score], dtype=np.float32)).tolist()
-    assert short == pytest.approx(score, rel=1e-6, abs=0) or score == short
+def test_scores_are_rounded_to_seven_digits(score: float) -> None:
+    (rounded,) = round_to_seven_digits(np.array([score], dtype=np.float32)).tolist()
+    assert rounded == pytest.approx(score, rel=1e-6, abs=0) or score == rounded
     assert (
-        len(repr(short).split("e")[0].replace("-", "").replace(".", "").strip("0")) <= 7
+        len(repr(rounded).split("e")[0].replace("-", "").replace(".", "").strip("0")) <= 7
         or abs(score) in (0, np.inf)
         or abs(score) > 1e15
     )
@@ -64,14 +64,14 @@ def test_seven_digits(score: float) -> None:
 
 def test_ranks_have_sixteen_bits() -> None:
     ids = Vocab(list(range(40_000)))
-    many = PublishContent(ids, content().neighbours, None, 32_768, {})
+    publication = PublishContent(ids, content().neighbours, None, 32_768, {})
     with pytest.raises(
         SettingsError, match=r"^the number of neighbours must be at most 32,767, the largest rank; it is 32,768$"
     ):
-        many.check_ranks()
-    for refuses in (measure_folder, Postgres(Endpoint("postgresql://h/db")).measure):
+        publication.check_ranks()
+    for measure in (measure_folder, Postgres(Endpoint("postgresql://h/db")).measure):
         with pytest.raises(SettingsError, match=r"^the number of neighbours must be at most"):
-            refuses(many)
+            measure(publication)
     PublishContent(ids, content().neighbours, None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
     assert content(12, k=70_000).max_k == 11

@@ -17,11 +17,11 @@ SECRETS = st.text(alphabet=string.ascii_letters + string.digits + "!$%&/()=?+~#'
 
 
 @given(SECRETS, st.sampled_from([quote, quote_plus, str]), st.sampled_from(["user", ""]))
-def test_secrets_are_masked(secret: str, written: Any, user: str) -> None:
-    """However the password is written in the URL, and however a client library repeats it."""
-    in_url = written(secret, safe="") if written is not str else secret
+def test_secrets_are_masked(secret: str, encode: Any, user: str) -> None:
+    """In every encoding of the password in the URL and in messages of client libraries."""
+    in_url = encode(secret, safe="") if encode is not str else secret
     endpoint = Endpoint(f"redis://{user}:{in_url}@host:6379/0", secret="fr0m-outside")
-    if written is not str:
+    if encode is not str:
         endpoint.check("X")
     hidden = endpoint.hide(
         f"no {secret} nor {in_url} nor {quote(secret)} nor {quote_plus(secret)} nor fr0m-outside in {endpoint.url}"
@@ -57,14 +57,14 @@ def test_secrets_are_masked(secret: str, written: Any, user: str) -> None:
         (":memory:", ":memory:"),
     ],
 )
-def test_masked_urls(url: str, shown: str) -> None:
+def test_urls_are_masked(url: str, shown: str) -> None:
     assert str(Endpoint(url)) == shown
 
 
 @pytest.mark.parametrize("password", ["s3c/r3t#x?y", "[sec]ret", "a b", "p@w", "100%", "a%00b", "a\u2100b"])
 @pytest.mark.parametrize("start", ["redis://:", "redis://", "http://u:", "postgresql://u:"])
-def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
-    """No library sees them, which would cite the half that it takes for something else."""
+def test_passwords_that_must_be_encoded_are_refused(start: str, password: str) -> None:
+    """Client libraries would cite a part of such a password in a message."""
     endpoint = Endpoint(f"{start}{password}@127.0.0.1:7391/0")
     with pytest.raises(SettingsError) as raised:
         endpoint.check("REDISCLI_AUTH")
@@ -76,7 +76,7 @@ def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
     Endpoint(f"{start}{quote('x' + password, safe='').replace('%00', '')}@127.0.0.1:7391/0").check("REDISCLI_AUTH")
 
 
-def test_no_port() -> None:
+def test_urls_without_a_valid_port_are_refused() -> None:
     for url in ("redis://me:s3cret", "redis://me:s3c/ret", "http://[s3cret", "postgresql://a:1,b:s3cret/db"):
         with pytest.raises(
             SettingsError, match=r"^the port in the URL is not a number; write the URL as scheme://user:"

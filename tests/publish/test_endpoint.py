@@ -11,7 +11,7 @@ from embedrec.errors import PublishError, SettingsError
 from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 
 
-def test_retries() -> None:
+def test_lost_connections_are_retried() -> None:
     retries_reported: list[dict[str, Any]] = []
     endpoint = Endpoint(
         "redis://:s3cret@h", retries=Retries(2, 0.001), report=lambda event, **numbers: retries_reported.append(numbers)
@@ -42,7 +42,7 @@ def test_retries() -> None:
         endpoint.retry(lambda: 1 // 0, (ConnectionError,), never)
 
 
-def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     check_installed("qdrant_client", "qdrant")
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     with pytest.raises(SettingsError) as raised:

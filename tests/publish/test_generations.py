@@ -79,12 +79,12 @@ class InMemory:
         del self.held[number]
 
 
-def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publish_drops_generations_after_the_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
     target = InMemory()
-    waited: list[float] = []
+    waits: list[float] = []
 
     def sleep(seconds: float) -> None:
-        waited.append(seconds)
+        waits.append(seconds)
         target.now += seconds
 
     monkeypatch.setattr(module.time, "sleep", sleep)
@@ -93,7 +93,7 @@ def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
         assert publish(content(seed=seed), target, keep=2, grace=10) == Published(seed + 1, {"bytes": 1})
         assert not target.inside
     assert list(target.held) == [3, 4, 5]
-    assert waited == [2.0]  # 1 was retired at 8 and dropped at 18; 2 was retired at 12, and 22 is over by then
+    assert waits == [2.0]  # 1 was retired at 8 and dropped at 18; 2 was retired at 12, and 22 is over by then
     events: list[Any] = []
     target.half = 3
     assert publish(content(seed=4), target, keep=2, report=lambda event, **n: events.append((event, n))) == Published(5)
@@ -106,13 +106,13 @@ def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_incomplete_generation_is_written_again() -> None:
-    """The damaged generation goes, also where older ones stay: there is nothing to go back to."""
+    """The damaged generation is dropped although older ones are kept: it cannot be served again."""
     target, events = InMemory(), []
     for seed in (1, 2):
         publish(content(seed=seed), target, keep=2)
     target.lost_keys = {2: 7}
-    again = publish(content(seed=2), target, keep=2, grace=0, report=lambda event, **n: events.append((event, n)))
-    assert again == Published(3, {"bytes": 1}) and target.serves == 3 and list(target.held) == [1, 3]
+    published = publish(content(seed=2), target, keep=2, grace=0, report=lambda event, **n: events.append((event, n)))
+    assert published == Published(3, {"bytes": 1}) and target.serves == 3 and list(target.held) == [1, 3]
     assert events == [("incomplete", {"generation": 2, "missing": 7}), ("dropped", {"generation": 2})]
     assert publish(content(seed=2), target, keep=2) == Published(3)
 
@@ -128,11 +128,11 @@ def test_rollback_serves_the_previous_generation() -> None:
     target.now += 100
     assert rollback(target) == (2, 3)
     target.now += 100
-    assert rollback(target) == (3, 2)  # what was undone is done again
+    assert rollback(target) == (3, 2)  # a rollback of the rollback
     assert rollback(target, 1) == (1, 3)
     assert sorted(target.held) == [1, 2, 3] and target.serves == 1
     target.now += 100
-    publish(content(seed=4), target, keep=1, grace=0)  # the one that was gone back to stays
+    publish(content(seed=4), target, keep=1, grace=0)  # the generation that was rolled back to is kept
     assert sorted(target.held) == [1, 4]
     for number, message in (
         (4, "generation 4 is served already"),

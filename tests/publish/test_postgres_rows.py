@@ -23,7 +23,7 @@ from embedrec.publish.postgres_rows import (
     neighbour_rows,
     vector_rows,
 )
-from tests.publish.content import content, scored
+from tests.publish.content import content, scored_lists
 
 
 def decode(data: bytes) -> list[list[bytes]]:
@@ -68,7 +68,7 @@ def test_rows_of_neighbours(ids: Any) -> None:
         result = results.setdefault(text_or_integer(item, ids), [])
         result.append((text_or_integer(other, ids), struct.unpack(">f", score)[0]))
         assert struct.unpack(">h", rank) == (len(result),)
-    assert results == {item: pairs for item, pairs in scored(some).items() if pairs}
+    assert results == {item: pairs for item, pairs in scored_lists(some).items() if pairs}
 
 
 @pytest.mark.parametrize("ids", [None, list(range(-600, 0))])

@@ -34,7 +34,7 @@ def test_names_are_quoted(session: Session, postgres_url: str) -> None:
     odd.disconnect()
 
 
-def test_statements(session: Session) -> None:
+def test_statements_return_rows(session: Session) -> None:
     assert not session.exists("t")
     assert session.execute("CREATE TABLE {} (n int, t text)", "t") == []
     assert session.exists("t")
@@ -95,7 +95,7 @@ def test_errors_of_statements_are_not_retried(session: Session) -> None:
     assert attempts == [1]
 
 
-def test_no_server() -> None:
+def test_a_missing_server_is_an_error() -> None:
     with pytest.raises(PublishError, match=r"postgresql://127\.0\.0\.1:1/db cannot be .*refused"):
         session_of("postgresql://127.0.0.1:1/db")
 

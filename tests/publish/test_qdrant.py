@@ -16,7 +16,7 @@ from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
 from embedrec.publish.qdrant import Qdrant, check_folder, point_id
 from tests.conftest import slow_nearest
-from tests.publish.content import content, scored
+from tests.publish.content import content, scored_lists
 
 
 @pytest.fixture
@@ -38,15 +38,15 @@ def points(client: Any, publication: PublishContent, name: str = "embedrec") -> 
 def expected(publication: PublishContent) -> dict[Any, tuple[Any, list[float]]]:
     assert publication.vectors is not None
     vectors = publication.vectors.vectors.tolist()
-    pairs = scored(publication) if publication.neighbours else {}
+    pairs = scored_lists(publication) if publication.neighbours else {}
     return {
         item: ([{"item": o, "score": pytest.approx(s, rel=1e-6)} for o, s in pairs[item]] if pairs else None, vector)
         for item, vector in zip(publication.vocab.ids.tolist(), vectors, strict=True)
     }
 
 
-def unscaled(publication: PublishContent) -> PublishContent:
-    """The same, compared by dot product, so that Qdrant stores the vectors as they are."""
+def with_dot_product(publication: PublishContent) -> PublishContent:
+    """The same content with the metric dot product, for which Qdrant stores unnormalised vectors."""
     from dataclasses import replace
 
     assert publication.vectors is not None
@@ -55,28 +55,28 @@ def unscaled(publication: PublishContent) -> PublishContent:
 
 @pytest.mark.parametrize("parts", ["both", "vectors"])
 @pytest.mark.parametrize("ids", [None, list(range(-3, 9))])
-def test_points(client: Any, parts: str, ids: Any) -> None:
-    some = unscaled(content(parts=parts, ids=ids))
-    done = publish(some, target(client))
-    assert points(client, some) == expected(some)
-    assert done == Published(1, target(client).measure(some)) and done.written["points"] == 12
-    assert publish(some, target(client)) == Published(1)
-    (result,) = client.retrieve("embedrec", [point_id(some.vocab.id(3))])
-    assert result.payload["item"] == some.vocab.id(3)
+def test_points_contain_neighbours_and_vectors(client: Any, parts: str, ids: Any) -> None:
+    publication = with_dot_product(content(parts=parts, ids=ids))
+    published = publish(publication, target(client))
+    assert points(client, publication) == expected(publication)
+    assert published == Published(1, target(client).measure(publication)) and published.written["points"] == 12
+    assert publish(publication, target(client)) == Published(1)
+    (result,) = client.retrieve("embedrec", [point_id(publication.vocab.id(3))])
+    assert result.payload["item"] == publication.vocab.id(3)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-def test_search(client: Any, metric: Any) -> None:
+def test_search_returns_the_nearest_items(client: Any, metric: Any) -> None:
     from dataclasses import replace
 
-    some = content(1500, 2, d=8)
-    assert some.vectors is not None
-    some = replace(some, vectors=replace(some.vectors, metric=metric))
-    publish(some, target(client))
-    assert some.vectors is not None
-    queries = some.vectors.vectors[3]
+    publication = content(1500, 2, d=8)
+    assert publication.vectors is not None
+    publication = replace(publication, vectors=replace(publication.vectors, metric=metric))
+    publish(publication, target(client))
+    assert publication.vectors is not None
+    queries = publication.vectors.vectors[3]
     result = [p.payload["item"] for p in client.query_points("embedrec", query=queries.tolist(), limit=5).points]
-    assert result == [f"item:{r} ä" for r in slow_nearest(some.vectors.vectors, queries, metric, 5)]
+    assert result == [f"item:{r} ä" for r in slow_nearest(publication.vectors.vectors, queries, metric, 5)]
 
 
 def collections(client: Any) -> set[str]:
@@ -89,20 +89,20 @@ def aliases(client: Any) -> set[str]:
 
 def test_generations_are_kept_and_dropped(client: Any) -> None:
     client.create_collection("embedrec-not-ours", models.VectorParams(size=2, distance=models.Distance.DOT))
-    some = [unscaled(content(seed=seed)) for seed in range(4)]
-    for number, publication in enumerate(some[:3], 1):
+    contents = [with_dot_product(content(seed=seed)) for seed in range(4)]
+    for number, publication in enumerate(contents[:3], 1):
         assert publish(publication, target(client), grace=0).generation == number
         assert points(client, publication) == expected(publication)
     assert collections(client) == {"embedrec-not-ours", "embedrec-2", "embedrec-3"}
-    assert publish(some[1], target(client), grace=0) == Published(2)  # back to one that was kept
-    assert points(client, some[1]) == expected(some[1])
+    assert publish(contents[1], target(client), grace=0) == Published(2)  # returns to a kept generation
+    assert points(client, contents[1]) == expected(contents[1])
     assert sum("retired" in alias for alias in aliases(client)) == 1
-    publish(some[3], target(client), keep=0, grace=0)
+    publish(contents[3], target(client), keep=0, grace=0)
     assert collections(client) == {"embedrec-not-ours", "embedrec-4"} and len(aliases(client)) == 2
 
 
 def test_unfinished_generations_are_removed(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = unscaled(content(seed=1)), unscaled(content(seed=2))
+    first, second = with_dot_product(content(seed=1)), with_dot_product(content(seed=2))
     publish(first, target(client))
 
     def stop(*args: Any, **more: Any) -> None:
@@ -123,25 +123,25 @@ def test_unfinished_generations_are_removed(client: Any, monkeypatch: pytest.Mon
 
 
 def test_requests_are_retried(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    some, real, failed = unscaled(content()), client.upsert, []
+    publication, real, failed = with_dot_product(content()), client.upsert, []
 
-    def sometimes(*args: Any, **more: Any) -> Any:
+    def fail_twice(*args: Any, **more: Any) -> Any:
         if len(failed) < 2:
             failed.append(1)
-            real(*args, **more)  # it arrived, but the answer did not
+            real(*args, **more)  # the request arrived, but not its response
             raise [ResponseHandlingException(OSError("reset")), UnexpectedResponse(503, "busy", b"", None)][
                 len(failed) - 1
             ]
         return real(*args, **more)
 
-    monkeypatch.setattr(client, "upsert", sometimes)
-    publish(some, target(client))
-    assert len(failed) == 2 and points(client, some) == expected(some)
+    monkeypatch.setattr(client, "upsert", fail_twice)
+    publish(publication, target(client))
+    assert len(failed) == 2 and points(client, publication) == expected(publication)
 
-    def refused(*args: Any, **more: Any) -> Any:
+    def refuse(*args: Any, **more: Any) -> Any:
         raise UnexpectedResponse(403, "Forbidden", b"no s3cret", None)
 
-    monkeypatch.setattr(client, "count", refused)
+    monkeypatch.setattr(client, "count", refuse)
     ours = Qdrant(Endpoint("https://:s3cret@db:6333"), client=client)
     with pytest.raises(
         PublishError, match=r"https://:\*\*\*@db:6333 cannot be .*403 .*; check the URL, and the API key"
@@ -150,18 +150,18 @@ def test_requests_are_retried(client: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("qdrant_in_a_folder")
-def test_a_folder(tmp_path: Path) -> None:
-    some, where = unscaled(content()), str(tmp_path / "qdrant")
-    publish(some, Qdrant(Endpoint(where)))
-    assert publish(some, Qdrant(Endpoint(where))) == Published(1)
-    with QdrantClientOf(where) as client:
-        assert points(client, some) == expected(some)
+def test_a_folder_is_published_to(tmp_path: Path) -> None:
+    publication, folder = with_dot_product(content()), str(tmp_path / "qdrant")
+    publish(publication, Qdrant(Endpoint(folder)))
+    assert publish(publication, Qdrant(Endpoint(folder))) == Published(1)
+    with QdrantClientOf(folder) as client:
+        assert points(client, publication) == expected(publication)
         with pytest.raises(PublishError, match="already accessed by another instance"):
-            publish(content(seed=1), Qdrant(Endpoint(where)))
+            publish(content(seed=1), Qdrant(Endpoint(folder)))
 
 
 def test_lost_points_are_published_again(client: Any) -> None:
-    some, message = unscaled(content()), []
+    some, message = with_dot_product(content()), []
     publish(some, target(client))
     client.delete("embedrec", [point_id(some.vocab.id(3))])
     again = publish(some, target(client), grace=0, report=lambda event, **n: message.append((event, n)))
@@ -169,7 +169,7 @@ def test_lost_points_are_published_again(client: Any) -> None:
     assert message[0] == ("incomplete", {"generation": 1, "missing": 1}) and collections(client) == {"embedrec-2"}
 
 
-def test_invalid_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for bad, message in {
         "localhost:6333": "the URL of a server needs a scheme; write http://localhost:6333",
@@ -212,7 +212,7 @@ class QdrantClientOf:
         self.client.close()
 
 
-def test_invalid_settings(client: Any) -> None:
+def test_invalid_settings_are_refused(client: Any) -> None:
     for bad in ("", "a/b", "ä"):
         with pytest.raises(SettingsError, match="1 to 80 letters"):
             target(client, prefix=bad)

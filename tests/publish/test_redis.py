@@ -19,7 +19,7 @@ from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
 from embedrec.publish.redis import Redis
 from embedrec.publish.redis_commands import READ_JSON, READ_LIST
-from tests.publish.content import content, lists, scored
+from tests.publish.content import content, lists, scored_lists
 from tests.publish.servers import free_port, redis_missing, redis_server, running
 
 
@@ -28,7 +28,7 @@ def target(url: str, **more: Any) -> Redis:
 
 
 def read(client: Any, item: str, prefix: str = "embedrec") -> list[str]:
-    """The two steps of a reader."""
+    """The list of an item, read in the two steps of a reader."""
     result: list[str] = client.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
     return result
 
@@ -45,10 +45,10 @@ def generations(client: Any) -> set[str]:
     return {key.split(":")[1] for key in client.keys("embedrec:[0-9]*")}
 
 
-def test_exact_keys(redis: Any, redis_url: str) -> None:
+def test_keys_by_hand(redis: Any, redis_url: str) -> None:
     small = content(3, 2, ids=["a", "b:c", "d"], parts="neighbours", short=False)
-    done = publish(small, target(redis_url))
-    assert done.generation == 1 and done.written["keys"] == 3
+    published = publish(small, target(redis_url))
+    assert published.generation == 1 and published.written["keys"] == 3
     assert sorted(redis.keys()) == [
         "embedrec:1:a", "embedrec:1:b:c", "embedrec:1:d", "embedrec:generations", "embedrec:last", "embedrec:served",
     ]  # fmt: skip
@@ -59,52 +59,52 @@ def test_exact_keys(redis: Any, redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("ids", [None, list(range(-3, 17))])
-def test_lists_and_texts(redis: Any, redis_url: str, ids: Any) -> None:
-    some = content(20, 4, ids=ids, parts="neighbours")
-    publish(some, target(redis_url))
-    assert served(redis, some) == {item: [str(o) for o in others] for item, others in lists(some).items()}
-    publish(some, target(redis_url, prefix="as-json", format="json"))
-    for item, pairs in scored(some).items():
+def test_lists_and_json_are_read_by_the_scripts(redis: Any, redis_url: str, ids: Any) -> None:
+    publication = content(20, 4, ids=ids, parts="neighbours")
+    publish(publication, target(redis_url))
+    assert served(redis, publication) == {item: [str(o) for o in others] for item, others in lists(publication).items()}
+    publish(publication, target(redis_url, prefix="as-json", format="json"))
+    for item, pairs in scored_lists(publication).items():
         text = json.loads(redis.eval(READ_JSON, 0, "as-json", item))
         assert text["items"] == [other for other, _ in pairs]
         assert text["scores"] == pytest.approx([score for _, score in pairs], rel=1e-6)
         assert redis.eval(READ_LIST, 0, "embedrec", item) == [str(o) for o, _ in pairs]
 
 
-def test_many_batches_and_one_item(redis: Any, redis_url: str) -> None:
-    many = content(5000, 3, parts="neighbours")
+def test_many_batches_and_one_item_are_published(redis: Any, redis_url: str) -> None:
+    publication = content(5000, 3, parts="neighbours")
     message: list[int] = []
-    done = publish(many, target(redis_url), report=lambda event, **numbers: message.append(numbers["done"]))
-    assert served(redis, many) == lists(many) and message == [2048, 4096, 5000]
-    assert done.written == target(redis_url).measure(many)
-    alone = content(1, 3, parts="neighbours", short=False)
-    assert publish(alone, target(redis_url, prefix="alone")).written["keys"] == 0
-    assert redis.eval(READ_LIST, 0, "alone", alone.vocab.id(0)) == []
+    published = publish(publication, target(redis_url), report=lambda event, **numbers: message.append(numbers["done"]))
+    assert served(redis, publication) == lists(publication) and message == [2048, 4096, 5000]
+    assert published.written == target(redis_url).measure(publication)
+    single = content(1, 3, parts="neighbours", short=False)
+    assert publish(single, target(redis_url, prefix="alone")).written["keys"] == 0
+    assert redis.eval(READ_LIST, 0, "alone", single.vocab.id(0)) == []
 
 
 def test_equal_content_is_not_written_again(redis: Any, redis_url: str) -> None:
-    some = content(parts="neighbours")
-    publish(some, target(redis_url))
-    before = {key: redis.dump(key) for key in redis.keys("*")}
-    assert publish(some, target(redis_url)) == Published(1)
-    assert {key: redis.dump(key) for key in redis.keys("*")} == before
+    publication = content(parts="neighbours")
+    publish(publication, target(redis_url))
+    values = {key: redis.dump(key) for key in redis.keys("*")}
+    assert publish(publication, target(redis_url)) == Published(1)
+    assert {key: redis.dump(key) for key in redis.keys("*")} == values
 
 
 def test_generations_are_kept_and_dropped(redis: Any, redis_url: str) -> None:
-    some = [content(seed=seed, parts="neighbours") for seed in range(4)]
-    for number, publication in enumerate(some[:3], 1):
+    contents = [content(seed=seed, parts="neighbours") for seed in range(4)]
+    for number, publication in enumerate(contents[:3], 1):
         assert publish(publication, target(redis_url), grace=0).generation == number
         assert served(redis, publication) == lists(publication)
     assert generations(redis) == {"2", "3"}
-    assert publish(some[1], target(redis_url), grace=0).written == {}  # back to one that was kept
-    assert redis.get("embedrec:served") == "2" and served(redis, some[1]) == lists(some[1])
-    publish(some[3], target(redis_url), keep=2, grace=0)
+    assert publish(contents[1], target(redis_url), grace=0).written == {}  # returns to a kept generation
+    assert redis.get("embedrec:served") == "2" and served(redis, contents[1]) == lists(contents[1])
+    publish(contents[3], target(redis_url), keep=2, grace=0)
     assert generations(redis) == {"2", "3", "4"}
-    publish(some[3], target(redis_url), keep=0, grace=0)
+    publish(contents[3], target(redis_url), keep=0, grace=0)
     assert generations(redis) == {"4"} and redis.hlen("embedrec:retired") == 0
 
 
-def test_grace(redis: Any, redis_url: str) -> None:
+def test_a_generation_is_dropped_after_the_grace_period(redis: Any, redis_url: str) -> None:
     """The old generation is dropped when the grace period after the switch ends."""
     first, second = content(seed=1, parts="neighbours"), content(seed=2, parts="neighbours")
     publish(first, target(redis_url))
@@ -128,7 +128,7 @@ def test_unfinished_generations_are_removed(redis: Any, redis_url: str) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         publish(second, target(redis_url), report=stop)
-    assert generations(redis) == {"1"} and served(redis, first) == lists(first)  # it cleaned up itself
+    assert generations(redis) == {"1"} and served(redis, first) == lists(first)  # the publisher removed it
     half = target(redis_url)
     half.__enter__()
     redis.hset("embedrec:generations", "7", json.dumps({"state": "loading"}))
@@ -155,11 +155,11 @@ def test_one_publisher_at_a_time(redis: Any, redis_url: str) -> None:
     first.client.close()
 
 
-def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch may have arrived when the connection is lost before the response: it is written once all the same."""
+def test_lost_connections_are_restored(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch may have arrived when the connection is lost before the response: it is written once."""
     from redis import ConnectionError
 
-    some = content(5000, 3, parts="neighbours")
+    publication = content(5000, 3, parts="neighbours")
     retries: list[dict[str, Any]] = []
 
     def record(event: str, **numbers: Any) -> None:
@@ -179,13 +179,13 @@ def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch
         if event == "progress" and numbers["done"] < numbers["total"]:
             monkeypatch.setattr(connection, "read_response", lost)
 
-    publish(some, ours, report=lose)
-    assert served(redis, some) == lists(some)
+    publish(publication, ours, report=lose)
+    assert served(redis, publication) == lists(publication)
     assert retries == [{"seconds": 0.01, "reason": "lost ***"}] * 2
 
 
-def test_memory_runs_out_while_loading(redis: Any, redis_url: str) -> None:
-    """The error is one sentence, and the loaded keys are removed at once."""
+def test_exhausted_memory_removes_the_loaded_keys(redis: Any, redis_url: str) -> None:
+    """The error is one sentence."""
     publish(content(seed=1, parts="neighbours"), target(redis_url))
 
     def fill(event: str, **numbers: Any) -> None:
@@ -202,9 +202,9 @@ def test_memory_runs_out_while_loading(redis: Any, redis_url: str) -> None:
 
 
 @pytest.mark.skipif(redis_missing() != "", reason="there is no redis-server")
-def test_a_server_that_stops() -> None:
+def test_a_server_that_stops_is_an_error() -> None:
     """The error is one sentence; when the server returns empty, it names the lost generation."""
-    some = content(6000, 3, parts="neighbours")
+    publication = content(6000, 3, parts="neighbours")
     with ExitStack() as stack:
         url = stack.enter_context(redis_server())
 
@@ -213,7 +213,7 @@ def test_a_server_that_stops() -> None:
                 stack.close()
 
         with pytest.raises(PublishError, match=r"refused.*; check the URL, and whether the service runs$") as raised:
-            publish(some, target(url), report=stop)
+            publish(publication, target(url), report=stop)
         assert raised.value.__suppress_context__
     with ExitStack() as first, ExitStack() as second:
         url = first.enter_context(redis_server())
@@ -224,10 +224,10 @@ def test_a_server_that_stops() -> None:
                 second.enter_context(redis_server(port=int(url.split(":")[2].split("/")[0])))
 
         with pytest.raises(PublishError, match=r"restarted during the publish; publish again$"):
-            publish(some, target(url), report=restart)
+            publish(publication, target(url), report=restart)
 
 
-def test_an_emptied_server(redis: Any, redis_url: str) -> None:
+def test_an_emptied_server_is_an_error(redis: Any, redis_url: str) -> None:
     def empty(event: str, **numbers: Any) -> None:
         redis.flushall()
 
@@ -237,45 +237,47 @@ def test_an_emptied_server(redis: Any, redis_url: str) -> None:
 
 @pytest.mark.parametrize("kind", ["list", "json"])
 def test_lost_keys_are_published_again(redis: Any, redis_url: str, kind: Any) -> None:
-    some = content(5000, 3, parts="neighbours")  # lists of some items are empty, and no keys
-    publish(some, target(redis_url, format=kind))
-    assert publish(some, target(redis_url, format=kind)) == Published(1)
-    redis.delete(f"embedrec:1:{some.vocab.id(4321)}", f"embedrec:1:{some.vocab.id(3)}")
+    publication = content(5000, 3, parts="neighbours")  # lists of some items are empty, and no keys
+    publish(publication, target(redis_url, format=kind))
+    assert publish(publication, target(redis_url, format=kind)) == Published(1)
+    redis.delete(f"embedrec:1:{publication.vocab.id(4321)}", f"embedrec:1:{publication.vocab.id(3)}")
     message: list[Any] = []
-    again = publish(some, target(redis_url, format=kind), grace=0, report=lambda event, **n: message.append((event, n)))
-    assert again.generation == 2 and again.written["keys"] == len(redis.keys("embedrec:2:*")) >= 4000
+    published = publish(
+        publication, target(redis_url, format=kind), grace=0, report=lambda event, **n: message.append((event, n))
+    )
+    assert published.generation == 2 and published.written["keys"] == len(redis.keys("embedrec:2:*")) >= 4000
     assert message[0] == ("incomplete", {"generation": 1, "missing": 2})
     assert message[-1] == ("dropped", {"generation": 1}) and generations(redis) == {"2"}
-    assert publish(some, target(redis_url, format=kind)) == Published(2)
+    assert publish(publication, target(redis_url, format=kind)) == Published(2)
 
 
-def test_prefixes_like_those_of_a_generation() -> None:
+def test_prefixes_like_those_of_a_generation_are_refused() -> None:
     """A pattern for generation 1 of `embedrec` would also match the keys of the prefix `embedrec:1`."""
-    for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
-        with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' has a number after ':', .*; choose another"):
-            Redis(Endpoint("redis://h"), prefix=bad)
-    for good in ("1", "a:b1", "v2:x", "a:1b"):
-        Redis(Endpoint("redis://h"), prefix=good)
+    for invalid in ("embedrec:1", "a:b:20", "shop:3:x"):
+        with pytest.raises(SettingsError, match=rf"^the prefix '{invalid}' has a number after ':', .*; choose another"):
+            Redis(Endpoint("redis://h"), prefix=invalid)
+    for valid in ("1", "a:b1", "v2:x", "a:1b"):
+        Redis(Endpoint("redis://h"), prefix=valid)
 
 
 def test_databases_are_numbers() -> None:
-    for bad in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
+    for invalid in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
         with pytest.raises(SettingsError, match=r"^the database in the URL is not a number; write the URL as redis://"):
-            Redis(Endpoint(bad))
-    for good in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
-        Redis(Endpoint(good))
+            Redis(Endpoint(invalid))
+    for valid in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
+        Redis(Endpoint(valid))
 
 
-def test_a_connection_closed_by_the_server(redis: Any, redis_url: str) -> None:
-    some = content(5000, 3, parts="neighbours")
+def test_a_connection_closed_by_the_server_is_restored(redis: Any, redis_url: str) -> None:
+    publication = content(5000, 3, parts="neighbours")
     killed: list[int] = []
 
     def kill(event: str, **numbers: Any) -> None:
         if event == "progress" and len(killed) < 2:
             killed.append(redis.client_kill_filter(_type="normal", skipme=True))
 
-    publish(some, target(redis_url), report=kill)
-    assert sum(killed) >= 2 and served(redis, some) == lists(some)
+    publish(publication, target(redis_url), report=kill)
+    assert sum(killed) >= 2 and served(redis, publication) == lists(publication)
 
 
 def test_readers_see_complete_lists_during_switches(redis: Any, redis_url: str) -> None:
@@ -285,11 +287,11 @@ def test_readers_see_complete_lists_during_switches(redis: Any, redis_url: str) 
     right = {item: {tuple(lists(c)[item]) for c in contents} for item in contents[0].vocab.ids.tolist()}
     items = list(right)
     reads, wrong = [0], []
-    over = threading.Event()
+    finished = threading.Event()
 
     def reader() -> None:
         began = time.perf_counter()
-        while not over.is_set():
+        while not finished.is_set():
             item = items[reads[0] % len(items)]
             result = tuple(read(redis, item))
             reads[0] += 1
@@ -306,7 +308,7 @@ def test_readers_see_complete_lists_during_switches(redis: Any, redis_url: str) 
             switches += 1
             publish(contents[switches % 2], fresh(redis_url, switches), keep=3, grace=0.5)
     finally:
-        over.set()
+        finished.set()
         thread.join()
     assert switches >= 3 and not wrong
 
@@ -335,7 +337,7 @@ def fresh(url: str, number: int) -> Redis:
         (("/0", "/99"), "DB index is out of range"),
     ],
 )
-def test_invalid_endpoints(redis_url: str, change: tuple[str, str], message: str) -> None:
+def test_invalid_endpoints_are_refused(redis_url: str, change: tuple[str, str], message: str) -> None:
     bad = redis_url.replace(*change)
     with pytest.raises(PublishError, match=message) as raised:
         publish(content(parts="neighbours"), Redis(Endpoint(bad, retries=Retries(0))))
@@ -345,14 +347,14 @@ def test_invalid_endpoints(redis_url: str, change: tuple[str, str], message: str
 @pytest.mark.skipif(
     redis_missing() != "" or shutil.which("openssl") is None, reason="there is no redis-server or openssl"
 )
-def test_tls(tmp_path: Path) -> None:
+def test_tls_connections_are_verified(tmp_path: Path) -> None:
     import redis as package
 
-    key, made, port = str(tmp_path / "key.pem"), str(tmp_path / "made.pem"), str(free_port())
+    key, certificate, port = str(tmp_path / "key.pem"), str(tmp_path / "made.pem"), str(free_port())
     words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", made]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
     subprocess.run(words, check=True, capture_output=True)
-    url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={made}"
+    url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
 
     def ready() -> bool:
         with suppress(package.ConnectionError), package.Redis.from_url(url) as client:
@@ -360,7 +362,7 @@ def test_tls(tmp_path: Path) -> None:
         return False
 
     server = ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", port, "--tls-auth-clients", "no"]
-    server += ["--tls-cert-file", made, "--tls-key-file", key, "--tls-ca-cert-file", made, "--save", ""]
+    server += ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate, "--save", ""]
     with running(server, ready, tmp_path):
         assert publish(content(parts="neighbours"), target(url)).generation == 1
         with pytest.raises(PublishError, match="certificate verify failed") as raised:
@@ -368,7 +370,7 @@ def test_tls(tmp_path: Path) -> None:
         assert "s3cret" not in str(raised.value)
 
 
-def test_no_server() -> None:
+def test_a_missing_server_is_an_error() -> None:
     message: list[Any] = []
     place = Endpoint(
         f"redis://me:s3cret@127.0.0.1:{free_port()}",

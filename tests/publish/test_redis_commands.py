@@ -9,7 +9,7 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.publish.redis_commands import Batch, batches
-from tests.publish.content import content, lists, scored
+from tests.publish.content import content, lists, scored_lists
 
 
 def decode(data: bytes) -> list[list[bytes]]:
@@ -64,7 +64,7 @@ def test_json() -> None:
     assert {command[0] for command in commands} == {b"SET"}
     values = {key.decode(): json.loads(value) for _, key, value in commands}
     assert list(values) == [f"p:3:{item}" for item in some.vocab.ids]
-    for item, pairs in scored(some).items():
+    for item, pairs in scored_lists(some).items():
         assert values[f"p:3:{item}"]["items"] == [other for other, _ in pairs]
         assert values[f"p:3:{item}"]["scores"] == pytest.approx([score for _, score in pairs], rel=1e-6)
     assert batch.responses == [b"OK"] * 20 and [key.decode() for key in batch.keys] == list(values)

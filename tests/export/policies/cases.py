@@ -1,4 +1,4 @@
-"""Lists and sessions for tests of policies, and their comparison with slow twins."""
+"""Lists and sessions for tests of policies, and comparisons with slow references."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def logs(seed: int = 0) -> Sessions:
     return of_lists(lists, ITEMS)
 
 
-def held(sessions: Sessions) -> list[set[int]]:
-    """Of each item the sessions that hold it."""
+def sessions_of_items(sessions: Sessions) -> list[set[int]]:
+    """The sessions that contain each item."""
     return [{s for s in range(len(sessions)) if row in sessions[s]} for row in range(N)]
 
 
-def applied(policy: Policy, found: TopK = LISTS) -> Lists:
-    rows, scores = found.rows.copy(), found.scores.copy()
-    changed = policy.apply(SEEDS, found)
-    assert np.array_equal(found.rows, rows) and np.array_equal(found.scores, scores)
-    return as_lists(changed)
+def apply_policy(policy: Policy, lists: TopK = LISTS) -> Lists:
+    rows, scores = lists.rows.copy(), lists.scores.copy()
+    result = policy.apply(SEEDS, lists)
+    assert np.array_equal(lists.rows, rows) and np.array_equal(lists.scores, scores)
+    return as_lists(result)
 
 
-def close(found: Lists, expected: Lists) -> None:
-    assert [[row for row, _ in results] for results in found] == [[row for row, _ in results] for results in expected]
-    for mine, other in zip(found, expected, strict=True):
-        assert [score for _, score in mine] == pytest.approx([score for _, score in other], rel=1e-5, abs=1e-6)
+def assert_close(lists: Lists, expected: Lists) -> None:
+    assert [[row for row, _ in results] for results in lists] == [[row for row, _ in results] for results in expected]
+    for pairs, other in zip(lists, expected, strict=True):
+        assert [score for _, score in pairs] == pytest.approx([score for _, score in other], rel=1e-5, abs=1e-6)
 
 
-def ranked(results: list[tuple[int, float]]) -> list[tuple[int, float]]:
+def sort_ranked(results: list[tuple[int, float]]) -> list[tuple[int, float]]:
     return sorted(results, key=lambda result: (-np.float32(result[1]), result[0]))

@@ -19,17 +19,17 @@ from tests.export.lists import as_lists, inputs_of, lists_of
 from tests.export.policies.cases import ITEMS, LISTS, SEEDS, N, logs
 
 
-def test_the_order_of_policies(tmp_path: Path) -> None:
-    """All policies against their application one by one; caps also apply to results of back-off."""
-    sessions, answers = logs(), lists_of(LISTS)
+def test_policies_are_applied_in_order(tmp_path: Path) -> None:
+    """The chain of all policies equals their application one by one; caps also apply to results of back-off."""
+    sessions, source = logs(), lists_of(LISTS)
     codes = (np.arange(N) % 4).astype(np.int32)
     features = Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcd"], dtype=object))})
-    material = inputs_of(ITEMS, sessions, features)
-    wanted = Policies(-0.5, 1, True, 3, 0.2, {"artist": 2}, 0.3, True)
-    kept = ResumableExport(tmp_path).lists(
-        "candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts)
+    inputs = inputs_of(ITEMS, sessions, features)
+    policies = Policies(-0.5, 1, True, 3, 0.2, {"artist": 2}, 0.3, True)
+    stored = ResumableExport(tmp_path).lists(
+        "candidates", N, 12, lambda parts: (source.block(part, 12) for part in parts)
     )
-    chain = build_chain(wanted, 5, kept, material)
+    chain = build_chain(policies, 5, stored, inputs)
     result, counts = LISTS, np.bincount(sessions.items, minlength=N)
     capped = cap_feature(2, "artist", features, ITEMS)
     for policy in (
@@ -47,6 +47,6 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
     lists = chain.apply(SEEDS, LISTS)
     assert np.array_equal(lists.rows, result.rows[:, :5])
     assert max(Counter(codes[row] for row, _ in results).most_common(1)[0][1] for results in as_lists(lists)) == 2
-    assert wanted.describe() == (
+    assert policies.describe() == (
         "min-score -0.5, min-evidence 1, mutual, csls 3, discount 0.2, cap artist=2, mmr 0.3, back-off"
     )

@@ -8,7 +8,7 @@ from embedrec.errors import SettingsError
 from embedrec.export.policies.settings import POLICIES, Policies, option_of
 
 
-def test_values_out_of_bounds() -> None:
+def test_values_out_of_bounds_are_refused() -> None:
     for given, message in (
         ({"csls": 0}, "csls must be at least 1, but is 0"),
         ({"mmr": 1.5}, "mmr must be between 0 and 1, but is 1.5"),
@@ -24,7 +24,7 @@ def test_values_out_of_bounds() -> None:
     assert Policies(min_score=0.0, mmr=0.0).enabled() == {"min_score": 0.0, "mmr": 0.0}
 
 
-def test_policies_that_are_on() -> None:
+def test_enabled_policies_are_in_order() -> None:
     policies = Policies(min_score=-0.5, csls=3, caps={"artist": 2}, back_off=True)
     assert policies.enabled() == {"min_score": -0.5, "csls": 3, "caps": {"artist": 2}, "back_off": True}
     assert list(policies.enabled()) == [name for name in POLICIES if name in policies.enabled()]
@@ -51,7 +51,7 @@ def test_options() -> None:
         ("recommendations", {"min_evidence", "mutual", "csls"}),
     ],
 )
-def test_policies_of_each_kind_of_export(of: str, refused: set[str]) -> None:
+def test_every_kind_of_export_refuses_other_policies(of: str, refused: set[str]) -> None:
     values = {"min_score": 1.0, "min_evidence": 1, "mutual": True, "csls": 1, "discount": 1.0, "caps": {"a": 1},
               "mmr": 0.5, "back_off": True}  # fmt: skip
     assert list(values) == list(POLICIES)

@@ -1,4 +1,4 @@
-"""Filters and caps against slow twins."""
+"""Filters and caps against slow references."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from embedrec.errors import SettingsError
 from embedrec.export.policies.session_index import index_sessions
 from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap_feature
 from tests.export.lists import as_lists
-from tests.export.policies.cases import ITEMS, LISTS, N, applied, held, logs
+from tests.export.policies.cases import ITEMS, LISTS, N, apply_policy, logs, sessions_of_items
 
 
-def test_min_score() -> None:
-    least = float(np.float32(0.3))
-    assert applied(MinScore(0.3)) == [[r for r in results if r[1] >= least] for results in as_lists(LISTS)]
+def test_min_score_removes_lower_scores() -> None:
+    threshold = float(np.float32(0.3))
+    assert apply_policy(MinScore(0.3)) == [[r for r in results if r[1] >= threshold] for results in as_lists(LISTS)]
 
 
-def test_min_evidence() -> None:
+def test_min_evidence_equals_a_slow_reference() -> None:
     sessions = logs()
-    of = held(sessions)
-    expected = [[r for r in results if len(of[seed] & of[r[0]]) >= 2] for seed, results in enumerate(as_lists(LISTS))]
-    assert applied(MinEvidence(2, index_sessions(sessions, ITEMS))) == expected
+    item_sessions = sessions_of_items(sessions)
+    expected = [
+        [r for r in results if len(item_sessions[seed] & item_sessions[r[0]]) >= 2]
+        for seed, results in enumerate(as_lists(LISTS))
+    ]
+    assert apply_policy(MinEvidence(2, index_sessions(sessions, ITEMS))) == expected
     assert 0 < sum(map(len, expected)) < sum(map(len, as_lists(LISTS)))
 
 
-def test_mutual() -> None:
+def test_mutual_keeps_results_that_list_the_seed() -> None:
     listed = [{row for row, _ in results} for results in as_lists(LISTS)]
     expected = [[r for r in results if seed in listed[r[0]]] for seed, results in enumerate(as_lists(LISTS))]
-    assert applied(Mutual(LISTS.rows.astype(np.int32))) == expected
+    assert apply_policy(Mutual(LISTS.rows.astype(np.int32))) == expected
 
 
-@pytest.mark.parametrize("most", [1, 2, 5])
-def test_cap(most: int) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_caps_equal_a_slow_reference(limit: int) -> None:
     rng = np.random.default_rng(2)
     values = [sorted(rng.choice(5, rng.integers(0, 3), replace=False).tolist()) for _ in range(N)]
     offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])])
@@ -47,13 +50,13 @@ def test_cap(most: int) -> None:
         used: Counter[int] = Counter()
         expected.append([])
         for row, score in results:
-            if all(used[value] < most for value in values[row]):
+            if all(used[value] < limit for value in values[row]):
                 used.update(values[row])
                 expected[-1].append((row, score))
-    assert applied(Cap(most, offsets, codes)) == expected
+    assert apply_policy(Cap(limit, offsets, codes)) == expected
 
 
-def test_cap_of_features() -> None:
+def test_features_of_every_kind_are_capped() -> None:
     names = np.array(["x", "y"], dtype=object)
     features = Features(
         Vocab(["i3", "i1", "i0"]),
@@ -67,7 +70,7 @@ def test_cap_of_features() -> None:
         ("year", [0, 1, 1, 1, 2], [0, 0]),
         ("tags", [0, 1, 1, 1, 3], [1, 0, 1]),
     ):
-        made = cap_feature(2, name, features, vocab)
-        assert (made.offsets.tolist(), made.codes.tolist()) == (offsets, codes)
+        cap = cap_feature(2, name, features, vocab)
+        assert (cap.offsets.tolist(), cap.codes.tolist()) == (offsets, codes)
     with pytest.raises(SettingsError, match="items have no feature 'artits' to cap; did you mean 'artist'"):
         cap_feature(2, "artits", features, vocab)

@@ -44,8 +44,8 @@ class Settled(package.WSKNN):
         return super()._sample_possible_neighbors(self._newest_first(all_sessions), session)
 
     def _possible_neighbors(self, session: Any) -> Any:
-        found = super()._possible_neighbors(session)
-        return found if self.sampling_strategy == "weighted_events" else self._newest_first(found)
+        candidates = super()._possible_neighbors(session)
+        return candidates if self.sampling_strategy == "weighted_events" else self._newest_first(candidates)
 
     def _calculate_similarity(self, *given: Any) -> Any:
         return [[s, round(similarity, 12)] for s, similarity in super()._calculate_similarity(*given)]
@@ -117,7 +117,7 @@ def settings(recipe: WSKNN) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("weighting", "ranking"), list(product(WEIGHTINGS, RANKINGS)))
 def test_results_equal_those_of_the_package(split: Any, weighting: Any, ranking: Any) -> None:
-    """Where all sessions are listened to, no tie decides; samples of all, too, are the same however they are made."""
+    """With all sessions as candidates no tie decides, and samples of all sessions are equal in every order."""
     train, maps, histories = split
     recipe = WSKNN(ALL, ALL, "random", weighting, ranking, compat="wsknn")
     agree(fit(maps, **settings(recipe)), recipe, train, histories)
