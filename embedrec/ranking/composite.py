@@ -246,15 +246,17 @@ class CompositeRecipe(Settings, ABC):
         settings = self.resolved(sessions)
         window = hold_out_window(sessions, self.window, self.questions, seed=seed)
         early = settings._train(store, window.train, seed, threads, report, window=True)
-        trained = as_parts(early, window.train.vocab)
+        trained = as_parts(early, window.train.vocab, seed)
         learned, scorer = settings.learn(window, trained, seed=seed, threads=threads, report=report)
         report("validation", **compare_with_parts(window, trained, scorer, threads=threads, seed=seed))
         final = settings._train(store, sessions, seed, threads, report, window=False)
         vocab = sessions.vocab
+        packed = pack_parts([part.model for part in final], vocab, seed=seed)
+        parts = unpack_parts([part.settings for part in final], vocab, packed)
         arrays = {
-            **pack_parts([part.model for part in final], vocab),
+            **packed,
             **learned,
-            **settings.tables(sessions, as_parts(final, vocab), threads=threads, report=report),
+            **settings.tables(sessions, parts, threads=threads, report=report),
             "exclude_seen": np.array([window.exclude_seen], dtype=np.uint8),
         }
         model = settings.from_arrays(vocab, arrays).with_threads(threads)
@@ -284,7 +286,7 @@ class CompositeRecipe(Settings, ABC):
         return store.train(parts, sessions, seed=seed, threads=threads, report=report, window=window)
 
 
-def as_parts(trained: Sequence[TrainedPart], vocab: Vocab) -> tuple[Part, ...]:
+def as_parts(trained: Sequence[TrainedPart], vocab: Vocab, seed: int) -> tuple[Part, ...]:
     """Trained parts of the same sessions, as they are in a model of that vocabulary."""
     models: list[Model] = [part.model for part in trained]
-    return unpack_parts([part.settings for part in trained], vocab, pack_parts(models, vocab))
+    return unpack_parts([part.settings for part in trained], vocab, pack_parts(models, vocab, seed=seed))

@@ -15,9 +15,12 @@ from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.models.torch_recipe import check_torch
+from embedrec.models.vector_model import VectorModel
+from embedrec.ranking.cell_search import build_cells, load_cells
 
 COMPOSITES = ("fusion", "ranker")  # recipes that have parts, and cannot be parts
 _USUAL = (("vstan", 100), ("mf", 100), ("word2vec", 100), ("sr", 50), ("cooccurrence", 50))
+_PRUNED = ("sr", "ar")  # rules, whose lists are as long as their pruning
 _LONG = 30  # events of an average session, beyond which it is a playlist or a user's history rather than a visit
 
 
@@ -39,6 +42,8 @@ class PartSettings:
 class Part:
     """A model that retrieves candidates.
 
+    model     answers candidates, in cells if it has many vectors, see `cell_search`
+    exact     the same model, which answers longer lists
     count     number of candidates
     rows      (m+1,) int32 row in the composite's vocabulary of each of the model's m items, the last is −1; None if
               both vocabularies are the same
@@ -47,6 +52,7 @@ class Part:
 
     name: str
     model: Model
+    exact: Model
     count: int
     rows: np.ndarray | None
     own_rows: np.ndarray | None
@@ -55,7 +61,8 @@ class Part:
         """The model's best items of histories in the composite's vocabulary: rows of it (q, c ≤ count), and scores."""
         if self.own_rows is not None:
             histories = histories.renumber(self.own_rows[histories.items], self.model.vocab)
-        topk = self.model.recommend(histories, min(count, len(self.model.vocab)), exclude_seen=exclude_seen)
+        model = self.model if count <= self.count else self.exact
+        topk = model.recommend(histories, min(count, len(model.vocab)), exclude_seen=exclude_seen)
         return (topk.rows if self.rows is None else self.rows[topk.rows]), topk.scores
 
 
@@ -122,6 +129,8 @@ def part_settings(candidates: str, settings: Mapping[str, Mapping[str, Any]]) ->
         if recipe not in MODELS:
             hint = did_you_mean(recipe, MODELS) or f"; valid are {', '.join(m for m in MODELS if m not in COMPOSITES)}"
             raise SettingsError(f"no model is called {name!r}, which candidates names{hint}")
+        if recipe in _PRUNED:
+            values.setdefault("pruning", max(count, recipe_class(recipe).pruning))
         built = build(recipe_class(recipe), values, source=f"the settings of {name}")
         check_torch(built)
         parts.append(PartSettings(name, built, count))
@@ -134,13 +143,19 @@ def saved_settings(parts: Sequence[PartSettings]) -> tuple[str, dict[str, dict[s
     return candidates, {p.name: {"recipe": p.recipe.name, **settings_of(p.recipe)} for p in parts}
 
 
-def pack_parts(models: Sequence[Model], vocab: Vocab) -> dict[str, np.ndarray]:
-    """The arrays of parts: those of part p begin with "p."; "p.rows" (m,) int32 are its items, if not all in order."""
+def pack_parts(models: Sequence[Model], vocab: Vocab, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """The arrays of parts: those of part p begin with "p.".
+
+    "p.rows" (m,) int32 are its items, if not all in order; "p.search" (b,) uint8 is an index of a part of many vectors.
+    """
     arrays: dict[str, np.ndarray] = {}
     for p, model in enumerate(models):
         arrays.update({f"{p}.{name}": array for name, array in model.arrays.items()})
         if not np.array_equal(model.vocab.ids, vocab.ids):
             arrays[f"{p}.rows"] = vocab.rows_of(model.vocab.ids).astype(np.int32)
+        cells = build_cells(model, seed) if isinstance(model, VectorModel) else None
+        if cells is not None:
+            arrays[f"{p}.search"] = cells
     return arrays
 
 
@@ -149,9 +164,10 @@ def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) ->
     made, n = [], len(vocab)
     for p, part in enumerate(parts):
         own = {name.removeprefix(f"{p}."): array for name, array in arrays.items() if name.startswith(f"{p}.")}
-        rows = own.pop("rows", None)
+        rows, cells = own.pop("rows", None), own.pop("search", None)
         if rows is None:
-            made.append(Part(part.name, part.recipe.from_arrays(vocab, own), part.count, None, None))
+            model = part.recipe.from_arrays(vocab, own)
+            made.append(Part(part.name, _searching(model, cells), model, part.count, None, None))
             continue
         if rows.dtype != np.int32 or rows.ndim != 1 or len(np.unique(rows)) != len(rows):
             raise DataError(f"the items of part {part.name} must be distinct int32 rows")
@@ -160,5 +176,15 @@ def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) ->
         own_rows = np.full(n, -1, dtype=np.int64)
         own_rows[rows] = np.arange(len(rows))
         model = part.recipe.from_arrays(vocab.take(rows), own)
-        made.append(Part(part.name, model, part.count, np.append(rows, np.int32(-1)), own_rows))
+        exact, every = model, np.append(rows, np.int32(-1))
+        made.append(Part(part.name, _searching(model, cells), exact, part.count, every, own_rows))
     return tuple(made)
+
+
+def _searching(model: Model, cells: np.ndarray | None) -> Model:
+    """The model with an index of `pack_parts`, if there is one. Raises DataError when it does not fit."""
+    if cells is None:
+        return model
+    if not isinstance(model, VectorModel):
+        raise DataError(f"a part of {model.recipe.name} has no vectors, and cannot have an index of them")
+    return load_cells(model, cells)

@@ -25,7 +25,8 @@ def chains(count: int = 300) -> Sessions:
 
 def parts_of(window: Window) -> tuple[Part, ...]:
     models = [("sr", SequentialRules()), ("popular", Popular())]
-    return tuple(Part(name, recipe.fit(window.train), 20, None, None) for name, recipe in models)
+    trained = [(name, recipe.fit(window.train)) for name, recipe in models]
+    return tuple(Part(name, model, model, 20, None, None) for name, model in trained)
 
 
 def test_the_best_part_is_named_and_a_composite_that_ignores_it_is_worse() -> None:
