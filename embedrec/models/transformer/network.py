@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -124,14 +125,14 @@ class Network(nn.Module):
         lengths  (s,) of the sessions, at most `history`
         """
         vectors = functional.dropout(vectors, self.recipe.dropout, self.training)
-        groups = PaddedGroups(lengths)
+        runs = Runs(lengths)
         states = vectors * self.recipe.dim**0.5
         if self.places is not None:
-            states = states + self.places[groups.place]
+            states = states + self.places[runs.place]
         for block in self.blocks:
-            states = block(states, groups)
+            states = block(states, runs)
         states = self.norm(states)
-        return states if self.mean is None else self.mean(states, vectors, groups)
+        return states if self.mean is None else self.mean(states, vectors, runs)
 
     @torch.no_grad()
     def arrays(self) -> Mapping[str, np.ndarray]:
@@ -161,7 +162,7 @@ class Block(nn.Module):
 
     def __init__(self, recipe: SASRecSettings) -> None:
         super().__init__()
-        d, self.heads, self.dropout = recipe.dim, recipe.heads, recipe.block_dropout
+        d, self.dropout = recipe.dim, recipe.block_dropout
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.attend, self.merge = nn.Linear(d, 3 * d), nn.Linear(d, d)
         self.widen, self.narrow = nn.Linear(d, recipe.units), nn.Linear(recipe.units, d)
@@ -171,9 +172,9 @@ class Block(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, groups: PaddedGroups) -> Tensor:
-        q, k, v = torch.split(self.attend(self.norm1(x)), x.shape[1], 1)
-        added = self.merge(causal_attention(q, k, v, self.heads, self.distances, groups))
+    def forward(self, x: Tensor, runs: Runs) -> Tensor:
+        joint = self.attend(self.norm1(x))
+        added = self.merge(causal_attention(joint, None, self.distances, runs))
         x = x + self._gated(added, x, self.gate1)
         added = self.narrow(functional.relu(self.widen(self.norm2(x))))
         return x + self._gated(added, x, self.gate2)
@@ -209,9 +210,8 @@ class WeightedMean(nn.Module):
         nn.init.zeros_(self.attend.bias)
         self.distances = Distances(1, recipe)
 
-    def forward(self, states: Tensor, vectors: Tensor, groups: PaddedGroups) -> Tensor:
-        q, k = torch.split(self.attend(states), states.shape[1], 1)
-        return causal_attention(q, k, vectors, 1, self.distances, groups)
+    def forward(self, states: Tensor, vectors: Tensor, runs: Runs) -> Tensor:
+        return causal_attention(self.attend(states), vectors, self.distances, runs)
 
     def arrays(self, norm: nn.LayerNorm) -> dict[str, Tensor]:
         """The arrays of the mean of states that `norm` scales."""
@@ -220,68 +220,127 @@ class WeightedMean(nn.Module):
 
 
 class Distances(nn.Module):
-    """Logits of attention by the distance of two items, if positions=relative; they begin with a decay of 0.8."""
+    """Logits of attention by the distance of two items, of `heads` heads; they begin with a decay of 0.8.
+
+    Zero and not learned unless positions=relative.
+    """
+
+    logits: Tensor
 
     def __init__(self, heads: int, recipe: SASRecSettings) -> None:
         super().__init__()
-        self.logits: nn.Parameter | None = None
-        if recipe.positions == "relative":
-            decay = float(np.log(_DECAY)) * torch.arange(recipe.history)
-            self.logits = nn.Parameter(decay.repeat(heads, 1))  # (heads, history)
+        self.relative = recipe.positions == "relative"
+        logits = (float(np.log(_DECAY)) * torch.arange(recipe.history)).repeat(heads, 1)  # (heads, history)
+        if self.relative:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", torch.zeros_like(logits), persistent=False)
 
-    def forward(self, length: int, device: torch.device) -> Tensor:
-        """Added to the scores of queries and keys: (heads or 1, length, length); −inf for keys after the query."""
-        place = torch.arange(length, device=device)
+    def forward(self, length: int) -> Tensor:
+        """Added to the scores of queries and keys: (heads, length, length); −inf for keys after the query."""
+        place = torch.arange(length, device=self.logits.device)
         distance = place[:, None] - place[None, :]
-        bias = torch.zeros(1, length, length, device=device)
-        if self.logits is not None:
-            bias = self.logits[:, distance.clamp(min=0)]
-        return bias.masked_fill(distance < 0, -torch.inf)
+        return self.logits[:, distance.clamp(min=0)].masked_fill(distance < 0, -torch.inf)
 
     def arrays(self) -> dict[str, Tensor]:
-        return {} if self.logits is None else {"distances": self.logits}
+        """The logits, if they are learned."""
+        return {"distances": self.logits} if self.relative else {}
 
 
-class PaddedGroups:
-    """Groups of sessions of similar length, padded to the longest of the group, which is less than twice the shortest.
+class Runs:
+    """Sessions that follow each other as t tokens.
 
-    lengths  (s,) ascending, of sessions that follow each other as t tokens
+    lengths  (s,) tokens of each, ascending
+    offsets  (s + 1,) int64, on the CPU
     place    (t,) place of each token in its session
-    groups   of each group: index (m, l) of tokens, and the index of its real tokens in (m · l); None if all are real
     """
 
     def __init__(self, lengths: Tensor) -> None:
-        host = lengths.cpu().numpy()
-        self.longest = int(host[-1]) if len(host) else 0
+        self.lengths = lengths
+        self.offsets = np.concatenate([[0], np.cumsum(lengths.cpu().numpy())])
         self.place = tokens(torch.zeros_like(lengths), lengths)[1]
-        starts = np.cumsum(host) - host
-        self.groups: list[tuple[Tensor, Tensor | None]] = []
-        bounds = np.unique(np.searchsorted(host, [1, *(2**power + 1 for power in range(20))])).tolist()
-        for first, stop in zip(bounds, [*bounds[1:], len(host)], strict=True):
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of a token and one up to it in its session."""
+        lengths = np.diff(self.offsets)
+        return int((lengths * (lengths + 1) // 2).sum())
+
+    def padded_groups(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Sessions of similar length, padded to the longest, which is less than twice the shortest: the index (m, l) of
+        their tokens, and that of the real ones in (m · l)."""
+        lengths = np.diff(self.offsets)
+        bounds = np.unique(np.searchsorted(lengths, [1, *(2**power + 1 for power in range(30))])).tolist()
+        for first, stop in pairwise([*bounds, len(lengths)]):
             if stop > first:
-                self.groups.append(_group(host[first:stop], starts[first:stop], lengths.device))
+                place = np.arange(lengths[stop - 1])
+                real = place < lengths[first:stop, None]
+                index = self.offsets[first:stop, None] + np.where(real, place, 0)
+                device = self.lengths.device
+                yield torch.from_numpy(index).to(device), torch.from_numpy(np.flatnonzero(real)).to(device)
 
 
-def _group(lengths: np.ndarray, starts: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    place = np.arange(lengths[-1])
-    real = place < lengths[:, None]
-    index = torch.from_numpy(starts[:, None] + np.where(real, place, 0)).to(device)
-    return index, None if real.all() else torch.from_numpy(np.flatnonzero(real)).to(device)
+def causal_attention(joint: Tensor, values: Tensor | None, distances: Distances, runs: Runs) -> Tensor:
+    """Attention (t, d) of each token to those of its session up to itself.
+
+    joint   (t, 2d) queries and keys, or (t, 3d) with the values
+    values  (t, d); None if they are part of `joint`
+    """
+    d = joint.shape[1] // (3 if values is None else 2)
+    if joint.device.type != "cpu" or joint.dtype != torch.float32:
+        queries, keys = joint[:, :d], joint[:, d : 2 * d]
+        return padded_attention(queries, keys, joint[:, 2 * d :] if values is None else values, distances, runs)
+    result: Tensor = _Attention.apply(joint, values, distances.logits, runs)  # type: ignore[no-untyped-call]
+    return result
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, distances: Distances, groups: PaddedGroups) -> Tensor:
-    """Attention (t, d) of each token to those of its session up to itself; q, k and v are (t, d)."""
-    d = q.shape[1]
-    bias = distances(groups.longest, q.device)
-    joint, results = torch.cat([q * (d // heads) ** -0.5, k, v], 1), []
-    for index, real in groups.groups:
+class _Attention(torch.autograd.Function):
+    """`padded_attention` without padding, in compiled loops."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, joint: Tensor, values: Tensor | None, logits: Tensor, runs: Runs
+    ) -> Tensor:
+        from embedrec.kernels.session_attention import attend
+
+        d = joint.shape[1] // (3 if values is None else 2)
+        scale = torch.ones(joint.shape[1])
+        scale[:d] = (d // len(logits)) ** -0.5
+        joint = joint * scale
+        of_values, column = (joint, 2 * d) if values is None else (values.contiguous(), 0)
+        shares, result = torch.empty(len(logits), runs.pairs), torch.empty(len(joint), d)
+        arrays = [tensor.detach().numpy() for tensor in (logits, shares, result)]
+        attend(joint.numpy(), of_values.detach().numpy(), column, runs.offsets, *arrays)
+        ctx.save_for_backward(joint, of_values, shares, scale, logits)
+        ctx.runs, ctx.joined = runs, values is None  # type: ignore[attr-defined]
+        return result
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *above: Tensor) -> tuple[Tensor | None, ...]:
+        from embedrec.kernels.session_attention import attend_backward
+
+        joint, values, shares, scale, logits = ctx.saved_tensors  # type: ignore[attr-defined]
+        joined, runs = ctx.joined, ctx.runs  # type: ignore[attr-defined]
+        d_joint, d_logits = torch.zeros_like(joint), torch.zeros_like(logits)
+        d_values = d_joint if joined else torch.zeros_like(values)
+        column = 2 * joint.shape[1] // 3 if joined else 0
+        arrays = [tensor.numpy() for tensor in (shares, above[0].contiguous(), d_joint, d_values, d_logits)]
+        attend_backward(joint.numpy(), values.numpy(), column, runs.offsets, *arrays)
+        return d_joint.mul_(scale), None if joined else d_values, d_logits, None
+
+
+def padded_attention(queries: Tensor, keys: Tensor, values: Tensor, distances: Distances, runs: Runs) -> Tensor:
+    """`causal_attention` of (t, d) queries, keys and values, on any device."""
+    d, heads = queries.shape[1], len(distances.logits)
+    bias = distances(int(np.diff(runs.offsets).max(initial=0)))
+    joint, results = torch.cat([queries * (d // heads) ** -0.5, keys, values], 1), []
+    for index, real in runs.padded_groups():
         m, length = index.shape
         q, k, v = (
             part.view(m, length, heads, -1).transpose(1, 2) for part in torch.split(joint[index.view(-1)], d, 1)
         )  # (m, heads, l, d / heads)
         shares = torch.softmax(torch.matmul(q, k.transpose(2, 3)) + bias[:, :length, :length], -1)
-        result = torch.matmul(shares, v).transpose(1, 2).reshape(m * length, d)
-        results.append(result if real is None else result[real])
+        results.append(torch.matmul(shares, v).transpose(1, 2).reshape(m * length, d)[real])
     return torch.cat(results) if results else joint[:, :d]
 
 

@@ -7,33 +7,54 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from embedrec.models.transformer.network import Distances, PaddedGroups, causal_attention, expected_draws
+from embedrec.models.transformer.network import Distances, Runs, causal_attention, expected_draws, padded_attention
 from embedrec.models.transformer.recipe import SASRec
 from tests.models.transformer.toy_learner import network_of, random_learner
 from tests.training.toy import clustered_sessions
 
 
-@pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("lengths", [[1], [2, 2, 2], [1, 2, 3, 4, 5, 9]])
-def test_attention_by_a_slow_loop(heads: int, lengths: list[int]) -> None:
-    torch.manual_seed(0)
-    q, k, v = (torch.randn(sum(lengths), 4) for _ in range(3))
-    distances = Distances(heads, SASRec(history=9))
-    assert distances.logits is not None
-    distances.logits.data += torch.randn(heads, 9)
-    found = causal_attention(q, k, v, heads, distances, PaddedGroups(torch.tensor(lengths)))
-    width, first = 4 // heads, 0
+def slow_attention(q: Tensor, k: Tensor, v: Tensor, logits: Tensor, lengths: list[int]) -> Tensor:
+    heads, first, rows = len(logits), 0, []
+    width = q.shape[1] // heads
     for length in lengths:
-        for query in range(length):
+        for query in range(first, first + length):
+            keys = torch.arange(first, query + 1)
             for head in range(heads):
                 part = slice(head * width, (head + 1) * width)
-                keys = torch.arange(first, first + query + 1)
-                logits = k[keys, part] @ q[first + query, part] / width**0.5
-                logits = logits + distances.logits[head, query - torch.arange(query + 1)]
-                expected = torch.softmax(logits, 0) @ v[keys, part]
-                torch.testing.assert_close(found[first + query, part], expected, rtol=1e-4, atol=1e-5)
+                scores = k[keys, part] @ q[query, part] / width**0.5 + logits[head, query - keys]
+                rows.append(torch.softmax(scores, 0) @ v[keys, part])
         first += length
+    return torch.cat(rows).view(first, -1)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("lengths", [[1], [2, 2, 2], [1, 2, 3, 4, 5, 9]])
+@pytest.mark.parametrize("kind", ["joined", "separate", "padded"])
+def test_attention_by_a_slow_loop(heads: int, lengths: list[int], kind: str) -> None:
+    """Results and gradients of the compiled and of the padded form."""
+    torch.manual_seed(0)
+    given, above = torch.randn(sum(lengths), 12), torch.randn(sum(lengths), 4)
+    distances, runs = Distances(heads, SASRec(history=9)), Runs(torch.tensor(lengths))
+    distances.logits.data += torch.randn(heads, 9)
+    results = []
+    for slow in (False, True):
+        joint = given.clone().requires_grad_()
+        distances.logits.grad = None
+        q, k, v = torch.split(joint, 4, 1)
+        if slow:
+            found = slow_attention(q, k, v, distances.logits, lengths)
+        elif kind == "padded":
+            found = padded_attention(q, k, v, distances, runs)
+        elif kind == "joined":
+            found = causal_attention(joint, None, distances, runs)
+        else:
+            found = causal_attention(joint[:, :8], v, distances, runs)
+        (found * above).sum().backward()
+        results.append((found.detach(), joint.grad, distances.logits.grad))
+    for fast, expected in zip(*results, strict=True):
+        torch.testing.assert_close(fast, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_expected_draws_of_what_never_occurs() -> None:
