@@ -17,7 +17,7 @@ CASES = [case for case in cases() if hasattr(settings_class(case[0]), "add_onnx_
 
 
 def test_recipes_with_an_encoder() -> None:
-    assert {name for name, _ in CASES} == {"two-tower", "gru4rec"}
+    assert {name for name, _ in CASES} == {"two-tower", "gru4rec", "sasrec"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=label)

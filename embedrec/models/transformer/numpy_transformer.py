@@ -15,7 +15,7 @@ from embedrec.models.transformer.settings import SASRecSettings
 
 BLOCK_TOKENS = 1 << 12  # tokens of one matrix product, which then fits the cache
 BLOCK_SESSIONS = 1 << 15  # histories among which common prefixes are found
-_EPSILON = 1e-5  # of normalisations
+EPSILON = 1e-5  # of normalisations
 
 Linear = tuple[np.ndarray, np.ndarray]  # a matrix (in, out) and a bias (out,)
 
@@ -172,7 +172,7 @@ def _normalised(x: np.ndarray) -> np.ndarray:
     """Rows with mean 0 and variance 1."""
     result = x - x.mean(1, keepdims=True)
     variance = np.einsum("td,td->t", result, result) / x.shape[1]
-    result *= (1 / np.sqrt(variance + _EPSILON))[:, None]
+    result *= (1 / np.sqrt(variance + EPSILON))[:, None]
     return result
 
 

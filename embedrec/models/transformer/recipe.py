@@ -15,6 +15,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.array_packing import shaped
 from embedrec.models.base import Arrays
+from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.transformer.numpy_transformer import Transformer
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
@@ -50,3 +51,9 @@ class SASRec(SASRecSettings):
         embeddings = Embeddings(items, vocab, "cosine")
         answers = embeddings if self.scoring == "cosine" else Embeddings(items, vocab, "dot")
         return VectorModel(self, arrays, embeddings, Transformer.of(self, arrays), answers, answers)
+
+    def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
+        """The encoder of a model of this recipe as nodes of a graph, see `models.onnx_graph`."""
+        from embedrec.models.transformer.onnx_encoder import add_transformer
+
+        return add_transformer(graph, Transformer.of(self, model.arrays))

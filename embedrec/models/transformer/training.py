@@ -101,7 +101,8 @@ class SASRecLearner:
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
         others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
-        return [RowAdagrad(tables, self.recipe.learning_rate), torch.optim.AdamW(others, self.recipe.layer_rate)]
+        layers = torch.optim.AdamW(others, self.recipe.layer_rate, fused=True)
+        return [RowAdagrad(tables, self.recipe.learning_rate), layers]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Windows of about `batch` targets: `starts`, `lengths`, `firsts`; and all their targets, and negatives."""
