@@ -122,11 +122,11 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
 
 @vectors.command("export-encoder")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="Model to export: two-tower or gru4rec [default: the latest].")
+@click.option("--model", metavar="NAME", help="Model to export: two-tower, gru4rec or sasrec [default: the latest].")
 @log_option
 @workspace_option
 def encoder(file: Path, model: str | None, workspace: Workspace) -> None:
-    """Write the encoder of a two-tower or gru4rec model to FILE.onnx: it turns a history into a query vector.
+    """Write the encoder of a two-tower, gru4rec or sasrec model to FILE.onnx: histories become queries.
 
     ONNX Runtime runs it without torch; an index built with --of answers takes the query. The input "items" holds rows
     of FILE.ids.txt, oldest first, and -1 for unknown items and padding.

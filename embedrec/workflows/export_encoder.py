@@ -45,7 +45,7 @@ def export_encoder(source: Artifact, file: Path) -> EncoderFiles:
     exportable = [name for name in MODELS if issubclass(recipe_class(name), OnnxRecipe)]
     if recipe not in exportable:
         raise SettingsError(
-            f"model {source.name} ({recipe}) has no ONNX encoder; those of {' and '.join(exportable)} have one"
+            f"model {source.name} ({recipe}) has no ONNX encoder; those of {', '.join(exportable)} have one"
         )
     model = load_model(source)
     assert isinstance(model, VectorModel) and isinstance(model.recipe, OnnxRecipe)

@@ -95,7 +95,7 @@ def test_an_encoder_is_exported_in_onnx_format(run: Run, counted: Path) -> None:
     assert Path("encoder.onnx").is_file() and len(Path("encoder.ids.txt").read_text().splitlines()) > 1
     succeed(run, "train", "popular")
     assert fails(run, "vectors", "export-encoder", "other.onnx") == (
-        "model popular (popular) has no ONNX encoder; those of two-tower and gru4rec have one"
+        "model popular (popular) has no ONNX encoder; those of two-tower, gru4rec, sasrec have one"
     )
 
 

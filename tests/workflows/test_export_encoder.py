@@ -70,7 +70,7 @@ def test_errors(workspace: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"an encoder is an \.onnx file, but .*encoder\.pt is another"):
         export_encoder(source, tmp_path / "encoder.pt")
     trained(folder, "mf")
-    with pytest.raises(SettingsError, match=r"model mf \(mf\) has no ONNX encoder; .* two-tower and gru4rec"):
+    with pytest.raises(SettingsError, match=r"model mf \(mf\) has no ONNX encoder; .* two-tower, gru4rec, sasrec"):
         export_encoder(folder.find("model", "mf"), tmp_path / "encoder.onnx")
 
 
