@@ -37,7 +37,7 @@ def recent_items(offsets, items, times, scale, recent, weights):  # type: ignore
             recent[i, count] = items[e]
             weights[i, 0, count] = weights[i, 1, count] = 1 / (count + 1)
             if times.shape[0]:
-                weights[i, 1, count] = 1 / (1 + (times[offsets[i + 1] - 1] - times[e]) / scale)
+                weights[i, 1, count] = 1 / (1 + max(times[offsets[i + 1] - 1] - times[e], 0) / scale)
             count += 1
             if count == recent.shape[1]:
                 break
@@ -45,8 +45,8 @@ def recent_items(offsets, items, times, scale, recent, weights):  # type: ignore
 
 @numba.njit(nogil=True, cache=True)
 def write_parts(offsets, ranks, scores, smoothing, out, at):  # type: ignore[no-untyped-def]
-    """Three columns a part: rank, score, score relative to the first; then the number of parts that propose the item,
-    its best rank, and the sum of its reciprocal ranks.
+    """Three columns a part: rank, score, score relative to the first; then the best rank of the item and the sum of its
+    reciprocal ranks.
 
     ranks      (N, P) int32, −1 where the part does not propose the item; scores (N, P) float32
     smoothing  is added to ranks, counted from 1, before they are inverted
@@ -60,21 +60,19 @@ def write_parts(offsets, ranks, scores, smoothing, out, at):  # type: ignore[no-
                 if ranks[c, p] >= 0 and scores[c, p] > first[p]:
                     first[p] = scores[c, p]
         for c in range(offsets[i], offsets[i + 1]):
-            count, best, total = 0, np.int32(2**31 - 1), 0.0
+            best, total = np.inf, 0.0
             for p in range(parts):
                 column = at + 3 * p
                 if ranks[c, p] < 0:
                     out[c, column] = out[c, column + 1] = out[c, column + 2] = nan
                     continue
-                count += 1
                 best = min(best, ranks[c, p])
                 total += 1 / (smoothing + 1 + ranks[c, p])
                 out[c, column], out[c, column + 1] = ranks[c, p], scores[c, p]
                 out[c, column + 2] = scores[c, p] / abs(first[p]) if first[p] != 0 else nan
             column = at + 3 * parts
-            out[c, column] = count
-            out[c, column + 1] = best if count > 0 else nan
-            out[c, column + 2] = total
+            out[c, column] = best if best < np.inf else nan
+            out[c, column + 1] = total
 
 
 @numba.njit(nogil=True, cache=True)
@@ -205,8 +203,8 @@ def write_cosines(vectors, rows, scale, recent, weights, timed, offsets, items, 
 @numba.njit(nogil=True, cache=True)
 def write_history(history_offsets, history, times, timed, offsets, items, place, out, at):  # type: ignore[no-untyped-def]
     """Columns: how often the candidate is in the history; the number of events after its last one; the number of
-    events, the share of distinct items, the number of candidates; and, where `timed` is true, seconds from the first
-    event to the last and from the last but one to the last. NaN where they are absent.
+    events and the share of distinct items; and, where `timed` is true, seconds from the first event to the last and
+    from the last but one to the last. NaN where they are absent.
 
     history_offsets, history  the histories
     times                     (E,) int64 milliseconds, or (0,) without times
@@ -230,9 +228,8 @@ def write_history(history_offsets, history, times, timed, offsets, items, place,
             place[items[c]] = c - begin
             out[c, at], out[c, at + 1] = 0, nan
             out[c, at + 2], out[c, at + 3] = length, distinct / length if length > 0 else nan
-            out[c, at + 4] = end - begin
             if timed:
-                out[c, at + 5], out[c, at + 6] = duration, gap
+                out[c, at + 4], out[c, at + 5] = duration, gap
         for e in range(first, stop):
             if place[history[e]] >= 0:
                 c = begin + place[history[e]]

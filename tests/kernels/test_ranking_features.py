@@ -54,14 +54,14 @@ def test_shared_categories(a: set[int], b: set[int]) -> None:
 def test_parts() -> None:
     ranks = read_only(np.array([[0, -1], [1, 0], [-1, -1], [2, 0]], dtype=np.int32))
     scores = read_only(np.array([[4, np.nan], [1, -2], [np.nan, np.nan], [0, 0]], dtype=np.float32))
-    out = np.full((4, 11), 7, dtype=np.float32)
+    out = np.full((4, 10), 7, dtype=np.float32)
     write_parts(read_only(np.array([0, 3, 3, 4])), ranks, scores, 60.0, out, 1)
     nan = np.nan
     expected = [
-        [0, 4, 1, nan, nan, nan, 1, 0, 1 / 61],
-        [1, 1, 0.25, 0, -2, -1, 2, 0, 1 / 62 + 1 / 61],
-        [nan, nan, nan, nan, nan, nan, 0, nan, 0],
-        [2, 0, nan, 0, 0, nan, 2, 0, 1 / 63 + 1 / 61],  # a first score of 0 has no ratio
+        [0, 4, 1, nan, nan, nan, 0, 1 / 61],
+        [1, 1, 0.25, 0, -2, -1, 0, 1 / 62 + 1 / 61],
+        [nan, nan, nan, nan, nan, nan, nan, 0],
+        [2, 0, nan, 0, 0, nan, 0, 1 / 63 + 1 / 61],  # a first score of 0 has no ratio
     ]
     np.testing.assert_allclose(out[:, 1:-1], expected, rtol=1e-6)
     assert (out[:, [0, -1]] == 7).all()
@@ -86,7 +86,7 @@ def test_scratch_memory_and_other_columns_stay_as_they_were(lists: list[list[int
     no_times = read_only(np.zeros(0, dtype=np.int64))
     write_history(*flat(lists[:2]), no_times, False, offsets, items, place, wide, 2)
     assert (place == -1).all()
-    assert (wide[:, [0, 1, 7, 8]] == 7).all()
+    assert (wide[:, [0, 1, 6, 7, 8]] == 7).all()
     assert wide[:N, 2].tolist() == [lists[0].count(item) for item in orders[0]]
 
 

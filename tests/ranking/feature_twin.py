@@ -25,6 +25,12 @@ class Twin:
         self.lists = [sessions[s].tolist() for s in range(len(sessions))]
         self.flat = sessions.items.tolist()
         self.mentions = Counter(self.flat)
+        count = len(sessions)
+        order = list(range(count))
+        if sessions.times is not None:
+            times = [*sessions.times.tolist(), 0]
+            order.sort(key=lambda s: times[max(int(sessions.offsets[s + 1]) - 1, 0)])
+        self.weights = [0.5 ** ((count - 1 - order.index(s)) / count / 0.1) for s in range(count)]
         self.times = None if sessions.times is None else sessions.times.tolist()
         self.scale = NAN
         if self.times is not None:
@@ -67,7 +73,7 @@ class Twin:
                 out[f"mean cosine of {name}"] = mean(known, [by_place[j] for j in usable])
                 if self.times is not None:
                     out[f"mean cosine of {name} by time"] = mean(known, [by_time[j] for j in usable])
-        for table in ("cooccurrence", "sequence"):
+        for table in ("cooccurrence", "sequence", "next", "recent sequence"):
             values = [self._pair(table, other, item) for other in recent]
             out[f"{table} with last"] = values[0] if values else NAN
             out[f"highest {table}"] = max(values) if values else NAN
@@ -79,7 +85,6 @@ class Twin:
         out["events since"] = history[::-1].index(item) if item in history else NAN
         out["length"] = len(history)
         out["distinct share"] = len(set(history)) / len(history) if history else NAN
-        out["candidates"] = candidates.offsets[question + 1] - candidates.offsets[question]
         if self.times is not None:
             seen = times if times else []
             out["duration"] = (seen[-1] - seen[0]) / 1000 if seen else NAN
@@ -101,7 +106,6 @@ class Twin:
             out[f"score of {name}"] = score
             out[f"relative score of {name}"] = score / abs(first) if present and first else NAN
         listed = [rank for rank in ranks if rank >= 0]
-        out["parts"] = len(listed)
         out["best rank"] = min(listed) if listed else NAN
         out["reciprocal ranks"] = sum(1 / (60 + rank + 1) for rank in listed)
         return out
@@ -116,17 +120,19 @@ class Twin:
 
     def _pair(self, table: str, a: int, b: int) -> float:
         """The value of b as a partner of a."""
-        total = 0.0
-        for items in self.lists:
+        total, weighted, reach = 0.0, 0.0, 1 if table == "next" else 10
+        for items, recent in zip(self.lists, self.weights, strict=True):
+            weight = recent if table == "recent sequence" else 1.0
+            weighted += items.count(a) * weight
             for i, x in enumerate(items):
                 for j, y in enumerate(items):
                     if table == "cooccurrence" and i != j and abs(i - j) <= 50 and (x, y) == (a, b):
                         total += 1
-                    if table == "sequence" and 0 < j - i <= 10 and (x, y) == (a, b):
-                        total += 1 / (j - i)
+                    if table != "cooccurrence" and 0 < j - i <= reach and (x, y) == (a, b):
+                        total += weight / (j - i)
         if table == "cooccurrence":
             return total / math.sqrt(max(self.mentions[a], 1) * max(self.mentions[b], 1))
-        return total / max(self.mentions[a], 1)
+        return total / (1 + weighted)
 
     def _popularity(self, item: int) -> dict[str, float]:
         events = len(self.flat)

@@ -27,7 +27,6 @@ class HistoryFeatures:
         Feature("events since", "events of the history after the last one of the item; absent if there is none"),
         Feature("length", "events of the history"),
         Feature("distinct share", "distinct items of the history divided by its events"),
-        Feature("candidates", "number of candidates of the question"),
     )
     TIMED: ClassVar[tuple[Feature, ...]] = (
         Feature("duration", "seconds from the first event of the history to the last", "times"),

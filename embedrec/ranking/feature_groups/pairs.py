@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
-from embedrec.models.pair_counts import PairCounting, best_lists, every_mention
+from embedrec.models.pair_counts import PairCounting, best_lists, every_mention, weight_sessions
 from embedrec.progress import Report, quiet
 from embedrec.ranking.feature_groups.group import Feature, QuestionBatch, names_of, sparse_table
 
-REACH = {"cooccurrence": 50, "sequence": 10}  # table → greatest distance of a pair, in events
+
+class PairCounts(NamedTuple):
+    """How pairs of a table are counted.
+
+    reach     greatest distance of a pair, in events
+    together  whether pairs count in both directions, with weight 1; otherwise forwards, with weight 1 / distance
+    recent    whether sessions count with weight 0.5 ** (newer sessions / a tenth of all)
+    """
+
+    reach: int
+    together: bool
+    recent: bool
+
+
+TABLES = {
+    "cooccurrence": PairCounts(50, together=True, recent=False),
+    "sequence": PairCounts(10, together=False, recent=False),
+    "next": PairCounts(1, together=False, recent=False),
+    "recent sequence": PairCounts(10, together=False, recent=True),
+}
+HALF_LIFE = 0.1  # of all sessions, see `PairCounts.recent`
 PARTNERS = 200  # pairs kept of an item
 
 
@@ -24,8 +44,10 @@ class PairFeatures:
 
     "cooccurrence"  pairs in both directions, at most 50 events apart; their number divided by the geometric mean of the
                     mentions of both items (cosine)
-    "sequence"      the item at most 10 events later, weighted by 1 / distance; the sum divided by the mentions of the
-                    earlier item
+    "sequence"      the item at most 10 events later, weighted by 1 / distance; the sum divided by 1 + the mentions of
+                    the earlier item
+    "next"          the same for the next event only
+    "recent sequence"  as "sequence", with a weight of sessions that halves with every tenth of all sessions
 
     starts, items  (n+1,) int64, int32: the partners of item a, the best 200, are items[starts[a]:starts[a + 1]]
     values         float32 beside them, above 0
@@ -52,17 +74,21 @@ class PairFeatures:
         """Both tables of training sessions."""
         from embedrec.kernels.pair_counts import TIMES, Formula
 
-        mentions = np.maximum(np.bincount(sessions.items, minlength=len(sessions.vocab)), 1).astype(np.float64)
         groups = []
-        for table, most in REACH.items():
-            together = table == "cooccurrence"
-            reach = min(most, max(1, int(sessions.lengths.max(initial=0))))
-            gap = np.ones(reach + 1) if together else 1 / np.maximum(np.arange(reach + 1), 1)
-            pairs = every_mention(sessions, gap, back=together, itself=True)
-            x, y = (mentions**-0.5, mentions**-0.5) if together else (1 / mentions, np.ones(len(mentions)))
+        for table, how in TABLES.items():
+            reach = min(how.reach, max(1, int(sessions.lengths.max(initial=0))))
+            gap = np.ones(reach + 1) if how.together else 1 / np.maximum(np.arange(reach + 1), 1)
+            pairs = every_mention(sessions, gap, back=how.together, itself=True)
+            if how.recent:
+                weights = 0.5 ** (_newer(sessions) / HALF_LIFE)
+                pairs, mentions = weight_sessions(pairs, locked(weights), scaled=False)
+            else:
+                mentions = np.bincount(sessions.items, minlength=len(sessions.vocab))
+            x, y = 1 / (1 + mentions), np.ones(len(mentions))
+            if how.together:
+                x = y = np.maximum(mentions, 1.0) ** -0.5
             formula = Formula(TIMES, locked(x), locked(y), 0.0, 0.0, 0.0)
-            counting = PairCounting(pairs, formula, threads, report)
-            lists = best_lists(counting._replace(formula=formula), PARTNERS)
+            lists = best_lists(PairCounting(pairs, formula, threads, report), PARTNERS)
             filled = lists["items"] >= 0
             starts = np.concatenate([[0], np.cumsum(filled.sum(axis=1))])
             columns = locked(starts), locked(lists["items"][filled]), locked(lists["scores"][filled])
@@ -72,7 +98,7 @@ class PairFeatures:
     @classmethod
     def from_arrays(cls, n: int, arrays: Arrays, timed: bool) -> list[PairFeatures]:
         """Raises DataError for wrong arrays."""
-        return [cls(table, *sparse_table(arrays, table, n, rows=n), timed) for table in REACH]
+        return [cls(table, *sparse_table(arrays, table, n, rows=n), timed) for table in TABLES]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,3 +114,14 @@ class PairFeatures:
         history = (batch.recent, batch.weights, self.timed)
         pairs = (self.starts, self.items, self.values)
         write_pairs(*pairs, *history, batch.offsets, batch.items, batch.place, out, at)
+
+
+def _newer(sessions: Sessions) -> np.ndarray:
+    """The share of sessions that are newer, by the time of the last event, or by order: (S,) float64."""
+    order = np.arange(len(sessions))
+    if sessions.times is not None:
+        ends = np.append(sessions.times, 0)[np.maximum(sessions.offsets[1:] - 1, 0)]  # any for an empty session
+        order = np.argsort(ends, kind="stable")
+    newer = np.empty(len(sessions))
+    newer[order] = np.arange(len(sessions))[::-1] / max(len(sessions), 1)
+    return newer

@@ -23,7 +23,6 @@ class PartFeatures:
         Feature("relative score of {part}", "score of the part divided by the amount of the first score of its list"),
     )
     COMMON: ClassVar[tuple[Feature, ...]] = (
-        Feature("parts", "number of parts that propose the item"),
         Feature("best rank", "lowest rank in the lists of the parts"),
         Feature("reciprocal ranks", "sum of 1 / (60 + rank) over the parts, ranks from 1 (reciprocal rank fusion)"),
     )
