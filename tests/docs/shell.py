@@ -74,17 +74,17 @@ def _read_all(terminal: int, into: list[bytes]) -> None:
 def check_lines(command: str, expected: list[str], printed: list[str]) -> None:
     """Raises AssertionError unless the lines are the same up to noise; "…" stands for any number of lines."""
     printed = [line for line in printed if not line.startswith("compiling kernels")]  # without a cache
-    wanted, results = ([without_noise(line) for line in lines] for lines in (expected, printed))
+    expected_lines, results = ([without_noise(line) for line in lines] for lines in (expected, printed))
     while results and not results[-1]:  # a terminal ends with a reset of colours
         results.pop()
     parts: list[list[str]] = [[]]
-    for line in wanted:
+    for line in expected_lines:
         if line == "…":
             parts.append([])
         else:
             parts[-1].append(line)
     if len(parts) == 1:
-        assert results == wanted, (command, results, wanted)
+        assert results == expected_lines, (command, results, expected_lines)
         return
     first, *middle, last = parts
     assert results[: len(first)] == first, (command, results, first)

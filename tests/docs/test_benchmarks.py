@@ -43,7 +43,7 @@ def test_every_record_has_a_measurement_and_every_command_a_file(benchmarks: Mod
         assert files and all((ROOT / file).exists() for file in files), one.command
 
 
-def test_a_record_stands_above_the_earlier_figures(benchmarks: ModuleType, tmp_path: Path) -> None:
+def test_a_record_precedes_the_earlier_figures(benchmarks: ModuleType, tmp_path: Path) -> None:
     one = benchmarks.Measurement("startup", "The start", "python --version", earlier="old")
     record = benchmarks.measure(one, tmp_path)
     assert record.output.startswith("Python 3.") and record.machine and len(record.date) == 10

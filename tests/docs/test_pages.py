@@ -126,14 +126,14 @@ NUMBER = re.compile(r"-?\d*\.\d+|\d+")
 
 def check_numbers(expected: str, printed: str) -> None:
     """Raises AssertionError unless the texts are equal up to spaces, and their fractions up to a twentieth."""
-    wanted, result = (" ".join(NUMBER.sub("#", text).split()) for text in (expected, printed))
-    assert result == wanted
+    expected_values, result = (" ".join(NUMBER.sub("#", text).split()) for text in (expected, printed))
+    assert result == expected_values
     for a, b in zip(NUMBER.findall(expected), NUMBER.findall(printed), strict=True):
         assert a == b or ("." in a and float(b) == pytest.approx(float(a), rel=0.05, abs=0.01)), printed
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_every_block_has_a_known_language_and_holds_it(name: str) -> None:
+def test_every_block_has_a_known_language_and_valid_content(name: str) -> None:
     for block in blocks(NAMED[name].read_text()):
         where = (name, block.line)
         assert block.language in LANGUAGES, where
@@ -150,7 +150,7 @@ def test_every_block_has_a_known_language_and_holds_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_commands_parse_also_where_they_are_not_run(name: str) -> None:
+def test_commands_that_are_not_run_are_valid(name: str) -> None:
     text = NAMED[name].read_text()
     shell = [block for block in blocks(text) if block.language in ("console", "sh")]
     for line in [line for block in shell for command, _ in commands(block) for line in command.splitlines()]:

@@ -1,4 +1,4 @@
-"""What lists are like, against twins in plain Python."""
+"""Coverage, Gini, diversity, popularity and novelty of lists against slow references."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTS = [TRAIN.items.tolist().count(item) for item in range(N)]
 one_list = st.lists(st.integers(0, N - 1), max_size=4, unique=True)
 
 
-def padded(lists: list[list[int]]) -> np.ndarray:
+def pad_lists(lists: list[list[int]]) -> np.ndarray:
     return read_only(np.array([[*own, *[-1] * (4 - len(own))] for own in lists], dtype=np.int32).reshape(-1, 4))
 
 
@@ -36,8 +36,8 @@ def slow_gini(counts: list[int]) -> float:
 
 
 @given(st.lists(one_list, max_size=6))
-def test_metrics_of_all_lists(lists: list[list[int]]) -> None:
-    result = aggregate_metrics(padded(lists), TRAIN, KS, seed=0)
+def test_metrics_of_all_lists_equal_a_slow_reference(lists: list[list[int]]) -> None:
+    result = aggregate_metrics(pad_lists(lists), TRAIN, KS, seed=0)
     assert set(result) == {f"{name}@{k}" for name in ("coverage", "gini", "diversity") for k in KS} - {"diversity@1"}
     for k in KS:
         shown = [i for own in lists for i in own[:k]]
@@ -54,8 +54,8 @@ def test_metrics_of_all_lists(lists: list[list[int]]) -> None:
 
 
 @given(st.lists(one_list, max_size=6))
-def test_metrics_of_each_list(lists: list[list[int]]) -> None:
-    result = list_metrics(padded(lists), TRAIN, KS)
+def test_metrics_of_each_list_equal_a_slow_reference(lists: list[list[int]]) -> None:
+    result = list_metrics(pad_lists(lists), TRAIN, KS)
     assert set(result) == {f"{name}@{k}" for name in ("popularity", "novelty") for k in KS}
     for k in KS:
         for q, own in enumerate(lists):
@@ -73,12 +73,12 @@ def test_metrics_of_each_list(lists: list[list[int]]) -> None:
     ("counts", "expected"),
     [([3, 3, 3, 3], 0), ([0, 0, 0, 8], 3 / 4), ([0, 1], 1 / 2), ([5], 0), ([0, 0], 0), ([1, 3], 1 / 4)],
 )
-def test_gini(counts: list[int], expected: float) -> None:
+def test_gini_by_hand(counts: list[int], expected: float) -> None:
     assert gini(np.array(counts)) == pytest.approx(expected)
 
 
 def test_items_of_the_same_sessions_are_not_diverse() -> None:
-    """a and b always together, c never with them; a session that repeats an item holds it once."""
+    """a and b always together, c never with them; repetitions in a session count once."""
     train = of_lists(["aabb", "ab", "c"])
     rows = train.vocab.rows(["a", "b", "c"]).tolist()
     for own, expected in (([rows[0], rows[1]], 0), ([rows[0], rows[2]], 1), (rows, 2 / 3)):

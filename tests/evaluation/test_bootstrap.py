@@ -78,7 +78,7 @@ def test_missing_values_are_ignored() -> None:
     assert np.isnan(low[1]) and np.isnan(high[1])
 
 
-def test_one_test_case_and_one_cluster() -> None:
+def test_one_cluster_has_an_interval_of_width_0() -> None:
     assert resampled_means(np.array([[0.5]]), np.array([3]), draws=4).tolist() == [[0.5]] * 4
     assert resampled_means(np.array([[0.0], [1.0]]), np.array([3, 3]), draws=4).tolist() == [[0.5]] * 4
 

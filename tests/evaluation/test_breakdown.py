@@ -1,4 +1,4 @@
-"""Metrics by kind of test case against slow twins."""
+"""Metrics by kind of test case against slow references."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LENGTHS = ["0", "1", "2", "3", "4", "5-9", "10-19", "20-49", "50+"]
 
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 9, 10, 19, 20, 49, 50, 77]), min_size=1, max_size=8))
-def test_by_length(lengths: list[int]) -> None:
+def test_metrics_by_length_equal_a_slow_reference(lengths: list[int]) -> None:
     result = evaluate_random(lengths, [[q] for q in range(len(lengths))])
     starts = {0: "0", 1: "1", 2: "2", 3: "3", 4: "4", 5: "5-9", 10: "10-19", 20: "20-49", 50: "50+"}
     kinds = [next(label for start, label in reversed(starts.items()) if n >= start) for n in lengths]
@@ -73,13 +73,13 @@ one = st.sampled_from([-1, 0, 1, 2, 10, 19, 20, 50, 99, 100, 150, 199])
 
 
 @given(st.lists(st.lists(one, min_size=1, max_size=4, unique=True), min_size=1, max_size=8))
-def test_by_popularity(targets: list[list[int]]) -> None:
+def test_metrics_by_popularity_equal_a_slow_reference(targets: list[list[int]]) -> None:
     result = evaluate_random([3] * len(targets), targets)
     kinds = [share_of(own) for own in targets]
     assert list(by_popularity(result, TRAIN, METRICS)) == slow(kinds, SHARES, "target", result)
 
 
-def test_a_metric_undefined_in_a_group() -> None:
+def test_a_metric_may_be_undefined_in_a_group() -> None:
     """The list of the first test case is empty, so its popularity has no mean."""
     vocab = numbered_vocab(3)
     model = ScoredModel(vocab, np.array([[-np.inf] * 3, [1.0, 0.0, 0.0]]))

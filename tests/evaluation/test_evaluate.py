@@ -23,7 +23,7 @@ from tests.conftest import of_lists, tiny_sessions
 from tests.evaluation.scored_model import Case, ScoredModel, cases, make_test_cases, numbered_vocab
 
 
-def test_popular_by_hand() -> None:
+def test_metrics_of_popular_by_hand() -> None:
     train, test = LastItem().split(of_lists(["aab", "aba", "bca", "xb"]))
     # trained on aa, ab, bc, x: a 3, b 2, c 1, x 1; test cases aa → b, ab → a, bc → a, x → b
     test_cases = next_items(test, "last")
@@ -87,7 +87,7 @@ def test_unknown_targets_are_misses_or_dropped() -> None:
 
 
 @pytest.mark.parametrize("unknown", ["miss", "drop"])
-def test_all_targets_are_unknown(unknown: Any) -> None:
+def test_only_unknown_targets_are_misses_or_an_error(unknown: Any) -> None:
     train = of_lists(["ab", "ba"])
     test_cases = next_items(HeldOut(of_lists([[1, 2], [3, 4]]), np.zeros(2)))
     settings = EvaluationSettings(at=(1, 2), unknown=unknown, draws=10)
@@ -101,8 +101,8 @@ def test_all_targets_are_unknown(unknown: Any) -> None:
     assert result.metrics["coverage@2"] == 1  # the lists are not empty
 
 
-def test_lists_that_are_all_empty() -> None:
-    """Rules say nothing of unknown histories: what is measured of listed items has no value."""
+def test_metrics_of_empty_lists_are_undefined() -> None:
+    """Rules recommend nothing for unknown histories, so that metrics of listed items have no value."""
     train = of_lists(["abc", "bca"])
     test_cases = next_items(HeldOut(of_lists(["xa", "yb"]), np.zeros(2)))
     result = evaluate(AssociationRules().fit(train), test_cases, train, EvaluationSettings(at=(1, 3), draws=10))
@@ -134,13 +134,13 @@ def test_cases_of_one_session_are_resampled_together() -> None:
     assert set(result.resampled[:, column].tolist()) == {0.0, 0.5, 1.0}
 
 
-@pytest.mark.parametrize(("at", "kept"), [((20, 5, 5, 1), (1, 5, 20)), ((3,), (3,))])
-def test_list_lengths_are_sorted(at: tuple[int, ...], kept: tuple[int, ...]) -> None:
-    assert EvaluationSettings(at=at).at == kept
+@pytest.mark.parametrize(("at", "expected"), [((20, 5, 5, 1), (1, 5, 20)), ((3,), (3,))])
+def test_list_lengths_are_sorted(at: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert EvaluationSettings(at=at).at == expected
 
 
 @pytest.mark.parametrize("at", [(), (0,), (5, -1)])
-def test_invalid_list_lengths(at: tuple[int, ...]) -> None:
+def test_invalid_list_lengths_are_refused(at: tuple[int, ...]) -> None:
     with pytest.raises(SettingsError) as error:
         EvaluationSettings(at=at)
     assert str(error.value) == f"list lengths must be at least 1, but are {at}"
@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     assert run(1).metrics == run(1).metrics
 
 
-def test_figures_as_frames() -> None:
+def test_metrics_are_frames() -> None:
     train, test = LastItem().split(tiny_sessions())
     result = evaluate(Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1, 3), draws=20))
     figures = result.to_frame()

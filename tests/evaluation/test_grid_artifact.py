@@ -19,7 +19,7 @@ GRID = Grid(
 pytest.importorskip("matplotlib")
 
 
-def test_the_artifact(tmp_path: Path) -> None:
+def test_the_artifact_contains_the_table_and_the_plot(tmp_path: Path) -> None:
     save_grid(GRID, tmp_path / "grid", {"model": "sscf"}, title="sscf on all")
     artifact = artifacts.read(tmp_path / "grid", "grid")
     artifact.check()

@@ -1,4 +1,4 @@
-"""Similar items, against what is usually measured of a file of similar items, in plain Python."""
+"""Metrics of similar items against a slow reference in plain Python."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def split() -> Split:
 
 @pytest.fixture(scope="module")
 def model(split: Split) -> Any:
-    """Vectors of all items but two, in an order of their own; and of one that nobody knows."""
+    """Vectors of all items but two, in another order, and of an unknown item."""
     ids = np.append(split.train.vocab.ids[:-2][::-1], 1000)
     vectors = np.random.default_rng(1).normal(size=(len(ids), 6)).astype(np.float32)
     return Vectors().from_arrays(Vocab(ids), {"items": vectors})
@@ -52,7 +52,7 @@ def similar_of(model: Any) -> dict[Any, list[Any]]:
     }
 
 
-def measured(model: Any, split: Split, test_cases: TestCases, labels: Any = None) -> Evaluation:
+def slow_metrics(model: Any, split: Split, test_cases: TestCases, labels: Any = None) -> Evaluation:
     return evaluate_similar(model, test_cases, split.train, TERMS, labels=labels)
 
 
@@ -64,11 +64,11 @@ def load_labels(split: Split) -> tuple[list[set[int]], Any]:
     return sets, sp.csr_array(matrix)
 
 
-def test_metrics_equal_those_of_a_slow_twin(split: Split, model: Any) -> None:
+def test_metrics_equal_a_slow_reference(split: Split, model: Any) -> None:
     top = similar_of(model)
     test_cases = cooccurring_items(split.test, split.train.vocab, seed=1)
     sets, matrix = load_labels(split)
-    result = measured(model, split, test_cases, matrix)
+    result = slow_metrics(model, split, test_cases, matrix)
     catalogue = split.train.vocab.ids.tolist()
     unseen = {
         s: {i for i in split.test.sessions.vocab.ids[split.test.sessions[n]].tolist() if i in catalogue}
@@ -101,8 +101,8 @@ def test_aggregate_metrics_cover_the_whole_catalogue(split: Split, model: Any) -
     """Not only the items of the test cases."""
     test_cases = cooccurring_items(split.test, split.train.vocab, seed=1)
     few = test_cases.filter(np.arange(len(test_cases)) < 2)
-    assert measured(model, split, few).aggregate == measured(model, split, test_cases).aggregate
-    assert "label_overlap@10" not in measured(model, split, few).metrics
+    assert slow_metrics(model, split, few).aggregate == slow_metrics(model, split, test_cases).aggregate
+    assert "label_overlap@10" not in slow_metrics(model, split, few).metrics
 
 
 def test_cases_of_one_session_are_resampled_together(split: Split, model: Any) -> None:
@@ -110,13 +110,13 @@ def test_cases_of_one_session_are_resampled_together(split: Split, model: Any) -
     test = split.test
     longest = np.argsort(-test.sessions.lengths)[:1]
     of_one = cooccurring_items(HeldOut(test.sessions.take(longest), test.given[longest]), split.train.vocab)
-    result = measured(model, split, of_one)
+    result = slow_metrics(model, split, of_one)
     assert np.ptp(result.values["recall@20"]) > 0
     low, high = result.intervals["recall@20"]
     assert low == pytest.approx(high) == pytest.approx(result.metrics["recall@20"])
 
 
-def test_neighbours_in_blocks(split: Split, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_neighbours(split: Split, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = neighbours(model, split.train, 20)
     top, ids = similar_of(model), split.train.vocab.ids.tolist()
     assert whole.shape == (len(ids), 20)
@@ -127,7 +127,7 @@ def test_neighbours_in_blocks(split: Split, model: Any, monkeypatch: pytest.Monk
     assert (neighbours(model, split.train, 20) == whole).all()
 
 
-def test_neighbours_of_a_small_catalogue() -> None:
+def test_a_small_catalogue_has_fewer_neighbours() -> None:
     train = of_lists(["ab", "cc"])
     lists = neighbours(AssociationRules().fit(train), train, 5)
     assert lists.tolist() == [[1, -1, -1, -1, -1], [0, -1, -1, -1, -1], [-1] * 5]
@@ -148,7 +148,7 @@ def test_overlap_uses_the_first_ten_labelled_neighbours() -> None:
     assert label_overlap(lists, labels)[0] == pytest.approx((1 / 2 + 9) / 10)
 
 
-def test_no_labels() -> None:
+def test_items_without_labels_have_no_overlap() -> None:
     with pytest.raises(DataError) as error:
         label_overlap(np.zeros((2, 1), dtype=int), sp.csr_array((2, 3)))
     assert str(error.value) == "no item has labels; check that the labels use the items' ids or names"

@@ -1,4 +1,4 @@
-"""The grid of session kNN: every cell is what the ordinary evaluation gives, and a run that was ended goes on."""
+"""The grid of session kNN: every cell equals an ordinary evaluation, and an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TIES = ("conservative", "standard", "median")
 def cells(
     recipe: SessionKnn, test_cases: TestCases, train: Sessions, settings: EvaluationSettings, sizes: Any
 ) -> list[dict[str, Any]]:
-    """The slow twin: an ordinary evaluation for every number of neighbours."""
+    """Slow reference: an ordinary evaluation for every number of neighbours."""
     rows = []
     for size in sizes:
         result = evaluate(replace(recipe, neighbours=size).fit(train, seed=5), test_cases, train, settings).metrics
@@ -77,11 +77,16 @@ texts = st.text("abcdef", max_size=7)
     examples=100,
 )
 def test_every_cell_equals_evaluate(
-    lists: list[str], held: list[str], recipe: SessionKnn, settings: EvaluationSettings, sizes: set[int], several: bool
+    lists: list[str],
+    held: list[str],
+    recipe: SessionKnn,
+    settings: EvaluationSettings,
+    sizes: set[int],
+    several_targets: bool,
 ) -> None:
     train = sub_sessions(of_lists(lists, LETTERS))
     test = HeldOut(of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
-    test_cases = remaining_items(test, 1) if several else next_items(test)
+    test_cases = remaining_items(test, 1) if several_targets else next_items(test)
     grid = evaluate_grid(recipe.fit(train, seed=5), test_cases, train, settings, sorted(sizes))
     assert grid.rows() == cells(recipe, test_cases, train, settings, sorted(sizes))
     assert grid.neighbours == tuple(sorted(sizes)) and grid.at == settings.at
@@ -106,7 +111,9 @@ def world() -> tuple[Sessions, TestCases]:
         ("rated", "conservative", True), ("none", "standard", False), ("none", "median", True),
     ],
 )  # fmt: skip
-def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, exclude_seen: bool) -> None:
+def test_every_cell_of_the_grid_of_the_article_equals_evaluate(
+    world: tuple[Sessions, TestCases], center: Any, ties: Any, exclude_seen: bool
+) -> None:
     rows, test_cases = world
     assert len(rows) > 2000
     settings = EvaluationSettings(LIST_LENGTHS, exclude_seen, ties, draws=0)
@@ -136,7 +143,7 @@ def test_sessions_of_one_item_give_no_recommendations() -> None:
     ]
 
 
-def test_invalid_requests(world: tuple[Sessions, TestCases]) -> None:
+def test_invalid_requests_are_refused(world: tuple[Sessions, TestCases]) -> None:
     rows, test_cases = world
     model = SSCF().fit(rows)
     for sizes in ([], [5, 0]):
@@ -180,11 +187,11 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     counts: list[int] = []
     target_positions = SessionKnnModel.target_positions
 
-    def counted(model: SessionKnnModel, histories: Sessions, *args: Any, **options: Any) -> Any:
+    def count_and_call(model: SessionKnnModel, histories: Sessions, *args: Any, **options: Any) -> Any:
         counts.append(len(histories))
         return target_positions(model, histories, *args, **options)
 
-    monkeypatch.setattr(SessionKnnModel, "target_positions", counted)
+    monkeypatch.setattr(SessionKnnModel, "target_positions", count_and_call)
     yield counts
 
 
@@ -205,24 +212,24 @@ def test_an_interrupted_run_resumes(
     world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[int]
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_CASES", 40)
-    whole, total = run(world, None, Recorder()), len(world[1])
+    complete, total = run(world, None, Recorder()), len(world[1])
     assert not list(tmp_path.iterdir())
     requests.clear()
     with pytest.raises(KeyboardInterrupt):
         run(world, tmp_path, Recorder(ends=2))
     second = Recorder(ends=1)
     with pytest.raises(KeyboardInterrupt):
-        run(world, tmp_path, second, threads=2)  # whose parts are twice as long
+        run(world, tmp_path, second, threads=2)  # its parts are twice as long
     assert second.resumed == (80, total) and second.done == [160]
     third = Recorder()
     grid = run(world, tmp_path, third)
     assert third.resumed == (160, total) and third.done[-1] == total
     assert all(after - before <= 40 for before, after in pairwise(third.done))
-    assert sum(requests) == total  # no history twice
-    assert grid.rows() == whole.rows() and grid.fingerprint == whole.fingerprint
-    again = Recorder()
-    assert run(world, tmp_path, again).rows() == whole.rows()
-    assert again.resumed == (total, total) and not again.done and sum(requests) == total
+    assert sum(requests) == total  # no history is scored twice
+    assert grid.rows() == complete.rows() and grid.fingerprint == complete.fingerprint
+    fourth = Recorder()
+    assert run(world, tmp_path, fourth).rows() == complete.rows()
+    assert fourth.resumed == (total, total) and not fourth.done and sum(requests) == total
     assert [f.name for f in tmp_path.iterdir()] == [grid.fingerprint]
     remove_parts(grid, tmp_path)
     assert not tmp_path.exists()
@@ -233,14 +240,14 @@ def test_a_damaged_part_is_recomputed(
     world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[int]
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_CASES", 40)
-    whole = run(world, tmp_path, Recorder())
-    folder = tmp_path / whole.fingerprint
+    complete = run(world, tmp_path, Recorder())
+    folder = tmp_path / complete.fingerprint
     (folder / "40-80.part").write_bytes((folder / "40-80.part").read_bytes()[:-8])  # torn
-    (folder / "120-160.part").write_bytes((folder / "0-40.part").read_bytes())  # another's
+    (folder / "120-160.part").write_bytes((folder / "0-40.part").read_bytes())  # of another part
     (folder / "80-120.part").unlink()
     requests.clear()
     recorder = Recorder()
-    assert run(world, tmp_path, recorder).rows() == whole.rows()
+    assert run(world, tmp_path, recorder).rows() == complete.rows()
     assert recorder.resumed == (len(world[1]) - 120, len(world[1])) and requests == [40, 40, 40]
 
 
@@ -248,11 +255,11 @@ def test_parts_of_other_requests_are_not_used(world: tuple[Sessions, TestCases],
     rows, test_cases = world
     first = run(world, tmp_path, Recorder())
     fewer, others = rows.take(np.arange(len(rows) - 1)), test_cases.filter(np.arange(len(test_cases)) != 3)
-    turned = replace(test_cases, targets=np.roll(test_cases.targets, 1))
+    rolled = replace(test_cases, targets=np.roll(test_cases.targets, 1))
     different: list[tuple[tuple[Sessions, TestCases], dict[str, Any]]] = [
         ((fewer, test_cases), {}),
         ((rows, others), {}),
-        ((rows, turned), {}),
+        ((rows, rolled), {}),
         (world, {"recipe": SSCF(center="none")}),
         (world, {"recipe": SKNN(sample=0)}),
         (world, {"sizes": (2, 8)}),

@@ -46,14 +46,14 @@ def test_intervals_are_paired() -> None:
     assert recall.high is not None and recall.low is not None and recall.high - recall.low < wide
 
 
-def test_without_draws() -> None:
+def test_without_draws_there_are_no_intervals() -> None:
     settings = EvaluationSettings(at=(1, 3), draws=0)
     result = differences(evaluate_model(settings=settings), evaluate_model("random", settings))
     assert all(d.low is None and d.high is None and not d.excludes_zero for d in result)
     assert any(d.value for d in result)
 
 
-def test_other_settings_or_test_cases() -> None:
+def test_other_settings_or_test_cases_are_refused() -> None:
     message = "a comparison needs the same test cases and settings of both models; evaluate both again"
     other_part = Tail(0.5).split(tiny_sessions()).test
     as_many = SPLIT.test.sessions.take(np.arange(len(SPLIT.test))[::-1])

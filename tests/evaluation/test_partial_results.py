@@ -58,7 +58,7 @@ def test_other_files_are_ignored(parts: PartialResults) -> None:
 
 
 @draw.given(st.lists(st.booleans(), max_size=30), st.integers(1, 6))
-def test_missing_blocks(done: list[bool], block: int) -> None:
+def test_missing_rows_are_divided_into_blocks(done: list[bool], block: int) -> None:
     mask = np.array(done, dtype=bool)
     blocks = list(missing(mask, block))
     assert all(1 <= b.stop - b.start <= block for b in blocks)

@@ -70,7 +70,7 @@ def test_plots_are_reproducible_and_have_no_date(tmp_path: Path) -> None:
     assert "<dc:date>" not in (tmp_path / "one").read_text()
 
 
-def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_matplotlib_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     check_plots()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SettingsError) as error:

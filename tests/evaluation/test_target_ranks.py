@@ -1,4 +1,4 @@
-"""Ranks of targets against a slow twin that uses all scores."""
+"""Ranks of targets against a slow reference that uses all scores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def slow_ranks(case: Case, k: int, *, exclude_seen: bool, ties: Ties) -> list[fl
 
 
 @given(cases(), st.integers(1, 15), st.booleans(), st.sampled_from(TIES))
-def test_ranks_and_lists_equal_those_of_a_slow_twin(case: Case, k: int, exclude_seen: bool, ties: Ties) -> None:
+def test_ranks_and_lists_equal_a_slow_reference(case: Case, k: int, exclude_seen: bool, ties: Ties) -> None:
     ranking = rank(case.model(), case.test_cases(), k, exclude_seen=exclude_seen, ties=ties)
     expected = slow_ranks(case, min(k, case.n), exclude_seen=exclude_seen, ties=ties)
     assert ranking.ranks.tolist() == expected
@@ -110,14 +110,14 @@ def test_only_undecided_cases_get_longer_lists() -> None:
 
 
 @pytest.mark.parametrize("k", [6, 7, 1000])
-def test_lists_longer_than_the_catalogue(k: int) -> None:
+def test_lists_may_be_longer_than_the_catalogue(k: int) -> None:
     model = Popular().fit(tiny_sessions())
     test_cases = make_test_cases([[0], [1]], [[2], [5]], model.vocab)
     ranking = rank(model, test_cases, k, exclude_seen=True)
     assert ranking.rows.shape == (2, 6) and (ranking.rows[:, -1] == -1).all()
 
 
-def test_one_item() -> None:
+def test_a_catalogue_of_one_item_is_evaluated() -> None:
     vocab = Vocab(["only"])
     model = ScoredModel(vocab, np.array([[1.0], [1.0], [-np.inf]]))
     test_cases = make_test_cases([[], [0], []], [[0], [0], [0]], vocab)
@@ -125,7 +125,7 @@ def test_one_item() -> None:
     assert rank(model, test_cases, 5, exclude_seen=True).ranks.tolist() == [1, inf, inf]
 
 
-def test_targets_and_histories_of_another_vocabulary() -> None:
+def test_unknown_targets_are_misses_and_unknown_items_ignored() -> None:
     """The model knows b, c, x; the unknown a and d are never hits and do not change a history."""
     model = ScoredModel(Vocab(["x", "c", "b"]), np.array([[3.0, 2.0, 1.0]] * 4))
     sessions = of_lists(["abcd"])
@@ -141,14 +141,14 @@ def test_targets_and_histories_of_another_vocabulary() -> None:
     ]
 
 
-def test_no_test_cases() -> None:
+def test_no_test_cases_have_no_ranks() -> None:
     model = Popular().fit(tiny_sessions())
     none = make_test_cases([], [], model.vocab)
     ranking = rank(model, none, 3, exclude_seen=False)
     assert ranking.rows.shape == (0, 3) and ranking.ranks.shape == (0,)
 
 
-def test_a_model_without_items() -> None:
+def test_a_model_without_items_ranks_no_target() -> None:
     model = ScoredModel(Vocab([]), np.zeros((1, 0)))
     with pytest.raises(SettingsError, match="k must be between 1 and 0, the number of items"):
         rank(model, make_test_cases([[]], [[-1]], model.vocab), 3, exclude_seen=False)

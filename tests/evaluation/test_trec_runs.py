@@ -100,7 +100,7 @@ def small(ids: list[Any], targets: list[list[int]], **settings: Any) -> tuple[Ev
     return evaluate(model, test_cases, train, EvaluationSettings(**{"at": (1, 2), "draws": 0, **settings})), vocab
 
 
-def test_file_contents(tmp_path: Path) -> None:
+def test_file_contents_by_hand(tmp_path: Path) -> None:
     result, vocab = small(["a", "b", "c"], [[1], [0, -1]])
     folder = saved(result, vocab, tmp_path / "run", ["b", "a", "x"])
     assert (folder / "run.trec").read_text() == (
@@ -128,7 +128,7 @@ def test_file_contents(tmp_path: Path) -> None:
     ],
     ids=["texts", "spaces", "integers"],
 )
-def test_ids_of_every_kind(ids: list[Any], tmp_path: Path) -> None:
+def test_ids_of_every_kind_are_read_back(ids: list[Any], tmp_path: Path) -> None:
     result, vocab = small(ids, [[0], [1, 3], [5, 2], [4]], at=(1, 6))
     folder = saved(result, vocab, tmp_path / "run")
     assert_same_metrics(folder, result)
@@ -138,7 +138,7 @@ def test_ids_of_every_kind(ids: list[Any], tmp_path: Path) -> None:
     assert len({line.split(" ")[2] for line in lines[:-1]}) == 6
 
 
-def test_empty_lists(tmp_path: Path) -> None:
+def test_empty_lists_are_saved(tmp_path: Path) -> None:
     vocab = numbered_vocab(3)
     model = ScoredModel(vocab, np.full((2, 3), -np.inf))
     train = of_lists([vocab.ids], vocab)
@@ -189,8 +189,8 @@ def trec(folder: Path, run: str | bytes = RUN, qrels: str | bytes = QRELS) -> tu
     return folder / "a.run", folder / "a.qrels"
 
 
-def test_files_of_other_tools(tmp_path: Path) -> None:
-    """Sorted by score. q1 finds d1 second, q2 nothing; q3 has no list, which is a miss; q4 and q9 ask for nothing."""
+def test_files_of_other_tools_are_read(tmp_path: Path) -> None:
+    """Sorted by score: q1 finds d1 second, q2 nothing; q3 has no list, a miss; q4 and q9 have no relevant items."""
     result = load_run(*trec(tmp_path)).metrics((1, 2))
     assert result["mrr@2"].tolist() == [1 / 2, 0, 0]
     assert result["hit_rate@1"].tolist() == [0, 0, 0]
@@ -212,7 +212,7 @@ def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
         ("q Q0 d 1 2 t\nq Q0 d 2 1 t\n", "line 2: 'd' is twice in the list of query 'q'"),
     ],
 )
-def test_invalid_runs(run: str, message: str, tmp_path: Path) -> None:
+def test_invalid_runs_are_refused(run: str, message: str, tmp_path: Path) -> None:
     path, qrels = trec(tmp_path, run)
     with pytest.raises(DataError) as error:
         load_run(path, qrels)
@@ -229,14 +229,14 @@ def test_invalid_runs(run: str, message: str, tmp_path: Path) -> None:
         ("q 0 d 1\nq 0 d 1\n", "line 2: 'd' is judged twice for query 'q'"),
     ],
 )
-def test_invalid_qrels(qrels: str, message: str, tmp_path: Path) -> None:
+def test_invalid_qrels_are_refused(qrels: str, message: str, tmp_path: Path) -> None:
     paths = trec(tmp_path, qrels=qrels)
     with pytest.raises(DataError) as error:
         load_run(*paths)
     assert str(error.value).startswith(f"{paths[1]}, {message}")
 
 
-def test_no_qrels_and_no_file(tmp_path: Path) -> None:
+def test_missing_qrels_and_files_are_named(tmp_path: Path) -> None:
     path, qrels = trec(tmp_path)
     with pytest.raises(SettingsError) as error:
         load_run(path)
@@ -250,7 +250,7 @@ def test_no_qrels_and_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("qrels", ["", "q1 0 d1 0\n"])
-def test_no_relevant_items(qrels: str, tmp_path: Path) -> None:
+def test_qrels_without_relevant_items_are_refused(qrels: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         load_run(*trec(tmp_path, qrels=qrels)).metrics((1,))
     assert str(error.value) == "the run has no relevant items; check its qrels"
@@ -266,7 +266,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["run.parquet", "qrels.parquet", "run.trec", "qrels.trec", "manifest.json"])
-def test_damaged_files(name: str, folder: Path) -> None:
+def test_damaged_files_are_refused(name: str, folder: Path) -> None:
     content = (folder / name).read_bytes()
     for damaged in (b"", content[:-2], content[:5] + b"!" + content[6:], None):
         (folder / name).unlink()
@@ -279,7 +279,7 @@ def test_damaged_files(name: str, folder: Path) -> None:
     load_run(folder)
 
 
-def test_artifacts_of_another_kind(folder: Path) -> None:
+def test_artifacts_of_another_kind_are_refused(folder: Path) -> None:
     shutil.copytree(folder, folder.parent / "empty", ignore=lambda _, names: names)
     with pytest.raises(ArtifactError, match=r"is not an artifact of embedrec"):
         load_run(folder.parent / "empty")
@@ -301,8 +301,8 @@ def test_artifacts_of_another_kind(folder: Path) -> None:
     ],
     ids=str,
 )
-def test_invalid_tables_with_valid_checksums(name: str, table: Any, folder: Path) -> None:
-    """Whoever forges checksums too is refused, in a sentence that names the folder."""
+def test_invalid_tables_with_valid_checksums_are_refused(name: str, table: Any, folder: Path) -> None:
+    """Damage under valid checksums is refused, in a sentence that names the folder."""
     with pytest.raises(ArtifactError) as error:
         load_run(forged(folder, name, table))
     assert str(error.value).startswith(f"{folder.parent / 'forged'} cannot be opened (")
@@ -322,12 +322,12 @@ def forged(folder: Path, name: str, table: Any) -> Path:
 
 
 @pytest.mark.parametrize(("rank", "message"), [(["first"], "must be whole numbers"), ([0], "start at 1")])
-def test_invalid_ranks_with_valid_checksums(rank: list[Any], message: str, folder: Path) -> None:
+def test_invalid_ranks_with_valid_checksums_are_refused(rank: list[Any], message: str, folder: Path) -> None:
     with pytest.raises(ArtifactError, match=rf"forged cannot be opened \(.*{message}\); save the run again"):
         load_run(forged(folder, "run.parquet", {"question": [0], "rank": rank, "item": ["a"]}))
 
 
-def test_unsorted_and_duplicate_rows_with_valid_checksums(folder: Path) -> None:
+def test_unsorted_and_duplicate_rows_with_valid_checksums_are_refused(folder: Path) -> None:
     for name, table in (
         ("run.parquet", {"question": [0, 0], "rank": [1, 2], "item": ["a", "a"]}),
         ("qrels.parquet", {"question": [0, 0], "item": ["a", "a"]}),

@@ -113,22 +113,22 @@ def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
 
 
 @pytest.fixture
-def finished(opened: Opened, light_work: Path, tmp_path: Path) -> Finished:
+def finished(open_experiment: Opened, light_work: Path, tmp_path: Path) -> Finished:
     """LIGHT and a workspace of the test in which it has run."""
     shutil.copytree(light_work, tmp_path / "work")
-    return opened(LIGHT)
+    return open_experiment(LIGHT)
 
 
 @pytest.fixture
-def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
+def open_experiment(tmp_path: Path, toy_mpd: Path) -> Opened:
     """A function that reads an experiment from a text, for a workspace of the test."""
 
-    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Experiment, StepContext]:
+    def open_experiment(text: str = SMALL, *, folder: str = "work") -> tuple[Experiment, StepContext]:
         (tmp_path / "small.toml").write_text(text)
         experiment = read_experiment(tmp_path / "small.toml", data=str(toy_mpd))
         return experiment, step_context(experiment, Workspace(tmp_path / folder))
 
-    return opened
+    return open_experiment
 
 
 @pytest.fixture

@@ -88,8 +88,8 @@ def test_experiments_on_a_data_set_train_every_model(name: str) -> None:
     assert {one["model"] for one in given["train"]} == set(MODELS)
 
 
-def test_values_of_the_article() -> None:
-    """Navon & Andrade (2019), table 2; and that each cell is of the model that its row and column name."""
+def test_tables_contain_the_values_of_the_article() -> None:
+    """Navon & Andrade (2019), table 2; and each cell contains the model of its row and column."""
     table = read_toml(STUDIES / "c-gru4rec-mssd.toml")["table"][0]
     printed = {row["label"]: row["article"] for row in table["rows"]}
     assert printed["Most popular"] == [".0696/.0095"] * 3

@@ -45,7 +45,7 @@ def context(tmp_path: Path) -> StepContext:
     return StepContext(workspace, tmp_path / "studies" / "small")
 
 
-def test_the_step_of_an_evaluation() -> None:
+def test_an_evaluation_has_an_id_and_dependencies() -> None:
     table = Evaluate(model="vectors", name="near", at=(5,), seed=3)
     step = evaluation_step(table, "plays", "train vectors")
     assert step == Comparison(
@@ -57,7 +57,7 @@ def test_the_step_of_an_evaluation() -> None:
     assert (grid.id, grid.output, grid.after) == ("evaluate all", "evaluate-all", ("train sknn",))
 
 
-def test_keys_of_an_evaluation() -> None:
+def test_an_evaluation_lists_its_keys() -> None:
     evaluation = base_of(Compare(models=("a",), metrics=("mrr@5",), split="tail", draws=9))
     assert type(evaluation) is EvaluationOptions and evaluation == EvaluationOptions(split="tail", draws=9)
     step = Comparison("compare", evaluation, ("a", "b"), ("mrr@5",), "plays", ())
@@ -74,8 +74,8 @@ def test_a_file_of_labels_is_an_input(tmp_path: Path) -> None:
     assert list(step.files()) == [str(file)]
 
 
-def test_a_comparison(context: StepContext) -> None:
-    """It evaluates the models, reports their metrics, and writes a record without seconds and a manifest with them."""
+def test_a_comparison_writes_metrics_and_a_manifest(context: StepContext) -> None:
+    """Metrics are reported and written: a record without seconds, and a manifest with them."""
     events: list[tuple[str, Any]] = []
     step = Comparison(
         "compare", EvaluationOptions(split="tail", at=(2,), draws=0), ("popular", "sknn"), (), "plays", ()
@@ -116,7 +116,7 @@ def test_old_names_of_columns_are_replaced(context: StepContext) -> None:
     assert load_comparison(artifacts.read(context.folder / "old", "comparison")) == record
 
 
-def test_a_grid_of_neighbours(context: StepContext) -> None:
+def test_a_grid_of_neighbours_is_evaluated(context: StepContext) -> None:
     table = Evaluate(
         model="sknn", name="all", grid=True, neighbours=(3, 1), at=(1, 2), split="tail", sub_sessions=False
     )

@@ -18,27 +18,27 @@ from embedrec.vectors.file_formats import load_vectors
 from tests.experiments.conftest import LIGHT, Finished, Opened, planned_steps, steps_run
 
 
-def test_an_export_with_policies(opened: Opened, finished: Finished) -> None:
+def test_an_export_applies_policies(open_experiment: Opened, finished: Finished) -> None:
     _, context = finished
-    more = '[[export]]\nfile = "near.tsv"\nindex = "vectors-flat"\nn = 3\nmin_score = 0.5\nmutual = true\n'
-    experiment, _ = opened(LIGHT + more)
+    export_table = '[[export]]\nfile = "near.tsv"\nindex = "vectors-flat"\nn = 3\nmin_score = 0.5\nmutual = true\n'
+    experiment, _ = open_experiment(LIGHT + export_table)
     assert steps_run(experiment, context) == ["export near.tsv"]
     lines = [line.split("\t") for line in (context.workspace.root / "near.tsv").read_text().splitlines()]
     assert lines and max(int(rank) for _, rank, *_ in lines if rank.isdecimal()) <= 3
 
 
 @pytest.mark.parametrize("name", ["items.vec", "items.bin"])
-def test_exports_of_vectors(opened: Opened, finished: Finished, name: str) -> None:
-    experiment, context = opened(LIGHT + f'[[export]]\nfile = "{name}"\nmodel = "vectors"\n')
+def test_vectors_are_exported(open_experiment: Opened, finished: Finished, name: str) -> None:
+    experiment, context = open_experiment(LIGHT + f'[[export]]\nfile = "{name}"\nmodel = "vectors"\n')
     assert steps_run(experiment, context) == [f"export {name}"]
-    written, model = load_vectors(context.workspace.root / name), context.workspace.find("model", "vectors")
+    exported, model = load_vectors(context.workspace.root / name), context.workspace.find("model", "vectors")
     vectors = load_item_vectors(model)
-    assert set(written.vocab.ids) == set(vectors.vocab.ids)
-    assert (written.vectors == vectors.vectors[vectors.vocab.rows(written.vocab.ids)]).all()
+    assert set(exported.vocab.ids) == set(vectors.vocab.ids)
+    assert (exported.vectors == vectors.vectors[vectors.vocab.rows(exported.vocab.ids)]).all()
     assert planned_steps(experiment, context) == {}
 
 
-def test_exports_of_an_index_and_a_model(svd_context: StepContext) -> None:
+def test_an_index_and_a_model_are_exported(svd_context: StepContext) -> None:
     root = svd_context.workspace.root
     Index(model="svd", type="flat", name="svd-flat", links=Links(sessions="log")).run(svd_context, quiet)
     export = Export(file="out/similar.txt", index="svd-flat", n=1)
@@ -70,7 +70,7 @@ def test_policies_are_keys_of_the_table() -> None:
         ),
     ],
 )
-def test_values_that_are_refused(create: Callable[[], Any], message: str) -> None:
+def test_invalid_values_are_refused(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value).startswith(message)

@@ -47,10 +47,10 @@ def search(context: StepContext, *thresholds: int) -> tuple[Any, list[dict[str, 
         return best, list(csv.DictReader(file)), events
 
 
-def test_the_best_recipe(context: StepContext) -> None:
+def test_the_recipe_with_the_highest_metric_is_best(context: StepContext) -> None:
     best, rows, events = search(context, 1000, 1, 500)
     assert best.threshold == 1
-    assert [row["threshold"] for row in rows] == ["1", "1000", "500"]  # the first among equals stays first
+    assert [row["threshold"] for row in rows] == ["1", "1000", "500"]  # equal rows keep their order
     assert list(rows[0])[:2] == ["threshold", "hit_rate@1"] and "train_seconds" in rows[0]
     assert float(rows[0]["mrr@2"]) > 0 == float(rows[1]["mrr@2"]) == float(rows[2]["mrr@2"])
     assert [event for event in events if event in ("tried", "chosen")] == ["tried"] * 3 + ["chosen"]
@@ -64,8 +64,8 @@ def test_stored_metrics_are_reused(context: StepContext) -> None:
     for file in files.values():
         file.write_text(json.dumps(json.loads(file.read_text()) | {"mrr@2": 0.5}))
     assert [row["mrr@2"] for row in search(context, 1, 1000, 500)[1]] == ["0.5", "0.5", "0.0"]
-    after = {file.name for file in (context.folder / "grids" / "counts").iterdir()}
-    assert len(after) == 3 and files.keys() < after
+    file_names = {file.name for file in (context.folder / "grids" / "counts").iterdir()}
+    assert len(file_names) == 3 and files.keys() < file_names
     for content in ("", "{", "[]", '{"mrr@1": 0.5}', '{"mrr@2": "high"}'):
         for file in files.values():
             file.write_text(content)
@@ -85,7 +85,7 @@ def validation_of(source: Artifact, **keys: Any) -> Any:
     return validation(source, EvaluationOptions(**keys))
 
 
-def test_the_validation_part(context: StepContext) -> None:
+def test_the_validation_part_is_split_by_the_same_rule(context: StepContext) -> None:
     source = context.workspace.find("sessions", "plays")
     task, settings = validation_of(source, split="last-item", at=(1, 2), draws=500, seed=3)
     assert (task.part, task.rule) == ("valid", "last-item of the training part")
@@ -103,14 +103,14 @@ def test_the_best_combination_is_trained(finished: Finished) -> None:
     assert lines[1].startswith(f"{settings['window']},{settings['min_count']},")
 
 
-def test_a_wider_grid_trains_the_new_combinations_only(opened: Opened, finished: Finished) -> None:
+def test_a_wider_grid_trains_the_new_combinations_only(open_experiment: Opened, finished: Finished) -> None:
     _, context = finished
-    tried: list[Any] = []
-    experiment, context = opened(LIGHT.replace("window = [2, 5]", "window = [2, 5, 9]"))
-    before = {f.name: f.stat().st_mtime_ns for f in (context.folder / "grids" / "vectors").iterdir()}
+    evaluated: list[Any] = []
+    experiment, context = open_experiment(LIGHT.replace("window = [2, 5]", "window = [2, 5, 9]"))
+    times_before = {f.name: f.stat().st_mtime_ns for f in (context.folder / "grids" / "vectors").iterdir()}
     run_experiment(
-        experiment, context, report=lambda event, **values: tried.append(values) if event == "tried" else None
+        experiment, context, report=lambda event, **values: evaluated.append(values) if event == "tried" else None
     )
-    assert len(tried) == 6
-    after = {f.name: f.stat().st_mtime_ns for f in (context.folder / "grids" / "vectors").iterdir()}
-    assert len(after) == 6 and before.items() <= after.items()
+    assert len(evaluated) == 6
+    times_after = {f.name: f.stat().st_mtime_ns for f in (context.folder / "grids" / "vectors").iterdir()}
+    assert len(times_after) == 6 and times_before.items() <= times_after.items()

@@ -18,18 +18,21 @@ from embedrec.workflows.build_index import IndexSettings
 from tests.experiments.conftest import LIGHT, Finished, Opened, steps_run
 
 
-def test_targets_of_an_index(opened: Opened, finished: Finished) -> None:
-    more = '[[index]]\nmodel = "vectors"\ntarget_recall = ".9@5"\nmax_ram = "1G"\n'
-    experiment, context = opened(LIGHT + more + 'name = "measured"\n')
+def test_an_index_meets_its_target_or_the_step_fails(open_experiment: Opened, finished: Finished) -> None:
+    index_table = '[[index]]\nmodel = "vectors"\ntarget_recall = ".9@5"\nmax_ram = "1G"\n'
+    experiment, context = open_experiment(LIGHT + index_table + 'name = "measured"\n')
     assert steps_run(experiment, context) == ["index measured"]
-    facts = context.workspace.find("index", "measured").about["facts"]
-    assert facts["promise"] == {"recall": 0.9, "k": 5, "p95_ms": None, "ram": 1 << 30} and facts["recall@5"] >= 0.9
-    experiment, context = opened(LIGHT + (more + 'name = "small"\n').replace('"1G"', '"1K"'))
+    measurements = context.workspace.find("index", "measured").about["facts"]
+    assert (
+        measurements["promise"] == {"recall": 0.9, "k": 5, "p95_ms": None, "ram": 1 << 30}
+        and measurements["recall@5"] >= 0.9
+    )
+    experiment, context = open_experiment(LIGHT + (index_table + 'name = "small"\n').replace('"1G"', '"1K"'))
     with pytest.raises(TargetNotMet, match="step index small: "):
         run_experiment(experiment, context)
 
 
-def test_an_index_of_a_model(svd_context: StepContext) -> None:
+def test_an_index_of_a_model_is_built(svd_context: StepContext) -> None:
     Index(model="svd", type="flat", name="svd-flat", links=Links(sessions="log")).run(svd_context, quiet)
     assert svd_context.workspace.find("index", "svd-flat").about["spec"] == "Flat"
 
@@ -38,13 +41,15 @@ def test_an_index_of_a_model(svd_context: StepContext) -> None:
 def test_keys_are_passed_to_the_workflow(
     changes: dict[str, Any], svd_context: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed: list[IndexSettings] = []
-    monkeypatch.setattr(index_step, "build_index_artifact", lambda model, path, settings, **_: passed.append(settings))
+    received: list[IndexSettings] = []
+    monkeypatch.setattr(
+        index_step, "build_index_artifact", lambda model, path, settings, **_: received.append(settings)
+    )
     links = Links(sessions="log")
     Index(model="svd", type="ivf", name="x", nprobe=3, seed=7, memory="1G", links=links, **changes).run(
         svd_context, quiet
     )
-    assert passed == [IndexSettings("ivf", search=SearchSettings(nprobe=3), seed=7, memory=1 << 30, **changes)]
+    assert received == [IndexSettings("ivf", search=SearchSettings(nprobe=3), seed=7, memory=1 << 30, **changes)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_keys_are_passed_to_the_workflow(
         (lambda: Index(model="a", max_p95="fast").target, "a time must be a number with us, ms or s"),
     ],
 )
-def test_values_that_are_refused(create: Callable[[], Any], message: str) -> None:
+def test_invalid_values_are_refused(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value).startswith(message)

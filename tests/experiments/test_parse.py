@@ -19,8 +19,8 @@ ROWS = SMALL[SMALL.rindex("rows = ") :]
 MORE = '[[export]]\nmodel = "cooccurrence"\nfile = "{}"\n\n[compare]\n'
 
 
-def test_steps_and_dependencies(opened: Opened) -> None:
-    experiment, _ = opened()
+def test_steps_have_their_dependencies(open_experiment: Opened) -> None:
+    experiment, _ = open_experiment()
     assert experiment.title == "A small experiment"
     assert [(step.id, step.after) for step in experiment.steps] == [
         ("prepare", ()),
@@ -37,15 +37,15 @@ def test_steps_and_dependencies(opened: Opened) -> None:
     ]
 
 
-def test_the_seed_of_a_report(opened: Opened) -> None:
+def test_a_report_has_the_seed_of_the_experiment(open_experiment: Opened) -> None:
     for more, seed in (("", 7), ("seed = 3\n", 3)):
-        experiment, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
+        experiment, _ = open_experiment(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
         report = experiment.steps[-1]
         assert isinstance(report, ReportStep) and (report.table.map, report.table.seed) == ("pca", seed)
 
 
-def test_without_a_split_models_train_on_the_prepared_sessions(opened: Opened) -> None:
-    experiment, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
+def test_without_a_split_models_train_on_the_prepared_sessions(open_experiment: Opened) -> None:
+    experiment, _ = open_experiment(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
     assert [step.id for step in experiment.steps[:2]] == ["prepare", "train popular"]
     assert experiment.steps[1].after == ("prepare",)
 
@@ -234,33 +234,35 @@ def test_without_a_split_models_train_on_the_prepared_sessions(opened: Opened) -
         ('small experiment"', 'small experiment"\nname = "../x"', "'../x' cannot name an experiment; use letters"),
     ],
 )
-def test_errors(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_invalid_experiments_are_refused(
+    open_experiment: Opened, tmp_path: Path, old: str, new: str, message: str
+) -> None:
     assert old in SMALL
     with pytest.raises((SettingsError, ArtifactError)) as error:
-        opened(SMALL.replace(old, new, 1))
+        open_experiment(SMALL.replace(old, new, 1))
     assert str(error.value).startswith(message.format(file=tmp_path / "small.toml"))
 
 
-def test_a_table_of_a_grid_has_no_rows_of_models(opened: Opened) -> None:
+def test_a_table_of_a_grid_refuses_rows_of_models(open_experiment: Opened) -> None:
     grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\nname = "grid"\ngrid = true\n\n[compare]'
     with pytest.raises(SettingsError, match="table 'What comes next' shows a grid, whose rows are"):
-        opened(SMALL.replace("[compare]", grid).replace('comes next"', 'comes next"\nof = "grid"'))
+        open_experiment(SMALL.replace("[compare]", grid).replace('comes next"', 'comes next"\nof = "grid"'))
 
 
-def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
+def test_a_grid_needs_numbers_of_neighbours(open_experiment: Opened) -> None:
     grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [0]\n\n[compare]'
     with pytest.raises(SettingsError, match=r"numbers of neighbours must be at least 1, but are \(0,\)"):
-        opened(SMALL.replace("[compare]", grid))
+        open_experiment(SMALL.replace("[compare]", grid))
 
 
-def test_the_highest_seed_is_valid(opened: Opened) -> None:
-    experiment, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
+def test_the_highest_seed_is_valid(open_experiment: Opened) -> None:
+    experiment, _ = open_experiment(f"seed = {2**63 - 1}\n{SMALL}")
     assert all(step.seed == 2**63 - 1 for step in experiment.steps if isinstance(step, Train))
 
 
-def test_an_integer_for_a_setting_of_text(opened: Opened) -> None:
+def test_an_integer_is_accepted_for_a_setting_of_text(open_experiment: Opened) -> None:
     text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
-    experiment, _ = opened(text.replace(', "two-tower"]', "]"))
+    experiment, _ = open_experiment(text.replace(', "two-tower"]', "]"))
     (step,) = [step for step in experiment.steps if step.id == "train gru4rec"]
     assert isinstance(step, Train) and settings_of(step.recipes[0])["layers"] == "16"
 

@@ -17,8 +17,8 @@ from tests.experiments.conftest import LIGHT
 BOTH = pytest.mark.parametrize("call", [plan, run_experiment])
 
 
-def refused(call: Callable[..., Any], folder: Path, text: str, data: Path) -> str:
-    """The error message of an experiment in `folder`, also its workspace; checks that nothing else is written."""
+def error_of(call: Callable[..., Any], folder: Path, text: str, data: Path) -> str:
+    """The error message of an experiment in `folder`, which is also its workspace; nothing else may be written."""
     (folder / "study.toml").write_text(text)
     experiment = read_experiment(folder / "study.toml", data=str(data))
     before = sorted(f.name for f in folder.iterdir())
@@ -36,11 +36,11 @@ def written_to(file: str) -> str:
 @BOTH
 def test_the_experiments_file_is_not_overwritten(call: Any, tmp_path: Path, toy_mpd: Path) -> None:
     for name in ("study.toml", "./study.toml"):
-        message = refused(call, tmp_path, written_to(name), toy_mpd)
+        message = error_of(call, tmp_path, written_to(name), toy_mpd)
         assert message == (
             f"step export {name} would overwrite {tmp_path}/study.toml, an input of the experiment; rename it"
         )
-    message = refused(call, tmp_path, LIGHT + '[report]\nfile = "study.toml"\n', toy_mpd)
+    message = error_of(call, tmp_path, LIGHT + '[report]\nfile = "study.toml"\n', toy_mpd)
     assert message.startswith("step report would overwrite ")
 
 
@@ -49,9 +49,9 @@ def test_the_data_are_not_overwritten(call: Any, tmp_path: Path, toy_mpd: Path) 
     (file,) = (toy_mpd / "train").iterdir()
     (tmp_path / "lists.json").write_bytes(file.read_bytes())
     text = written_to("lists.json").replace("{data}/train", "{data}/lists.json")
-    assert refused(call, tmp_path, text, tmp_path).startswith("step export lists.json would overwrite ")
+    assert error_of(call, tmp_path, text, tmp_path).startswith("step export lists.json would overwrite ")
     (tmp_path / "same.json").symlink_to("lists.json")
-    assert refused(call, tmp_path, text.replace('file = "lists', 'file = "same'), tmp_path).startswith("step export s")
+    assert error_of(call, tmp_path, text.replace('file = "lists', 'file = "same'), tmp_path).startswith("step export s")
 
 
 @BOTH
@@ -63,19 +63,19 @@ def test_the_data_are_not_overwritten(call: Any, tmp_path: Path, toy_mpd: Path) 
         ("{data}/train/*.csv", "no file matches {data}/train/*.csv in [prepare]; check the path"),
     ],
 )
-def test_missing_data(call: Any, tmp_path: Path, toy_mpd: Path, path: str, message: str) -> None:
-    refusal = refused(call, tmp_path, LIGHT.replace('"{data}/train"', f'"{{data}}/train", "{path}"'), toy_mpd)
+def test_missing_data_are_named(call: Any, tmp_path: Path, toy_mpd: Path, path: str, message: str) -> None:
+    refusal = error_of(call, tmp_path, LIGHT.replace('"{data}/train"', f'"{{data}}/train", "{path}"'), toy_mpd)
     assert refusal == message.format(data=toy_mpd)
 
 
 @BOTH
-def test_a_missing_held_out_part(call: Any, tmp_path: Path) -> None:
+def test_a_missing_held_out_part_is_named(call: Any, tmp_path: Path) -> None:
     (tmp_path / "train.csv").touch()
     text = '[prepare]\nsource = "sessions"\npaths = ["{data}/train.csv"]\ntest = "{data}/tset.csv"\n'
-    assert refused(call, tmp_path, text, tmp_path).startswith(f"no file or folder {tmp_path}/tset.csv, which")
+    assert error_of(call, tmp_path, text, tmp_path).startswith(f"no file or folder {tmp_path}/tset.csv, which")
 
 
-def test_a_pattern_that_matches(tmp_path: Path, toy_mpd: Path) -> None:
+def test_a_pattern_that_matches_is_accepted(tmp_path: Path, toy_mpd: Path) -> None:
     (tmp_path / "study.toml").write_text(LIGHT.replace("{data}/train", "{data}/tr*/*.json"))
     experiment = read_experiment(tmp_path / "study.toml", data=str(toy_mpd))
     assert {p.does for p in plan(experiment, step_context(experiment, Workspace(tmp_path)))} == {"run"}

@@ -8,8 +8,8 @@ from tests.experiments.conftest import LIGHT, Finished, Opened, planned_steps, s
 from tests.html_report.reading import read_page
 
 
-def test_its_settings_and_path(opened: Opened) -> None:
-    experiment, context = opened(LIGHT + '[report]\nfile = "out/page.html"\nitems = ["a"]\n')
+def test_a_report_has_settings_and_a_path(open_experiment: Opened) -> None:
+    experiment, context = open_experiment(LIGHT + '[report]\nfile = "out/page.html"\nitems = ["a"]\n')
     step = experiment.steps[-1]
     assert isinstance(step, ReportStep)
     assert (step.id, step.output, step.files()) == ("report", "out/page.html", {})
@@ -23,18 +23,18 @@ def test_its_settings_and_path(opened: Opened) -> None:
     assert step.tables is not None and step.tables.id == "tables"
 
 
-def test_without_a_comparison_the_last_evaluation_is_reported(opened: Opened) -> None:
+def test_without_a_comparison_the_last_evaluation_is_reported(open_experiment: Opened) -> None:
     text = LIGHT[: LIGHT.index("[compare]")] + "[report]\n"
-    step = opened(text)[0].steps[-1]
+    step = open_experiment(text)[0].steps[-1]
     assert isinstance(step, ReportStep)
     assert step.comparison is not None and step.comparison.id == "evaluate vectors" and step.tables is None
     text = LIGHT[: LIGHT.index("[[evaluate]]")] + "[report]\n"
-    step = opened(text)[0].steps[-1]
+    step = open_experiment(text)[0].steps[-1]
     assert isinstance(step, ReportStep) and step.comparison is None
 
 
-def test_the_page_shows_the_outputs_of_the_experiment(opened: Opened, finished: Finished) -> None:
-    experiment, context = opened(LIGHT + '[report]\nmap = "pca"\n')
+def test_the_page_shows_the_outputs_of_the_experiment(open_experiment: Opened, finished: Finished) -> None:
+    experiment, context = open_experiment(LIGHT + '[report]\nmap = "pca"\n')
     assert steps_run(experiment, context) == ["report"]
     page = read_page((context.workspace.root / "report.html").read_text())
     assert page.texts.count("A small experiment") == 2  # title and heading

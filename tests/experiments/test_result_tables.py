@@ -1,4 +1,4 @@
-"""The step [[table]]: cells, articles' values, facts of the sessions, and Markdown."""
+"""The step [[table]]: cells, values of articles, facts of the sessions, and Markdown."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rows_of(context: StepContext, *tables: Table) -> list[list[dict[str, str]]]:
     return [table["rows"] for table in artifacts.read(step.path(context), "tables").json("tables.json")]
 
 
-def test_a_row_per_model(context: StepContext) -> None:
+def test_a_table_has_a_row_per_model(context: StepContext) -> None:
     rows = (Row(label="most popular", model="popular"), Row(label="word2vec", model="vectors"), Row(label="none"))
     table = Table(title="A", columns=("recall@10", "diversity@10"), digits=3, rows=rows)
     assert rows_of(context, table) == [
@@ -61,7 +61,7 @@ def test_a_row_per_model(context: StepContext) -> None:
     ]
 
 
-def test_values_of_an_article_are_beside_each_column(context: StepContext) -> None:
+def test_values_of_an_article_follow_each_column(context: StepContext) -> None:
     """Missing values of the article are dashes; without an article in any row there is no such column."""
     rows = (Row(label="a", model="popular", article=(".1",)), Row(label="b", model="vectors"))
     assert rows_of(context, Table(title="A", columns=("recall@10", "mrr@10"), digits=2, rows=rows)) == [
@@ -72,7 +72,7 @@ def test_values_of_an_article_are_beside_each_column(context: StepContext) -> No
     ]
 
 
-def test_a_model_per_column_and_several_metrics_per_cell(context: StepContext) -> None:
+def test_columns_may_be_models_and_cells_several_metrics(context: StepContext) -> None:
     row = Row(label="all", models=("vectors", "popular"), article=("1/2",))
     table = Table(title="A", columns=("ours", "base"), metrics=("recall@10", "mrr@10"), digits=1, rows=(row,))
     assert rows_of(context, table) == [
@@ -89,7 +89,7 @@ def test_a_grid_has_a_row_per_number_of_neighbours(context: StepContext) -> None
     ]
 
 
-def test_facts_of_the_sessions(context: StepContext) -> None:
+def test_a_table_may_contain_facts_of_the_sessions(context: StepContext) -> None:
     sessions = of_lists(["ab", "abc", "abd", "bd"]).drop_unused_items()
     sessions.save(context.workspace.folder("sessions", "plays"), {"sessions": 4, "items": 4, "events": 10})
     write_split(
@@ -114,21 +114,21 @@ def test_facts_of_the_sessions(context: StepContext) -> None:
         ResultTables((wrong,), "plays", "parts", "split", ()).run(context, quiet)
 
 
-def test_the_steps_that_tables_depend_on() -> None:
+def test_tables_depend_on_the_steps_of_their_cells() -> None:
     metrics = Table(title="A", columns=("mrr@10",), rows=(Row(label="a", model="popular"),))
     facts = Table(title="B", rows=(Row(label="a", fact="sessions"),))
     grid = Table(title="C", of="grid")
 
-    def after(*tables: Table) -> tuple[str, ...]:
+    def dependencies(*tables: Table) -> tuple[str, ...]:
         return ResultTables(tables, "plays", "plays", "split", (("", COMPARE), ("grid", GRID))).after
 
-    assert after(facts) == ("split",)
-    assert after(facts, metrics) == ("split", "compare")
-    assert after(grid) == ("split", "evaluate grid")
-    assert after(grid, metrics) == ("split", "compare", "evaluate grid")
+    assert dependencies(facts) == ("split",)
+    assert dependencies(facts, metrics) == ("split", "compare")
+    assert dependencies(grid) == ("split", "evaluate grid")
+    assert dependencies(grid, metrics) == ("split", "compare", "evaluate grid")
 
 
-def test_settings_and_files(context: StepContext) -> None:
+def test_settings_contain_the_tables(context: StepContext) -> None:
     table = Table(title="A", columns=("mrr@10",), rows=(Row(label="a", model="popular"),))
     step = ResultTables((table,), "plays", "plays", "split", (("", COMPARE),))
     assert step.settings() == {"tables": [asdict(table)]}
@@ -146,12 +146,12 @@ def test_settings_and_files(context: StepContext) -> None:
         ),
     ],
 )
-def test_markdown(table: dict[str, Any], text: str) -> None:
+def test_tables_are_written_as_markdown(table: dict[str, Any], text: str) -> None:
     assert markdown(table) == text
 
 
-def test_tables_of_an_experiment(finished: Finished) -> None:
-    """The cells are the metrics of the comparison."""
+def test_tables_contain_the_metrics_of_the_comparison(finished: Finished) -> None:
+    """Beside them are the values of the article."""
     _, context = finished
     results, data = json.loads((context.folder / "tables" / "tables.json").read_text())
     metrics = json.loads((context.folder / "compare" / "comparison.json").read_text())["metrics"]

@@ -30,10 +30,10 @@ CHANGES = [
 
 @pytest.mark.parametrize(("old", "new", "step", "reason"), CHANGES, ids=[c[2] for c in CHANGES])
 def test_a_changed_setting_runs_the_step_again(
-    opened: Opened, finished: Finished, old: str, new: str, step: str, reason: str
+    open_experiment: Opened, finished: Finished, old: str, new: str, step: str, reason: str
 ) -> None:
     _, context = finished
-    changed, _ = opened(LIGHT.replace(old, new))
+    changed, _ = open_experiment(LIGHT.replace(old, new))
     planned = planned_steps(changed, context)
     assert planned[step] == f"run: {reason}"
     ran = steps_run(changed, context)
@@ -41,10 +41,10 @@ def test_a_changed_setting_runs_the_step_again(
     assert planned_steps(changed, context) == {}
 
 
-def test_equal_settings_in_another_notation_are_no_change(opened: Opened, finished: Finished) -> None:
+def test_equal_settings_in_another_notation_are_no_change(open_experiment: Opened, finished: Finished) -> None:
     _, context = finished
-    same, _ = opened(LIGHT.replace("dim = 8, epochs = 2", 'epochs = "2", dim = 8, negative = 5'))
-    assert planned_steps(same, context) == {}
+    equal, _ = open_experiment(LIGHT.replace("dim = 8, epochs = 2", 'epochs = "2", dim = 8, negative = 5'))
+    assert planned_steps(equal, context) == {}
 
 
 def test_missing_damaged_and_replaced_outputs_are_made_again(finished: Finished) -> None:
@@ -77,19 +77,19 @@ def test_outputs_of_another_version_are_made_again(finished: Finished) -> None:
     assert set(planned_steps(experiment, context).values()) == {"run: made by version 0.0.1"}
 
 
-def test_settings_that_change_no_array_are_changes(opened: Opened) -> None:
+def test_settings_without_an_effect_on_arrays_are_changes(open_experiment: Opened) -> None:
     """The arrays of a session-kNN model do not depend on its number of neighbours."""
     text = LIGHT.replace('model = "popular"\n', 'model = "sknn"\nset = {neighbours = 5}\nname = "popular"\n', 1)
-    experiment, context = opened(text)
+    experiment, context = open_experiment(text)
     run_experiment(experiment, context)
-    changed, _ = opened(text.replace("neighbours = 5", "neighbours = 50"))
+    changed, _ = open_experiment(text.replace("neighbours = 5", "neighbours = 50"))
     assert steps_run(changed, context) == ["train popular", "compare", "tables"]
 
 
-@pytest.mark.parametrize("torn", ["", "{", "[]", '{"done": true}', '{"done": true, "key": 3}', "\xff"])
-def test_a_damaged_record_means_never_done(finished: Finished, torn: str) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"done": true}', '{"done": true, "key": 3}', "\xff"])
+def test_a_step_with_a_damaged_record_runs_again(finished: Finished, content: str) -> None:
     experiment, context = finished
-    record_file(experiment.steps[2], context).write_text(torn, encoding="latin-1")
+    record_file(experiment.steps[2], context).write_text(content, encoding="latin-1")
     assert planned_steps(experiment, context)["train popular"] == "run: never done"
 
 
@@ -121,7 +121,7 @@ def folder_context(tmp_path: Path) -> StepContext:
     return StepContext(Workspace(tmp_path), tmp_path)
 
 
-def test_the_record_of_a_step(folder_context: StepContext) -> None:
+def test_a_record_contains_key_output_and_seconds(folder_context: StepContext) -> None:
     step = FileStep(after=("split",), inputs={"in.csv": "f1"})
     key = Key.of(step, {"split": "s1", "other": "o1"})
     assert key.json() == {
@@ -140,7 +140,7 @@ def test_the_record_of_a_step(folder_context: StepContext) -> None:
     assert record == {"key": key.json(), "done": True, "output": output, "seconds": 1.235}
 
 
-def test_reasons_to_run(folder_context: StepContext) -> None:
+def test_changes_of_inputs_settings_and_outputs_are_reasons_to_run(folder_context: StepContext) -> None:
     step = FileStep(after=("split",), inputs={"in.csv": "f1"})
     step.run(folder_context, quiet)
     end(step, Key.of(step, {"split": "s1"}), folder_context, 0)
@@ -169,7 +169,7 @@ def test_an_interrupted_step_resumes_with_the_same_key_only(folder_context: Step
     assert not begin(step, other, folder_context)
 
 
-def test_records_of_interrupted_steps_are_not_forgotten(folder_context: StepContext) -> None:
+def test_records_of_interrupted_steps_are_kept(folder_context: StepContext) -> None:
     steps = [FileStep("one", output="1"), FileStep("two", output="2"), FileStep("three", output="3")]
     for step in steps[:2]:
         begin(step, Key.of(step, {}), folder_context)
@@ -179,6 +179,6 @@ def test_records_of_interrupted_steps_are_not_forgotten(folder_context: StepCont
     assert [record_file(step, folder_context).exists() for step in steps] == [False, True, False]
 
 
-def test_ids_with_other_characters_have_records_of_their_own(folder_context: StepContext) -> None:
+def test_different_ids_have_different_records(folder_context: StepContext) -> None:
     files = {record_file(FileStep(id_), folder_context) for id_ in ("write a/b", "write a:b", "write a b")}
     assert len(files) == 3 and {file.parent for file in files} == {folder_context.folder / "steps"}

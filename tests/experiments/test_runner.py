@@ -29,8 +29,8 @@ NAMES = [
 ]  # fmt: skip
 
 
-def test_a_run_executes_all_steps_and_the_next_run_none(opened: Opened) -> None:
-    experiment, context = opened(LIGHT)
+def test_a_run_executes_all_steps_and_the_next_run_none(open_experiment: Opened) -> None:
+    experiment, context = open_experiment(LIGHT)
     assert planned_steps(experiment, context) == dict.fromkeys(NAMES, "run: never done")
     assert steps_run(experiment, context) == NAMES
     assert planned_steps(experiment, context) == {}
@@ -40,11 +40,11 @@ def test_a_run_executes_all_steps_and_the_next_run_none(opened: Opened) -> None:
     assert len((context.workspace.root / "similar.txt").read_text().splitlines()) == 48
 
 
-def test_files_with_new_times_are_only_read_again(opened: Opened, tmp_path: Path, toy_mpd: Path) -> None:
+def test_files_with_new_times_are_only_read_again(open_experiment: Opened, tmp_path: Path, toy_mpd: Path) -> None:
     """The files have new times and equal content: the sessions are the same, and no later step runs."""
     data = tmp_path / "data"
     shutil.copytree(toy_mpd, data / "mpd")
-    experiment, context = opened(LIGHT.replace("{data}", str(data / "mpd")))
+    experiment, context = open_experiment(LIGHT.replace("{data}", str(data / "mpd")))
     run_experiment(experiment, context)
     for file in (data / "mpd" / "train").iterdir():
         os.utime(file, (1, 1))
@@ -62,10 +62,10 @@ def test_files_with_new_times_are_only_read_again(opened: Opened, tmp_path: Path
     assert steps_run(experiment, context) == ["prepare"]
 
 
-def test_changed_data_run_all_steps_again(opened: Opened, tmp_path: Path, toy_mpd: Path) -> None:
+def test_changed_data_run_all_steps_again(open_experiment: Opened, tmp_path: Path, toy_mpd: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(toy_mpd, data)
-    experiment, context = opened(LIGHT.replace("{data}", str(data)))
+    experiment, context = open_experiment(LIGHT.replace("{data}", str(data)))
     run_experiment(experiment, context)
     (file,) = (data / "train").iterdir()
     slice_ = json.loads(file.read_text())
@@ -74,7 +74,7 @@ def test_changed_data_run_all_steps_again(opened: Opened, tmp_path: Path, toy_mp
     assert steps_run(experiment, context) == NAMES
 
 
-def test_from_a_step(finished: Finished) -> None:
+def test_a_run_from_a_step_executes_it_and_all_later_steps(finished: Finished) -> None:
     experiment, context = finished
     planned = planned_steps(experiment, context, start="compare")
     assert planned == dict.fromkeys(("compare", "export similar.txt", "tables"), "run: --from compare")
@@ -99,8 +99,8 @@ def test_an_interrupted_run_from_a_step_is_completed_by_the_next_run(finished: F
     assert steps_run(experiment, context) == NAMES[6:]
 
 
-def test_from_resumes_an_interrupted_training(opened: Opened) -> None:
-    experiment, context = opened(BRIEF)
+def test_from_resumes_an_interrupted_training(open_experiment: Opened) -> None:
+    experiment, context = open_experiment(BRIEF)
 
     def report(event: str, **values: Any) -> None:
         if event == "epoch" and "examples_per_second" in values and values["epoch"] == 2:
@@ -113,8 +113,8 @@ def test_from_resumes_an_interrupted_training(opened: Opened) -> None:
     assert "resumed" in events
 
 
-def test_operating_system_errors_name_the_step(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment, context = opened(BRIEF)
+def test_operating_system_errors_name_the_step(open_experiment: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, context = open_experiment(BRIEF)
     error: OSError = IsADirectoryError(21, "Is a directory", "models")
 
     def run(*_: object) -> None:
@@ -126,13 +126,13 @@ def test_operating_system_errors_name_the_step(opened: Opened, monkeypatch: pyte
     assert (
         str(caught.value) == "step prepare: operating system error: Is a directory (models); no partial output remains"
     )
-    error = BrokenPipeError(32, "Broken pipe")  # of stderr, which the command line knows what to do about
+    error = BrokenPipeError(32, "Broken pipe")  # of stderr, which the command line handles
     with pytest.raises(BrokenPipeError):
         run_experiment(experiment, context)
 
 
-def test_errors_name_the_step(opened: Opened) -> None:
-    experiment, context = opened(LIGHT.replace('fact = "sessions"', 'fact = "sesions"'))
+def test_errors_name_the_step(open_experiment: Opened) -> None:
+    experiment, context = open_experiment(LIGHT.replace('fact = "sessions"', 'fact = "sesions"'))
     with pytest.raises(SettingsError) as error:
         run_experiment(experiment, context)
     message = "step tables: no fact of the sessions is called 'sesions'; did you mean 'sessions'"
@@ -140,8 +140,8 @@ def test_errors_name_the_step(opened: Opened) -> None:
     assert planned_steps(experiment, context) == {"tables": "run: was interrupted"}
 
 
-def test_two_runs_at_the_same_time(opened: Opened) -> None:
-    experiment, context = opened(LIGHT)
+def test_a_second_run_at_the_same_time_is_refused(open_experiment: Opened) -> None:
+    experiment, context = open_experiment(LIGHT)
 
     def again(event: str, **values: Any) -> None:
         if event == "begin" and values["step"] == "split":
@@ -168,13 +168,13 @@ run_experiment(experiment, step_context(experiment, Workspace(Path(sys.argv[3]))
 """
 
 
-def test_a_killed_run_is_completed_by_the_next_run(opened: Opened, tmp_path: Path, toy_mpd: Path) -> None:
+def test_a_killed_run_is_completed_by_the_next_run(open_experiment: Opened, tmp_path: Path, toy_mpd: Path) -> None:
     """A run is killed twice at random times; the outputs of the third one equal those of an uninterrupted run."""
-    experiment, whole = opened(LIGHT)
+    experiment, whole = open_experiment(LIGHT)
     started = time.monotonic()
     run_experiment(experiment, whole)
     seconds = time.monotonic() - started
-    _, context = opened(LIGHT, folder="killed")
+    _, context = open_experiment(LIGHT, folder="killed")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "small.toml"), str(toy_mpd), str(context.workspace.root)]
     for share in np.random.default_rng(int.from_bytes(os.urandom(4))).uniform(0.1, 1.0, 2):
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -197,10 +197,10 @@ set = {dim = 8, epochs = 3}
 """
 
 
-def test_an_interrupted_training_resumes(opened: Opened) -> None:
-    experiment, whole = opened(BRIEF)
+def test_an_interrupted_training_resumes(open_experiment: Opened) -> None:
+    experiment, whole = open_experiment(BRIEF)
     run_experiment(experiment, whole)
-    _, context = opened(BRIEF, folder="stopped")
+    _, context = open_experiment(BRIEF, folder="stopped")
     events: list[tuple[str, Any]] = []
 
     def report(event: str, **values: Any) -> None:

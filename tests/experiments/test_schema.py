@@ -26,7 +26,7 @@ def test_defaults_are_those_of_the_commands() -> None:
     assert (Report().file, Report().map) == ("report.html", "auto")
 
 
-def test_tables_of_the_file() -> None:
+def test_tables_of_the_file_are_parsed() -> None:
     rows = [{"label": "word2vec", "model": "vectors", "article": [".1"]}, {"label": "sessions", "fact": "sessions"}]
     table = build(Table, {"title": "A", "columns": ["mrr@10"], "rows": rows}, source="[[table]]")
     assert table.rows == (
@@ -50,7 +50,7 @@ def test_tables_of_the_file() -> None:
         (lambda: Table(title="A", digits=18), "digits must be between 0 and 17, but is 18"),
     ],
 )
-def test_values_out_of_bounds(create: Callable[[], Any], message: str) -> None:
+def test_values_out_of_bounds_are_refused(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value) == message

@@ -26,7 +26,7 @@ def prepare_step(context: StepContext, **options: Any) -> Prepare:
     return Prepare(source="table", paths=(path,), name="log", options=options, **own)
 
 
-def test_prepare(context: StepContext) -> None:
+def test_prepare_writes_sessions(context: StepContext) -> None:
     step = prepare_step(context, min_length=2)
     assert (step.id, step.output) == ("prepare", "log")
     assert step.path(context) == context.workspace.root / "sessions" / "log"
@@ -64,14 +64,14 @@ def test_split_reports_the_leak_check(context: StepContext) -> None:
     assert step.settings()["settings"] == {"share": 0.4}
 
 
-def test_settings_of_prepare(opened: Opened) -> None:
-    prepare = opened()[0].steps[0]
+def test_settings_of_prepare_contain_reader_and_filters(open_experiment: Opened) -> None:
+    prepare = open_experiment()[0].steps[0]
     assert isinstance(prepare, Prepare)
     assert prepare.reader == Mpd()
     assert prepare.filters == Filters(duplicates="all", duplicates_at="end")  # as of `embedrec prepare mpd`
 
 
-def test_keys_of_reader_filters_and_rule(tmp_path: Path) -> None:
+def test_keys_are_distributed_to_reader_filters_and_rule(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(
         'seed = 7\n[prepare]\nsource = "table"\npaths = ["x.csv"]\nname = "x"\ntitle = "film"\nitem = "sku"\n'
         'kinds = ["buy"]\nmin_count = 3\ngap = "30min"\n[split]\nrule = "time"\ndays = 2\n'
@@ -92,7 +92,7 @@ def test_keys_of_reader_filters_and_rule(tmp_path: Path) -> None:
         (lambda: Prepare(source="table", paths=(), memory="much"), "a memory size is a number with K, M, G or T, "),
     ],
 )
-def test_values_that_are_refused(create: Callable[[], Any], message: str) -> None:
+def test_invalid_values_are_refused(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value).startswith(message)

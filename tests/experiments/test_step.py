@@ -43,12 +43,12 @@ class Sessions(SessionsStep):
     kind: ClassVar[str] = "prepare"
 
 
-def test_keys_of_a_table() -> None:
+def test_a_step_lists_its_keys() -> None:
     assert sorted(toml_keys(Model)) == ["epochs", "name", "recipe"]
     assert toml_keys(Sessions) == ["name"]
 
 
-def test_a_step_of_a_table(tmp_path: Path) -> None:
+def test_a_step_is_built_from_its_table(tmp_path: Path) -> None:
     links = Links(sessions="plays", after=("split",))
     step = from_table(Model, {"recipe": "word2vec", "name": "w"}, "[[train]]", links=links, computed=7)
     assert step == Model(recipe="word2vec", name="w", links=links, computed=7)
@@ -74,13 +74,13 @@ def test_an_experiment_has_one_step_of_sessions_of_each_kind(tmp_path: Path) -> 
         ({"recipe": "ar", "epochs": "many"}, "setting 'epochs' in [[train]] must be a whole number, but is 'many'"),
     ],
 )
-def test_tables_that_are_refused(table: dict[str, Any], message: str) -> None:
+def test_invalid_tables_are_refused(table: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         from_table(Model, table, "[[train]]")
     assert str(error.value).startswith(message)
 
 
-def test_unknown_keys_without_a_near_miss() -> None:
+def test_unknown_keys_without_a_near_miss_list_the_valid_ones() -> None:
     check_keys(["rule"], ["rule", "seed"], "[split]")
     with pytest.raises(SettingsError) as error:
         check_keys(["rule", "zzz"], ["rule", "seed"], "[split]")
@@ -93,7 +93,7 @@ def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert len({digest(value) for value in values}) == len(values)
 
 
-def test_fingerprints_of_files_folders_and_patterns(tmp_path: Path) -> None:
+def test_files_folders_and_patterns_have_fingerprints(tmp_path: Path) -> None:
     for name in ("in/a.csv", "in/sub/b.csv", "in/c.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -112,7 +112,7 @@ def test_fingerprints_of_files_folders_and_patterns(tmp_path: Path) -> None:
     assert fingerprints(paths)[paths[3]] != before[paths[3]]
 
 
-def test_identity_of_a_file(tmp_path: Path) -> None:
+def test_the_identity_of_a_file_is_its_content(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "same.txt").write_text("a")
     (tmp_path / "b.txt").write_text("b")
@@ -121,27 +121,27 @@ def test_identity_of_a_file(tmp_path: Path) -> None:
     assert identity(tmp_path / "none.txt") is None
 
 
-def written(folder: Path, content: str, **manifest: Any) -> str | None:
+def write_model(folder: Path, content: str, **manifest: Any) -> str | None:
     """The identity of a new artifact of a model."""
     with artifacts.writing(folder, "model", manifest) as draft:
         draft.path("vectors.txt").write_text(content)
     return identity(folder)
 
 
-def test_identity_of_an_artifact(tmp_path: Path) -> None:
+def test_the_identity_of_an_artifact_excludes_times(tmp_path: Path) -> None:
     """Files and settings count; the time of training does not; a file of another length is damage."""
     settings: dict[str, Any] = {"recipe": "ar", "settings": {"steps": 3}}
-    one = written(tmp_path / "one", "abc", **settings, seconds=1.0)
-    assert one == written(tmp_path / "two", "abc", **settings, seconds=2.0)
-    assert one != written(tmp_path / "three", "abd", **settings)
-    assert one != written(tmp_path / "four", "abc", recipe="ar", settings={"steps": 4})
+    one = write_model(tmp_path / "one", "abc", **settings, seconds=1.0)
+    assert one == write_model(tmp_path / "two", "abc", **settings, seconds=2.0)
+    assert one != write_model(tmp_path / "three", "abd", **settings)
+    assert one != write_model(tmp_path / "four", "abc", recipe="ar", settings={"steps": 4})
     (tmp_path / "one" / "vectors.txt").write_text("abcd")
     assert identity(tmp_path / "one") is None
     (tmp_path / "two" / "vectors.txt").unlink()
     assert identity(tmp_path / "two") is None
 
 
-def test_settings_that_name_existing_files(tmp_path: Path) -> None:
+def test_settings_that_name_existing_files_are_inputs(tmp_path: Path) -> None:
     (tmp_path / "items.csv").touch()
     settings = {"features": str(tmp_path / "items.csv"), "other": str(tmp_path / "no.csv"), "empty": "", "n": 3}
     assert existing_files({**settings, "folder": str(tmp_path)}) == [str(tmp_path / "items.csv"), str(tmp_path)]

@@ -17,14 +17,14 @@ from embedrec.progress import quiet
 from tests.experiments.conftest import Opened
 
 
-def test_settings_of_a_grid(opened: Opened) -> None:
-    train = opened()[0].steps[3]
+def test_settings_contain_the_grid(open_experiment: Opened) -> None:
+    train = open_experiment()[0].steps[3]
     assert isinstance(train, Train)
     assert [(r.window, r.min_count) for r in train.recipes] == [(2, 1), (2, 2), (5, 1), (5, 2)]  # type: ignore[attr-defined]
     assert train.recipes[0] == Word2Vec(dim=8, epochs=2, window=2, min_count=1)
 
 
-def test_train(context: StepContext) -> None:
+def test_train_writes_a_model(context: StepContext) -> None:
     Prepare(source="table", paths=(str(context.workspace.root / "log.csv"),), name="log").run(context, quiet)
     links = Links(sessions="log")
     train = Train(model="svd", name="svd", set={"dim": 2, "min_count": 1}, links=links)
@@ -42,7 +42,7 @@ def test_train(context: StepContext) -> None:
         (lambda: Train(model="ar", name="x", set={"stps": 1}).recipes, "unknown setting 'stps' in [[train]] x"),
     ],
 )
-def test_values_that_are_refused(create: Callable[[], Any], message: str) -> None:
+def test_invalid_values_are_refused(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value).startswith(message)

@@ -48,28 +48,28 @@ document.body.append(out);
 def test_a_click_on_the_map_lists_the_nearest_items(report_workspace: Workspace, tmp_path: Path) -> None:
     text = render_page("t", full_content(report_workspace))
     about = read_page(text).data["map"]
-    item = alone(about["items"])
+    item = most_isolated(about["items"])
     shown, neighbour, nothing = clicks(text, item, tmp_path)
-    assert shown == listed(about, item)
-    assert neighbour == listed(about, next(row for row, _ in about["near"][item] if row < len(about["items"])))
+    assert shown == expected_list(about, item)
+    assert neighbour == expected_list(about, next(row for row, _ in about["near"][item] if row < len(about["items"])))
     assert nothing is None
 
 
-def alone(items: list[list[Any]]) -> int:
-    """The item that is farthest from its nearest neighbour on the map, and outside the corner at the top left."""
-    places = [(item[3], item[4]) for item in items]
-    gaps = [min(abs(complex(*a) - complex(*b)) for b in places if b is not a) for a in places]
+def most_isolated(items: list[list[Any]]) -> int:
+    """The item that is farthest from its nearest neighbour on the map."""
+    coordinates = [(item[3], item[4]) for item in items]
+    gaps = [min(abs(complex(*a) - complex(*b)) for b in coordinates if b is not a) for a in coordinates]
     return max(range(len(items)), key=lambda row: gaps[row])
 
 
-def listed(about: dict[str, Any], row: int) -> list[Any]:
+def expected_list(about: dict[str, Any], row: int) -> list[Any]:
     """Name of an item, and the names and scores of its nearest items."""
     names = [item[1] for item in about["items"]] + about["names"]
     return [names[row], [[names[other], f"{score:.3f}"] for other, score in about["near"][row]]]
 
 
 def clicks(text: str, item: int, folder: Path) -> list[Any]:
-    """What the page shows after each of the clicks; its policy also allows their script."""
+    """The content of the page after each click; its policy also allows the script of the clicks."""
     script = CLICKS.replace("ITEM", str(item))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = re.sub(r"(script-src )", rf"\1&#x27;sha256-{digest}&#x27; ", text, count=1)
@@ -78,8 +78,8 @@ def clicks(text: str, item: int, folder: Path) -> list[Any]:
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += ["--window-size=1200,900", "--dump-dom", (folder / "page.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, flags=re.S)
-    assert found is not None, done.stderr
-    seen: list[Any] = json.loads(html.unescape(found[1]))
-    return seen
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    match = re.search(r'<pre id="seen">(.*?)</pre>', process.stdout, flags=re.S)
+    assert match is not None, process.stderr
+    contents: list[Any] = json.loads(html.unescape(match[1]))
+    return contents

@@ -16,7 +16,7 @@ above = st.floats(1e-6, 1e9)
 
 
 @given(st.lists(numbers, min_size=1, max_size=8))
-def test_an_axis_holds_its_values(values: list[float]) -> None:
+def test_an_axis_contains_its_values(values: list[float]) -> None:
     axis = Axis.of(values, "x")
     assert all(-1e-6 <= axis.share(v) <= 1 + 1e-6 for v in values)
     ticks = axis.ticks()
@@ -24,14 +24,14 @@ def test_an_axis_holds_its_values(values: list[float]) -> None:
 
 
 @given(st.lists(above, min_size=1, max_size=8))
-def test_a_logarithmic_axis_too(values: list[float]) -> None:
+def test_a_logarithmic_axis_contains_its_values(values: list[float]) -> None:
     axis = Axis.of(values, "x", log=True)
     assert all(-1e-6 <= axis.share(v) <= 1 + 1e-6 for v in values)
     assert all(axis.low / 1.01 <= at <= axis.high * 1.01 for at in axis.ticks())
 
 
 @given(st.lists(st.tuples(above, above), min_size=2, max_size=20))
-def test_a_line_stays_inside(pairs: list[tuple[float, float]]) -> None:
+def test_a_line_is_inside_the_axes(pairs: list[tuple[float, float]]) -> None:
     xs, ys = zip(*pairs, strict=True)
     drawn = charts.line(xs, ys, Axis.of(xs, "x"), Axis.of(ys, "y"), what="w", points=True)
     for x, y in re.findall(r'cx="([\d.-]+)" cy="([\d.-]+)"', drawn):
@@ -63,7 +63,7 @@ def test_long_labels_are_wrapped_and_never_cut() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_shares_near_one_are_apart(values: list[float]) -> None:
+def test_shares_near_one_are_separated(values: list[float]) -> None:
     axis = charts.nines_axis(values, "recall")
     places = [axis.share(v) for v in sorted(values)]
     assert places == sorted(places) and all(0 <= place <= 1 for place in places)
@@ -108,5 +108,5 @@ def test_labels_of_bars_do_not_overlap() -> None:
         assert other - x > 3 * (len(text) + len(after))  # half of either, 6 a character
 
 
-def test_ticks() -> None:
+def test_ticks_by_hand() -> None:
     assert [charts.tick(v) for v in (0.05, 20.0, 5000.0, 3e6)] == ["0.05", "20", "5k", "3M"]

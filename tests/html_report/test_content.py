@@ -43,12 +43,12 @@ def test_neighbours_are_those_of_the_models(report_workspace: Workspace) -> None
     assert results is not None and results["models"] == ["word2vec", "cooccurrence"]
     (result,) = results["items"]
     assert result["id"] == item
-    for name, listed in zip(results["models"], result["lists"], strict=True):
-        nearest = open_item_neighbours(report_workspace.find("model", name))
-        want = nearest.neighbours(nearest.vocab.rows([item]), 10)
-        rows = [r for r in want.rows[0].tolist() if r >= 0]
+    for name, pairs in zip(results["models"], result["lists"], strict=True):
+        source = open_item_neighbours(report_workspace.find("model", name))
+        expected = source.neighbours(source.vocab.rows([item]), 10)
+        rows = [r for r in expected.rows[0].tolist() if r >= 0]
         # every name of these items occurs twice, so that its id follows
-        assert [pair[0] for pair in listed] == [f"{nearest.vocab.name(row)} ({nearest.vocab.id(row)})" for row in rows]
+        assert [pair[0] for pair in pairs] == [f"{source.vocab.name(row)} ({source.vocab.id(row)})" for row in rows]
 
 
 def test_the_map_shows_popular_items_coloured_by_labels(report_workspace: Workspace) -> None:
@@ -67,10 +67,10 @@ def test_the_map_shows_popular_items_coloured_by_labels(report_workspace: Worksp
         assert -1 <= x <= 1 and -1 <= y <= 1
 
 
-def test_the_map_knows_the_neighbours_of_every_item(
+def test_the_map_contains_the_neighbours_of_every_item(
     report_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neighbours on the map are numbers of its items; names follow for those that are not on it."""
+    """Neighbours on the map are indices of its items, followed by names of items outside it."""
     monkeypatch.setattr("embedrec.html_report.content._MAP_ITEMS", 5)
     item_map = full_content(report_workspace).map
     assert item_map is not None and len(item_map["items"]) == len(item_map["near"]) == 5
@@ -78,11 +78,11 @@ def test_the_map_knows_the_neighbours_of_every_item(
     assert len(set(shown)) == len(shown)
     model = load_model(report_workspace.find("model", "word2vec"))
     assert isinstance(model, VectorModel)
-    for (item, *_), near in zip(item_map["items"], item_map["near"], strict=True):
-        want = model.neighbours(model.vocab.rows([item]), 8)
-        names = [f"{model.vocab.name(row)} ({model.vocab.id(row)})" for row in want.rows[0].tolist()]
-        assert [shown[number] for number, _ in near] == names
-        assert [score for _, score in near] == pytest.approx(want.scores[0].tolist(), abs=1e-3)
+    for (item, *_), pairs in zip(item_map["items"], item_map["near"], strict=True):
+        expected = model.neighbours(model.vocab.rows([item]), 8)
+        names = [f"{model.vocab.name(row)} ({model.vocab.id(row)})" for row in expected.rows[0].tolist()]
+        assert [shown[number] for number, _ in pairs] == names
+        assert [score for _, score in pairs] == pytest.approx(expected.scores[0].tolist(), abs=1e-3)
 
 
 def test_the_map_of_a_single_item_has_no_neighbours(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_map_of_a_single_item_has_no_neighbours(tmp_path: Path) -> None:
     assert item_map is not None and (item_map["near"], item_map["names"]) == ([[]], [])
 
 
-def test_titles_that_repeat_have_their_artist() -> None:
+def test_repeated_titles_are_followed_by_their_artist() -> None:
     vocab = Vocab(["t1", "t2", "t3", "t4"], names=np.array(["Intro", "Hits", "Intro", ""], dtype=object))
     artists = Categories(np.array([0, 1, 2, 2]), np.array(["The xx", "Queen", "M83"], dtype=object))
     names = ItemNames(vocab, Features(vocab, categorical={"artist": artists}))
@@ -116,14 +116,18 @@ def test_popularity_is_an_ordered_scale(report_workspace: Workspace) -> None:
     assert column == "popularity" and groups == [name for _, name in _SHARES] and group.max() < len(groups)
 
 
-def test_colours_by_popularity_and_by_a_file(report_workspace: Workspace, tmp_path: Path) -> None:
+def test_colours_are_labels_of_a_file(report_workspace: Workspace, tmp_path: Path) -> None:
     rows = [{"item": f"{HTML_TEXTS[0]}0", "labels": ["one", "two"]}, {"item": f"{HTML_TEXTS[1]}1", "labels": ["two"]}]
     (tmp_path / "genres.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = full_content(report_workspace, label=str(tmp_path / "genres.jsonl")).map
     assert result is not None
-    of = {item[0]: result["groups"][item[5]] for item in result["items"]}
+    group_of = {item[0]: result["groups"][item[5]] for item in result["items"]}
     assert result["groups"] == ["two", "one", "other"] and result["by"] == "genres"
-    assert (of[f"{HTML_TEXTS[0]}0"], of[f"{HTML_TEXTS[1]}1"], of[f"{HTML_TEXTS[2]}2"]) == ("one", "two", "other")
+    assert (group_of[f"{HTML_TEXTS[0]}0"], group_of[f"{HTML_TEXTS[1]}1"], group_of[f"{HTML_TEXTS[2]}2"]) == (
+        "one",
+        "two",
+        "other",
+    )
     with pytest.raises(SettingsError, match=r"'tags' is neither a file nor a list .*; did you mean '<i>tags'"):
         full_content(report_workspace, label="tags")
     with pytest.raises(SettingsError, match="none of the models has vectors"):
@@ -132,7 +136,7 @@ def test_colours_by_popularity_and_by_a_file(report_workspace: Workspace, tmp_pa
         full_content(report_workspace, items=["nothing like it"])
 
 
-def test_data_of_sessions_models_and_indexes(report_workspace: Workspace) -> None:
+def test_content_describes_sessions_models_and_indexes(report_workspace: Workspace) -> None:
     content = full_content(report_workspace)
     assert (content.sessions["name"], content.sessions["source"]) == ("part", None)
     assert content.sessions["sessions"] == 48
@@ -143,7 +147,7 @@ def test_data_of_sessions_models_and_indexes(report_workspace: Workspace) -> Non
     assert "curve" not in index
 
 
-def test_popularity_curves(report_workspace: Workspace) -> None:
+def test_popularity_curves_are_monotonic(report_workspace: Workspace) -> None:
     """Ranks and counts of items from the most popular; shares of items and events from 0 to 1."""
     content = full_content(report_workspace)
     ranks, counts = zip(*content.ranks, strict=True)
@@ -163,18 +167,18 @@ def test_example_items_are_popular_ones_by_default(report_workspace: Workspace) 
     assert all(len(item["lists"]) == 2 for item in near["items"])
 
 
-def test_progress(report_workspace: Workspace) -> None:
+def test_progress_is_reported_per_model(report_workspace: Workspace) -> None:
     events: list[tuple[str, Any]] = []
     full_content(report_workspace, report=lambda event, **numbers: events.append((event, numbers)))
     assert events == [("progress", {"done": done, "total": 3, "unit": "models"}) for done in (1, 2, 3)]
 
 
-def test_a_report_without_models(report_workspace: Workspace) -> None:
+def test_a_report_without_models_has_no_map(report_workspace: Workspace) -> None:
     content = collect_report(report_workspace, "all", (), ())
     assert (content.map, content.near, content.models, content.indexes, content.tables) == (None, None, [], [], [])
 
 
-def test_missing_artifacts(report_workspace: Workspace) -> None:
+def test_missing_artifacts_suggest_near_misses(report_workspace: Workspace) -> None:
     for names in (("prt", (), ()), ("part", ("ppular",), ()), ("part", (), ("flt",))):
         with pytest.raises(ArtifactError, match="did you mean"):
             collect_report(report_workspace, *names)

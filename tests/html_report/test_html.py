@@ -9,7 +9,7 @@ import pytest
 from embedrec.html_report.html import Safe, card, element, figure, join, table
 
 
-def test_figures() -> None:
+def test_numbers_are_formatted() -> None:
     assert [figure(v) for v in (None, float("nan"), 1234567, 0.12345, 12.34, 12345.6, True, "x")] == [
         "–", "–", "1,234,567", "0.1235", "12.3", "12,346", "yes", "x",
     ]  # fmt: skip
@@ -22,7 +22,7 @@ def test_attributes_and_cells_are_escaped() -> None:
     assert '<td class="text">&lt;i&gt;</td>' in table([{"h<": "<i>", "n": 1.0}])
 
 
-def test_figures_of_sizes() -> None:
+def test_digits_depend_on_the_size_of_a_number() -> None:
     """Four decimals below ten, one decimal below a thousand, then thousands separators."""
     values = (0.0, -0.5, 9.99999, 10.0, 999.94, -1000.0, 0, -1234, False)
     assert [figure(v) for v in values] == [
@@ -30,7 +30,7 @@ def test_figures_of_sizes() -> None:
     ]  # fmt: skip
 
 
-def test_elements() -> None:
+def test_elements_are_written_with_attributes() -> None:
     assert element("p") == "<p></p>"
     assert element("meta", charset="utf-8") == '<meta charset="utf-8">'
     assert element("p", "a", None, 3, element("b", "c")) == "<p>a3<b>c</b></p>"
@@ -52,12 +52,12 @@ def test_join_escapes_all_but_safe_parts() -> None:
         ("é音", "é音"),
     ],
 )
-def test_characters_that_are_not_shown(text: str, escaped: str) -> None:
+def test_invisible_characters_are_escaped(text: str, escaped: str) -> None:
     assert element("p", text) == f"<p>{escaped}</p>"
     assert element("p", title=text) == f'<p title="{escaped}"></p>'
 
 
-def test_tables() -> None:
+def test_tables_have_a_header_and_rows() -> None:
     rows = [{"model": "a", "score": 0.5, "n": 10}, {"model": "b", "score": None}]
     assert table(rows) == (
         '<div class="wide" tabindex="0"><table><thead><tr><th class="text">model</th><th class="number">score</th>'
@@ -68,7 +68,7 @@ def test_tables() -> None:
     assert table([]) == ""
 
 
-def test_shaded_columns() -> None:
+def test_columns_are_shaded_by_value() -> None:
     """The share of the largest value; negative and missing values have none."""
     rows = [{"x": 1.0, "y": 1.0}, {"x": 4.0, "y": 2.0}, {"x": -2.0, "y": 3.0}, {"x": None, "y": 4.0}]
     text = table(rows, shade=["x"])

@@ -75,7 +75,7 @@ def test_sections_without_content_are_left_out(report_workspace: Workspace) -> N
     }
 
 
-def test_the_figures_are_those_of_the_comparison(report_workspace: Workspace) -> None:
+def test_metrics_equal_those_of_the_comparison(report_workspace: Workspace) -> None:
     subject = full_content(report_workspace)
     assert subject.comparison is not None
     texts = read_page(render_page("t", subject)).texts
@@ -121,7 +121,7 @@ def test_indexes_are_measured_on_request(report_workspace: Workspace) -> None:
     assert "Measurements at build time" in texts
 
 
-def test_the_file_holds_the_page(report_workspace: Workspace, tmp_path: Path) -> None:
+def test_the_file_contains_the_page(report_workspace: Workspace, tmp_path: Path) -> None:
     subject = full_content(report_workspace)
     before = date.today().isoformat()
     write_page(tmp_path / "deep" / "r.html", "t", subject, command="embedrec report <b>")
@@ -143,7 +143,7 @@ def test_the_best_model_comes_first(report_workspace: Workspace) -> None:
     assert 'class="result"' not in render_page("t", collect_report(report_workspace, "part", ("popular",), ()))
 
 
-def test_charts_that_say_nothing_are_left_out(report_workspace: Workspace) -> None:
+def test_charts_without_information_are_left_out(report_workspace: Workspace) -> None:
     """One dot of one model, one group of test cases, one bar of session lengths."""
     subject = full_content(report_workspace)
     assert subject.comparison is not None

@@ -17,7 +17,7 @@ from embedrec.storage import artifacts
 from tests.conftest import some_embeddings
 
 
-def saved(folder: Path, kind: str, settings: SearchSettings, **more: Any) -> artifacts.Artifact:
+def save_test_index(folder: Path, kind: str, settings: SearchSettings, **more: Any) -> artifacts.Artifact:
     save_index(
         build_index(some_embeddings(500, 8), kind, BuildSettings(search=settings)), folder, {"type": kind}, **more
     )
@@ -35,7 +35,7 @@ def saved(folder: Path, kind: str, settings: SearchSettings, **more: Any) -> art
 def test_points_equal_the_results_of_searches(
     tmp_path: Path, kind: str, name: str, own: int, numbers: list[Any]
 ) -> None:
-    source = saved(tmp_path / "index", kind, SearchSettings(**{name: own} if name else {}))
+    source = save_test_index(tmp_path / "index", kind, SearchSettings(**{name: own} if name else {}))
     points = measure_curve(source)
     content = [point[name] if name else None for point in points]
     assert content == numbers[: len(content)] and len(content) >= min(len(numbers), 2)
@@ -51,7 +51,7 @@ def test_points_equal_the_results_of_searches(
         assert point["recall_queries"] == 500 and point["queries_per_second"] > 0
 
 
-def test_kept_histories_are_what_is_asked(tmp_path: Path) -> None:
+def test_indexes_of_answers_are_measured_on_stored_histories(tmp_path: Path) -> None:
     queries = np.random.default_rng(1).normal(size=(7, 8)).astype(np.float32)
-    points = measure_curve(saved(tmp_path / "index", "IVF16,Flat", SearchSettings(nprobe=2), queries=queries))
+    points = measure_curve(save_test_index(tmp_path / "index", "IVF16,Flat", SearchSettings(nprobe=2), queries=queries))
     assert {point["recall_queries"] for point in points} == {7}

@@ -48,7 +48,7 @@ def test_a_frame_is_prepared_as_its_file(log: Path, convert: Callable[[pd.DataFr
     assert from_frame.artifact.about["source"] == "frame" and from_frame.artifact.about["paths"] == []
 
 
-def test_columns_are_guessed_and_options_are_those_of_the_command_line(tmp_path: Path, run: Run) -> None:
+def test_columns_are_guessed_and_options_equal_those_of_the_command_line(tmp_path: Path, run: Run) -> None:
     frame = pd.DataFrame({"session_id": [1, 1, 1, 2, 2, 3], "item_id": [5, 5, 6, 5, 6, 7]})
     frame.to_csv(tmp_path / "log.csv", index=False)
     options = ("--duplicates", "consecutive", "--min-count", 2)
@@ -68,7 +68,7 @@ def test_readers_have_their_defaults_and_names(tmp_path: Path) -> None:
     assert mpd.name == "mpd-artist" and same(Sessions.load(mpd.artifact), Sessions.load(toy.artifact))
 
 
-def test_a_temporary_folder_lasts_as_long_as_its_steps() -> None:
+def test_a_temporary_folder_is_deleted_with_its_last_step() -> None:
     prepared = prepare(visits(), **COLUMNS)
     folder = prepared.workspace.root
     assert folder.is_dir() and prepare(visits(), **COLUMNS).workspace.root != folder
@@ -99,12 +99,12 @@ def test_skipped_rows_are_warnings(log: Path) -> None:
         ({"time_unit": "hours"}, "setting 'time_unit' in the arguments of prepare is 'hours'"),
     ],
 )
-def test_wrong_options(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         prepare(visits(), **{**COLUMNS, **options})
 
 
-def test_data_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must be of pandas, polars, pyarrow or DuckDB"):
         prepare([[1, 2], [3, 4]])
     with pytest.raises(DataError, match="no file or folder"):

@@ -1,4 +1,4 @@
-"""Progress in notebooks, on a terminal, and nowhere else."""
+"""Progress is shown in notebooks and on terminals only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models and indexes answer."""
+"""Queries of models and indexes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_items_are_names_ids_or_lists(model: TrainedModel, index: BuiltIndex) ->
         index.similar("Item i3")
 
 
-def test_filters(index: BuiltIndex, model: TrainedModel) -> None:
+def test_filters_restrict_the_results(index: BuiltIndex, model: TrainedModel) -> None:
     table = index.similar("i03", 5, where="year>=2015")
     assert set(table.ids()) <= {f"i{n}" for n in range(15, 20)} and table.messages == ("5 of 20 items are allowed",)
     assert index.similar("i03", 5, where=["year>=2015", "year<2017"], exclude=["i15"]).ids() == ["i16"]
@@ -41,7 +41,7 @@ def test_filters(index: BuiltIndex, model: TrainedModel) -> None:
     assert model.recommend("i03", 3, only=["i05"]).ids() == ["i05"]
 
 
-def test_settings_of_a_search(model: TrainedModel, index: BuiltIndex) -> None:
+def test_search_settings_are_arguments(model: TrainedModel, index: BuiltIndex) -> None:
     ivf = model.build_index("ivf")
     assert len(ivf.similar("i03", 3, nprobe=1)) <= 3
     with pytest.raises(SettingsError, match="similar has no argument 'nprob'; did you mean 'nprobe'"):
@@ -51,16 +51,16 @@ def test_settings_of_a_search(model: TrainedModel, index: BuiltIndex) -> None:
     assert model.similar("i03", 3, popularity=1.0).ids()
 
 
-def test_next_items(model: TrainedModel) -> None:
+def test_models_and_indexes_of_answers_recommend_next_items(model: TrainedModel) -> None:
     assert "i03" not in model.recommend(["i03", "i06"], 5).ids()
     assert "i03" in model.recommend(["i03"], 20, exclude_seen=False).ids()
-    answers = model.build_index("flat", of="answers")
-    assert answers.recommend(["i03", "i06"], 5).ids() == model.recommend(["i03", "i06"], 5).ids()
+    output_index = model.build_index("flat", of="answers")
+    assert output_index.recommend(["i03", "i06"], 5).ids() == model.recommend(["i03", "i06"], 5).ids()
     with pytest.raises(SettingsError, match="build one with `embedrec build-index --of answers`"):
         model.build_index("flat").recommend("i03")
 
 
-def test_past_sessions(prepared: PreparedSessions) -> None:
+def test_session_knn_returns_past_sessions(prepared: PreparedSessions) -> None:
     knn = prepared.train("sknn")
     assert knn.neighbours(["i03", "i06"], 3)[0].shared == 2
     assert "v7" not in knn.neighbours(session="v7", k=5).ids()
@@ -71,7 +71,7 @@ def test_past_sessions(prepared: PreparedSessions) -> None:
             knn.neighbours(history, session=session)
 
 
-def test_exports_are_those_of_the_command_line(run: Run, log: Path, tmp_path: Path) -> None:
+def test_exports_equal_those_of_the_command_line(run: Run, log: Path, tmp_path: Path) -> None:
     model = prepare(log, workspace=tmp_path, threads=1, **COLUMNS).train("word2vec", **SMALL)
     index = model.build_index("flat")
     assert index.export(tmp_path / "here.tsv", 5, names=True, mutual=True) == 20

@@ -20,7 +20,7 @@ def test_a_table_is_a_sequence() -> None:
     assert TABLE[1:].ids() == ["c"] and TABLE[1:].messages == TABLE.messages
 
 
-def test_it_prints_as_a_table() -> None:
+def test_a_table_is_printed_with_its_messages() -> None:
     assert repr(TABLE).splitlines() == [
         "item  rank  similar  score   name",
         "a     1     b        0.5000  <Bread>",
@@ -40,7 +40,7 @@ def test_long_tables_are_shortened() -> None:
     assert table._repr_html_().count("<tr>") == 61
 
 
-def test_frames() -> None:
+def test_tables_become_frames() -> None:
     explained = ResultTable(
         (RecommendedItem(1, "b", 0.5, "Bread", [("s1", 0.7)]), RecommendedItem(2, "c", 0.4, "", []))
     )

@@ -20,36 +20,36 @@ from tests.pipeline.conftest import COLUMNS, SMALL, visits
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The files of an artifact but its manifest, which holds times."""
+    """The files of an artifact without its manifest, which contains times."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
 
 
 def test_the_command_line_and_the_pipeline_write_the_same(run: Run, log: Path, tmp_path: Path) -> None:
-    shell, here = tmp_path / "shell", tmp_path / "here"
+    shell_root, python_root = tmp_path / "shell", tmp_path / "here"
     columns = ("--session", "visit", "--item", "sku", "--time", "at", "--title", "label")
     pairs = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
-    succeed(run, "prepare", "table", log, *columns, "--workspace", shell)
-    succeed(run, "train", "word2vec", *pairs, "--threads", 1, "--workspace", shell)
-    succeed(run, "build-index", "--type", "flat", "--workspace", shell)
-    printed = succeed(run, "similar", "Item i03", "i14", "-n", 4, "--workspace", shell).rows
+    succeed(run, "prepare", "table", log, *columns, "--workspace", shell_root)
+    succeed(run, "train", "word2vec", *pairs, "--threads", 1, "--workspace", shell_root)
+    succeed(run, "build-index", "--type", "flat", "--workspace", shell_root)
+    printed = succeed(run, "similar", "Item i03", "i14", "-n", 4, "--workspace", shell_root).rows
 
-    sessions = prepare(log, workspace=here, threads=1, **COLUMNS)
+    sessions = prepare(log, workspace=python_root, threads=1, **COLUMNS)
     model = sessions.train("word2vec", **SMALL)
     index = model.build_index("flat")
-    assert [step.artifact.folder.relative_to(here) for step in (sessions, model, index)] == [
+    assert [step.artifact.folder.relative_to(python_root) for step in (sessions, model, index)] == [
         Path("sessions/visits"),
         Path("models/word2vec"),
         Path("indexes/word2vec-flat"),
     ]
     for step in (sessions, model, index):
-        assert files_of(step.artifact.folder) == files_of(shell / step.artifact.folder.relative_to(here))
+        assert files_of(step.artifact.folder) == files_of(shell_root / step.artifact.folder.relative_to(python_root))
     table = index.similar(["Item i03", "i14"], 4)
     assert [[str(n.item), str(n.rank), n.similar, f"{n.score:.4f}", n.name] for n in table] == printed
     assert [r.item for r in model.recommend("i03", 3)] == [
-        row[1] for row in succeed(run, "recommend", "i03", "-n", 3, "--workspace", shell).rows
+        row[1] for row in succeed(run, "recommend", "i03", "-n", 3, "--workspace", shell_root).rows
     ]
     frame = prepare(visits(), threads=1, **COLUMNS).train("word2vec", **SMALL)
-    assert files_of(frame.artifact.folder) == files_of(shell / "models" / "word2vec")
+    assert files_of(frame.artifact.folder) == files_of(shell_root / "models" / "word2vec")
 
 
 def test_the_command_line_and_the_pipeline_continue_each_other(run: Run, log: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_command_line_and_the_pipeline_continue_each_other(run: Run, log: Pa
     assert repr(index).startswith("index word2vec-flat: Flat, 20 items, cosine, recall@")
 
 
-def test_steps_of_a_replaced_artifact_say_so(log: Path, tmp_path: Path) -> None:
+def test_steps_of_a_replaced_artifact_are_refused(log: Path, tmp_path: Path) -> None:
     sessions = prepare(log, workspace=tmp_path, **COLUMNS)
     old = sessions.train("word2vec", **SMALL)
     sessions.train("word2vec", **{**SMALL, "dim": 4})
@@ -82,7 +82,7 @@ def test_steps_of_a_replaced_artifact_say_so(log: Path, tmp_path: Path) -> None:
         TrainedModel.open(tmp_path)
 
 
-def test_an_index_without_the_features_of_replaced_sessions(log: Path, tmp_path: Path) -> None:
+def test_an_index_without_features_is_a_warning(log: Path, tmp_path: Path) -> None:
     """The warning names arguments in place of options, and the line that builds the index."""
     model = prepare(log, workspace=tmp_path, **COLUMNS).train("word2vec", **SMALL)
     prepare(log, workspace=tmp_path, top=10, **COLUMNS)
@@ -102,7 +102,7 @@ def test_names_are_free_without_a_workspace(prepared: PreparedSessions) -> None:
     assert "<th>dim</th><td>8</td>" in small._repr_html_()
 
 
-def test_recipes_and_warm_starts(prepared: PreparedSessions) -> None:
+def test_models_are_trained_from_recipes_and_warm_starts(prepared: PreparedSessions) -> None:
     by_recipe = prepared.train(Word2Vec(**SMALL), epochs=2)
     assert by_recipe.artifact.about["settings"]["epochs"] == 2 and by_recipe.artifact.about["settings"]["dim"] == 8
     further = prepared.train("word2vec", start=by_recipe, epochs=1)
@@ -112,7 +112,7 @@ def test_recipes_and_warm_starts(prepared: PreparedSessions) -> None:
         prepared.train("popular", start=by_recipe)
 
 
-def test_wrong_settings(prepared: PreparedSessions) -> None:
+def test_invalid_settings_are_refused(prepared: PreparedSessions) -> None:
     with pytest.raises(
         SettingsError, match="unknown setting 'epoch' in the settings of word2vec; did you mean 'epochs'"
     ):
@@ -134,13 +134,13 @@ def test_no_setting_has_the_name_of_an_argument() -> None:
         assert not arguments & {field.name for field in fields(recipe_class(name))}, name
 
 
-def test_indexes_of_sessions_with_weights(prepared: PreparedSessions) -> None:
+def test_indexes_of_sessions_have_settings_of_weights(prepared: PreparedSessions) -> None:
     model = prepared.train("word2vec", **SMALL)
     index = model.build_index("flat", of="sessions", weights={"plays": "once"})
     assert index.artifact.about["weights"]["plays"] == "once" and len(index.index.vocab) == 60
 
 
-def test_evaluation_is_that_of_the_command_line(run: Run, log: Path, tmp_path: Path) -> None:
+def test_evaluation_equals_that_of_the_command_line(run: Run, log: Path, tmp_path: Path) -> None:
     sessions = prepare(log, workspace=tmp_path, **COLUMNS)
     result = sessions.evaluate("sr", split="time:share=.2", draws=0, at=(5,))
     printed = succeed(

@@ -14,7 +14,7 @@ from embedrec.tune.journal import Journal, TrialRecord
 @pytest.mark.parametrize(
     "text", ["", "{", "3\n", "[]\n", '{}\n{"number": 0}\n', '{}\n{"number": 7, "set": {}, "state": "done"}\n']
 )
-def test_a_damaged_journal(tmp_path: Path, text: str) -> None:
+def test_a_damaged_journal_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "j").write_text(text)
     with pytest.raises(ArtifactError, match="is damaged; remove it to restart the search"):
         Journal.open(tmp_path / "j", {})
@@ -58,7 +58,7 @@ def test_an_interrupted_write_leaves_the_earlier_trials(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["j"]
 
 
-def test_the_journal_of_another_search(tmp_path: Path) -> None:
+def test_the_journal_of_another_search_is_refused(tmp_path: Path) -> None:
     Journal.open(tmp_path / "j", ABOUT).add(TRIALS[0])
     for other, names in (({**ABOUT, "seed": 1}, "seed"), ({"model": "sscf"}, "model, space, seed")):
         with pytest.raises(SettingsError) as error:

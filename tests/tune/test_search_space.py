@@ -1,4 +1,4 @@
-"""Spaces from texts: what they mean, and every way to get them wrong."""
+"""Search spaces parsed from text, and messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_ranges_and_choices_take_the_type_of_the_setting() -> None:
         ("architecture", "cbow,bow", "setting 'architecture' in the space is 'bow', but must be one of"),
     ],
 )
-def test_refused(key: str, text: str, message: str) -> None:
+def test_invalid_spaces_are_refused(key: str, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         space_of(Word2Vec, {key: text})
     assert str(error.value).startswith(message)
@@ -62,16 +62,18 @@ def test_bounds_and_choices_of_every_recipe_are_valid(model: str) -> None:
     cls = recipe_class(model)
     space = space_of(cls, own_space(cls))
     default = cls()
-    for key, where in space.items():
-        for value in where.values if isinstance(where, Choices) else (where.low, where.high):
+    for key, values in space.items():
+        for value in values.values if isinstance(values, Choices) else (values.low, values.high):
             assert getattr(build(cls, {key: value}, source="x"), key) == value
-        own = getattr(default, key)
-        if own is not None:  # what holds without a search is among what is looked at
-            assert own in where.values if isinstance(where, Choices) else where.low <= own <= where.high, key
-        assert not isinstance(where, Range) or where.low < where.high
+        setting = getattr(default, key)
+        if setting is not None:  # the default is in the space
+            assert setting in values.values if isinstance(values, Choices) else values.low <= setting <= values.high, (
+                key
+            )
+        assert not isinstance(values, Range) or values.low < values.high
 
 
 @pytest.mark.parametrize("model", sorted(WITHOUT))
-def test_recipes_without_a_space(model: str) -> None:
+def test_recipes_without_a_space_need_a_given_one(model: str) -> None:
     with pytest.raises(SettingsError, match=f"{model} declares no search space; pass one"):
         own_space(recipe_class(model))

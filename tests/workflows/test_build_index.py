@@ -24,20 +24,20 @@ from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.train import import_vectors, train_model
 from embedrec.workflows.verify import verify_recall
-from tests.workflows.toy_models import indexed, trained
+from tests.workflows.toy_models import index_toy, train_toy
 
 WORD2VEC = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
 
 
-def test_index(prepared: Artifact, tmp_path: Path) -> None:
+def test_an_index_records_its_model_and_settings(prepared: Artifact, tmp_path: Path) -> None:
     model = train_model(WORD2VEC, prepared, tmp_path / "m")
-    done = build_index_artifact(model, tmp_path / "i", IndexSettings("flat", seed=5))
-    assert done.about["indexed"] == provenance(model)
-    assert (done.about["type"], done.about["spec"], done.about["metric"]) == ("flat", "Flat", "cosine")
-    assert done.about["seed"] == 5
+    artifact = build_index_artifact(model, tmp_path / "i", IndexSettings("flat", seed=5))
+    assert artifact.about["indexed"] == provenance(model)
+    assert (artifact.about["type"], artifact.about["spec"], artifact.about["metric"]) == ("flat", "Flat", "cosine")
+    assert artifact.about["seed"] == 5
     other = build_index_artifact(model, tmp_path / "j", IndexSettings("flat", metric="l2"))
     assert load_index(other).metric == other.about["metric"] == "l2"
-    assert (load_index(done).embeddings.vectors == load_item_vectors(model).vectors).all()
+    assert (load_index(artifact).embeddings.vectors == load_item_vectors(model).vectors).all()
 
 
 def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path: Path) -> None:
@@ -60,20 +60,20 @@ def test_the_same_input_has_the_same_fingerprint(prepared: Artifact, tmp_path: P
 
 
 def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> None:
-    """Recall of one cell of many, on states of the network instead of on items."""
-    model = trained(workspace, "gru4rec")
+    """Recall of a search of one cell, on states of the network instead of items."""
+    model = train_toy(workspace, "gru4rec")
     settings = SearchSettings(nprobe=1)
-    built = indexed(workspace, "gru4rec", "IVF4,Flat", search=settings, target=SearchTarget(0.01, 3), seed=3)
+    artifact = index_toy(workspace, "gru4rec", "IVF4,Flat", search=settings, target=SearchTarget(0.01, 3), seed=3)
     queries = sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
-    index = load_index(built)
+    index = load_index(artifact)
     expected = sample_queries(model.answers, queries, 3).recall_of(index)
-    assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
-    kept = built.array("queries")
+    assert artifact.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
+    stored_queries = artifact.array("queries")
     np.testing.assert_array_equal(
-        kept, sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=4)
+        stored_queries, sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=4)
     )
-    reports, _ = verify_recall(built)
+    reports, _ = verify_recall(artifact)
     assert "on 80 fresh histories" in reports
 
 
@@ -81,6 +81,6 @@ def test_an_index_of_an_imported_model_is_measured_on_its_items(workspace: Works
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     (tmp_path / "x.ids.txt").write_text("".join(f"i{n}\n" for n in range(40)))
     source = import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
-    built = build_index_artifact(source, workspace.folder("index", "x"), IndexSettings("flat", "answers"))
-    assert "queries.npy" not in built and built.about["facts"]["recall_queries"] == 40
-    assert "on 40 fresh items" in verify_recall(built)[0]
+    artifact = build_index_artifact(source, workspace.folder("index", "x"), IndexSettings("flat", "answers"))
+    assert "queries.npy" not in artifact and artifact.about["facts"]["recall_queries"] == 40
+    assert "on 40 fresh items" in verify_recall(artifact)[0]

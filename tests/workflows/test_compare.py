@@ -30,7 +30,7 @@ SHOWN = ("recall@5", "coverage@5")
 
 
 @pytest.fixture
-def compared(root: Path, split_source: Artifact) -> tuple[EvaluationTask, Evaluations]:
+def comparison(root: Path, split_source: Artifact) -> tuple[EvaluationTask, Evaluations]:
     options = EvaluationOptions(at=(1, 5), draws=50)
     task = options.open_task(split_source)
     settings = options.settings(task)
@@ -38,8 +38,8 @@ def compared(root: Path, split_source: Artifact) -> tuple[EvaluationTask, Evalua
     return task, {name: evaluate_model(Workspace(root), name, task, settings, options) for name in names}
 
 
-def test_rows_are_best_first(compared: tuple[EvaluationTask, Evaluations]) -> None:
-    _, evaluations = compared
+def test_rows_are_best_first(comparison: tuple[EvaluationTask, Evaluations]) -> None:
+    _, evaluations = comparison
     rows = comparison_rows(evaluations, SHOWN)
     recalls = [row["recall@5"] for row in rows]
     assert recalls == sorted(recalls, reverse=True)
@@ -63,16 +63,16 @@ def test_rows_are_best_first(compared: tuple[EvaluationTask, Evaluations]) -> No
     assert all(row["low"] <= row["recall@5"] <= row["high"] for row in rows)
 
 
-def test_a_metric_of_all_lists_has_no_interval(compared: tuple[EvaluationTask, Evaluations]) -> None:
-    _, evaluations = compared
+def test_a_metric_of_all_lists_has_no_interval(comparison: tuple[EvaluationTask, Evaluations]) -> None:
+    _, evaluations = comparison
     rows = comparison_rows(evaluations, ["coverage@5"])
     assert [list(row) for row in rows] == [["model", "coverage@5", "train_seconds", "seconds"]] * 3
     coverages = [row["coverage@5"] for row in rows]
     assert coverages == sorted(coverages, reverse=True)
 
 
-def test_a_record_is_json_without_times(compared: tuple[EvaluationTask, Evaluations]) -> None:
-    task, evaluations = compared
+def test_a_record_is_json_without_times(comparison: tuple[EvaluationTask, Evaluations]) -> None:
+    task, evaluations = comparison
     record = json.loads(json.dumps(comparison_record(evaluations, SHOWN, task.train), allow_nan=False))
     assert list(record) == ["rows", "metrics", "by_length", "by_popularity"]
     assert not [key for row in record["rows"] for key in row if key.endswith("seconds")]
@@ -84,11 +84,11 @@ def test_a_record_is_json_without_times(compared: tuple[EvaluationTask, Evaluati
     assert (counts["questions"], counts["targets"]) == (len(task.test_cases), len(task.test_cases.targets))
 
 
-def test_values_that_json_does_not_have() -> None:
+def test_values_without_json_are_null() -> None:
     assert nan_to_none({"a": nan, "b": 1.5, "c": "nan"}) == {"a": None, "b": 1.5, "c": "nan"}
 
 
-def test_unknown_metrics() -> None:
+def test_unknown_metrics_are_refused() -> None:
     settings = EvaluationSettings((5,))
     check_metrics(default_metrics(5, labelled=False), settings)
     with pytest.raises(SettingsError, match=r"^\[compare\]: unknown metric 'recall@9'; valid are hit_rate@5, "):

@@ -1,4 +1,4 @@
-"""Composite models of a workspace: their parts by name, kept once, named in the manifest, and never worse."""
+"""Composite models of a workspace: parts are stored once and named in the manifest; only better models are written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import of_lists
 FORCED = TrainingContext(force=True)
 
 
-def two_kinds(count: int = 400) -> Sessions:
+def sessions_of_two_kinds(count: int = 400) -> Sessions:
     """Even sessions: item i is followed by i + 1. Odd ones: any two items of a group of five."""
     rng, lists = np.random.default_rng(0), []
     for s in range(count):
@@ -41,9 +41,9 @@ def two_kinds(count: int = 400) -> Sessions:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("composite")
-    two_kinds().save(root / "sessions" / "s", {})
+    sessions_of_two_kinds().save(root / "sessions" / "s", {})
     source = artifacts.read(root / "sessions" / "s", "sessions")
     train_model(SequentialRules(steps=3), source, root / "models" / "mine")
     train_model(Fusion("mine=9,popular=5", window=0.3), source, root / "models" / "fused", context=FORCED)
@@ -51,8 +51,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workspace(made: Path, tmp_path: Path) -> Workspace:
-    shutil.copytree(made, tmp_path / "w")
+def workspace(trained_root: Path, tmp_path: Path) -> Workspace:
+    shutil.copytree(trained_root, tmp_path / "w")
     return Workspace(tmp_path / "w")
 
 
@@ -72,16 +72,16 @@ def test_parts_are_named_by_fingerprint_and_not_written_twice(workspace: Workspa
     assert workspace.find("model").name == "fused"
 
 
-def test_a_loaded_composite_is_the_trained_one(workspace: Workspace) -> None:
-    model = Fusion("mine=9,popular=5", {"mine": {"recipe": "sr", "steps": 3}}, window=0.3).fit(two_kinds())
+def test_a_loaded_composite_equals_the_trained_one(workspace: Workspace) -> None:
+    model = Fusion("mine=9,popular=5", {"mine": {"recipe": "sr", "steps": 3}}, window=0.3).fit(sessions_of_two_kinds())
     loaded = load_model(workspace.find("model", "fused"))
     assert loaded.arrays.keys() == model.arrays.keys()
     queries = of_lists([["c3", "c4"], ["g11"], []], model.vocab)
-    one, other = loaded.recommend(queries, 20), model.recommend(queries, 20)
-    assert np.array_equal(one.rows, other.rows) and np.array_equal(one.scores, other.scores)
+    first, second = loaded.recommend(queries, 20), model.recommend(queries, 20)
+    assert np.array_equal(first.rows, second.rows) and np.array_equal(first.scores, second.scores)
 
 
-def test_a_part_that_is_missing_or_another(workspace: Workspace) -> None:
+def test_missing_and_replaced_parts_are_refused(workspace: Workspace) -> None:
     mine = workspace.folder("model", "mine")
     train_model(SequentialRules(steps=2), source_of(workspace), mine)
     with pytest.raises(ArtifactError, match="model fused was trained with another part mine than the one in "):
@@ -110,31 +110,31 @@ def test_parts_of_another_folder_are_written_inline(workspace: Workspace, tmp_pa
     assert "parts" not in copy.about and load_model(copy).arrays.keys() == loaded.arrays.keys()
 
 
-def test_nothing_is_written_unless_it_is_better(workspace: Workspace) -> None:
-    source, place = source_of(workspace), workspace.folder("model", "new")
+def test_a_composite_is_written_only_if_better(workspace: Workspace) -> None:
+    source, folder = source_of(workspace), workspace.folder("model", "new")
     recipe = Fusion("mine=9,popular=5", window=0.3)
     with pytest.raises(TargetNotMet, match="; nothing is written without --force") as error:
-        train_model(recipe, source, place)
-    assert not place.exists()
+        train_model(recipe, source, folder)
+    assert not folder.exists()
     assert [set(point) for point in error.value.points] == [{"model", "ndcg@20", "recall@20", "mrr@20"}] * 3
-    forced = train_model(recipe, source, place, context=FORCED)
+    forced = train_model(recipe, source, folder, context=FORCED)
     assert forced.about["forced"] is True and forced.about["validation"]["better"] is False
-    better = train_model(Fusion("mine=20,cooccurrence=20", window=0.3), source, place)
+    better = train_model(Fusion("mine=20,cooccurrence=20", window=0.3), source, folder)
     assert better.about["validation"]["low"] > 0 and "forced" not in better.about
 
 
-def test_another_composite_and_an_evaluation_reuse_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_reuse_parts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
-    one = model_to_evaluate(workspace, "fused", task)
-    assert one.origin == "retrained on the training part with its settings"
-    kept = sorted((workspace.root / "models" / "parts").iterdir())
+    first = model_to_evaluate(workspace, "fused", task)
+    assert first.origin == "retrained on the training part with its settings"
+    parts = sorted((workspace.root / "models" / "parts").iterdir())
     monkeypatch.setattr(SequentialRules, "fit", None)
-    two = model_to_evaluate(workspace, "fused", task)
-    assert sorted((workspace.root / "models" / "parts").iterdir()) == kept
+    second = model_to_evaluate(workspace, "fused", task)
+    assert sorted((workspace.root / "models" / "parts").iterdir()) == parts
     from embedrec.evaluation.evaluate import EvaluationSettings
 
     settings = EvaluationSettings(draws=0)
-    values = [evaluate_task(task, evaluated.model, settings).metrics["mrr@20"] for evaluated in (one, two)]
+    values = [evaluate_task(task, evaluated.model, settings).metrics["mrr@20"] for evaluated in (first, second)]
     assert values[0] == values[1] > 0.3
 
 
@@ -151,8 +151,8 @@ def test_another_composite_and_an_evaluation_reuse_parts(workspace: Workspace, m
         ("mine=3,fused=3", "fused cannot propose candidates, as it ranks those of other models; name these instead"),
     ],
 )
-def test_bad_parts(workspace: Workspace, candidates: str, message: str) -> None:
-    sessions = two_kinds()
+def test_invalid_parts_are_refused(workspace: Workspace, candidates: str, message: str) -> None:
+    sessions = sessions_of_two_kinds()
     vectors = np.ones((len(sessions.vocab), 2), np.float32)
     imported: Any = Vectors().from_arrays(sessions.vocab, {"items": vectors})
     save_model(imported, workspace.folder("model", "foreign"), {})
@@ -163,9 +163,9 @@ def test_bad_parts(workspace: Workspace, candidates: str, message: str) -> None:
     assert message in str(error.value)
 
 
-def test_settings_that_are_given_override_those_of_the_workspace(workspace: Workspace) -> None:
+def test_given_settings_override_those_of_the_workspace(workspace: Workspace) -> None:
     recipe = Fusion("mine=3,popular=3", {"mine": {"steps": 7}})
-    prepared, store = prepare_parts(recipe, two_kinds(), source_of(workspace), whole=True)
+    prepared, store = prepare_parts(recipe, sessions_of_two_kinds(), source_of(workspace), whole=True)
     assert prepared.parts == {"mine": {**workspace.find("model", "mine").about["settings"], "recipe": "sr", "steps": 7}}
     assert [artifact.name for artifact in store.existing] == ["mine"]
-    assert prepare_parts(recipe, two_kinds(), source_of(workspace))[1].existing == ()
+    assert prepare_parts(recipe, sessions_of_two_kinds(), source_of(workspace))[1].existing == ()

@@ -72,7 +72,7 @@ def test_the_split_and_the_test_cases_of_a_protocol(source: Artifact, split: str
     )
 
 
-def test_the_default_split(source: Artifact, tmp_path: Path) -> None:
+def test_the_default_split_depends_on_the_sessions(source: Artifact, tmp_path: Path) -> None:
     assert open_evaluation_task(source).rule == "time"
     assert open_evaluation_task(source, protocol="users").rule == "warm-time"
     replace(world(), times=None).save(tmp_path / "s", {})
@@ -82,7 +82,7 @@ def test_the_default_split(source: Artifact, tmp_path: Path) -> None:
         assert open_evaluation_task(timeless, protocol=protocol).rule == "random:share=0.1"
 
 
-def test_an_existing_held_out_part(split_source: Artifact) -> None:
+def test_an_existing_held_out_part_is_used(split_source: Artifact) -> None:
     task = open_evaluation_task(split_source)
     expected = Time(share=0.2).split(world())
     assert same(task.train, expected.train) and same(task.test.sessions, expected.test.sessions)
@@ -107,7 +107,7 @@ def test_a_validation_part_is_cut_by_the_same_rule(source: Artifact, split: str,
     assert split == "last-item" or not test & {*task.train.ids.tolist(), *task.test.sessions.ids.tolist()}
 
 
-def test_a_validation_part_beside_an_existing_held_out_part(split_source: Artifact, tmp_path: Path) -> None:
+def test_a_validation_part_leaves_the_held_out_part_out(split_source: Artifact, tmp_path: Path) -> None:
     assert open_evaluation_task(split_source, valid=True).rule == "time:share=0.2 of the training part"
     train, test = Tail(0.25).split(world())
     for name, part, words in (
@@ -162,7 +162,7 @@ def test_a_leak_is_an_error(tmp_path: Path) -> None:
         open_evaluation_task(artifacts.read(tmp_path / "late"))
 
 
-def test_whether_sessions_repeat_items(source: Artifact) -> None:
+def test_repeated_items_are_detected(source: Artifact) -> None:
     task = open_evaluation_task(source)
     assert task.has_repeats()
     once = [list(dict.fromkeys(p.items)) for p in plain_of(task.train)]
@@ -181,7 +181,7 @@ def label_sets(trial_: EvaluationTask, labels: Any) -> dict[str, int]:
     return dict(zip(trial_.train.vocab.ids.tolist(), np.asarray(labels.sum(axis=1)).ravel().tolist(), strict=True))
 
 
-def test_labels_of_a_feature(source: Artifact) -> None:
+def test_labels_are_read_from_a_feature(source: Artifact) -> None:
     task = open_evaluation_task(source, protocol="similar", split="tail")
     labels = load_labels(task, "genre")
     assert labels.shape == (len(task.train.vocab), 2)
@@ -194,14 +194,14 @@ def test_labels_of_a_feature(source: Artifact) -> None:
 
 
 @pytest.mark.parametrize("first", ["i", "I"], ids=["ids", "names"])
-def test_labels_of_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
+def test_labels_are_read_from_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"item,genres\n{first}00,x|y|x\n{first}01,y\n{first}00,z\nother,w\n")
     task = open_evaluation_task(source, protocol="similar", split="tail")
     result = label_sets(task, load_labels(task, str(tmp_path / "labels.csv")))
     assert {i: n for i, n in result.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
-def test_missing_labels(source: Artifact, tmp_path: Path) -> None:
+def test_missing_labels_are_named(source: Artifact, tmp_path: Path) -> None:
     task = open_evaluation_task(source)
     with pytest.raises(SettingsError) as error:
         load_labels(task, "genres")
@@ -223,7 +223,7 @@ def test_missing_labels(source: Artifact, tmp_path: Path) -> None:
         assert message in str(data_error.value)
 
 
-def test_labels_of_integer_ids(tmp_path: Path) -> None:
+def test_labels_are_matched_by_integer_ids(tmp_path: Path) -> None:
     vocab = Vocab([7, 8, 9], names=np.array(["seven", "eight", ""], dtype=object))
     sessions = replace(of_lists([[7, 8, 9]] * 10), vocab=vocab)
     sessions.save(tmp_path / "s", {})
@@ -234,7 +234,7 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
         assert {i: n for i, n in result.items() if n} == expected
 
 
-def test_the_description_of_a_task(split_source: Artifact) -> None:
+def test_a_task_is_described(split_source: Artifact) -> None:
     task = open_evaluation_task(split_source, protocol="rest", given=2)
     assert describe_task(task, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
         "sessions": "split",

@@ -173,7 +173,7 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
-def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
+def test_a_model_is_evaluated_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     task = open_evaluation_task(split_source)
     exact = model_to_evaluate(workspace, "fair-vectors", task)
     results = search_through_index(exact, kind, task)

@@ -26,7 +26,7 @@ def test_a_task_is_that_of_the_options(source: Artifact) -> None:
     assert EvaluationOptions(split="tail", valid=True).open_task(source).part == "valid"
 
 
-def test_settings(split_source: Artifact) -> None:
+def test_settings_are_those_of_the_options(split_source: Artifact) -> None:
     task = EvaluationOptions().open_task(split_source)
     settings = EvaluationOptions(at=(2,), ties="median", seen="remove", unknown="drop", draws=10, seed=3).settings(task)
     assert (settings.at, settings.ties, settings.exclude_seen, settings.unknown) == ((2,), "median", True, "drop")
@@ -52,13 +52,13 @@ def test_seen_items_of_similar_items_are_removed(split_source: Artifact) -> None
         ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807, but is -1"),
     ],
 )
-def test_values_out_of_bounds(values: dict[str, Any], message: str) -> None:
+def test_values_out_of_bounds_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         EvaluationOptions(**values)
     assert str(error.value) == message
 
 
-def test_messages(split_source: Artifact) -> None:
+def test_a_task_is_described_in_messages(split_source: Artifact) -> None:
     task = EvaluationOptions().open_task(split_source)
     first, *leaks, last = task_messages(task)
     assert first == f"split {task.rule}: {len(task.train):,} training sessions, {len(task.test):,} in the test part"
@@ -83,7 +83,7 @@ def test_a_model_is_trained_and_evaluated(root: Path, split_source: Artifact) ->
     assert result.metrics == pytest.approx(same.metrics, nan_ok=True)
 
 
-def test_the_loss_of_an_approximate_index(root: Path, split_source: Artifact) -> None:
+def test_the_loss_of_an_approximate_index_is_reported(root: Path, split_source: Artifact) -> None:
     options = EvaluationOptions(at=(5,), draws=0, through="flat")
     task = options.open_task(split_source)
     events, stage = recorder()

@@ -12,7 +12,7 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.explain import explain_recommendations, sessions_with_both
 
 
-def test_sessions_with_both_items(plays: Workspace) -> None:
+def test_similar_items_are_explained_by_sessions_with_both(plays: Workspace) -> None:
     """The smallest first, with the cosine between the pair and the session; ties to the later session."""
     sessions = Sessions.load(plays.find("sessions"))
     ids = sessions.ids.tolist()
@@ -22,7 +22,7 @@ def test_sessions_with_both_items(plays: Workspace) -> None:
     assert none == [] and sessions_with_both(sessions, "unknown", ["a"]) == [[]]
 
 
-def test_nearest_sessions_that_contain_a_recommendation(plays: Workspace) -> None:
+def test_recommendations_are_explained_by_the_nearest_sessions(plays: Workspace) -> None:
     source = plays.find("model", "sknn")
     model, sessions = load_model(source), Sessions.load(plays.find("sessions"))
     vocab = model.vocab

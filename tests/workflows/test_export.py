@@ -12,7 +12,7 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.export import ExportSource, open_export_source
 
 
-def test_lists_of_items(plays: Workspace) -> None:
+def test_lists_of_items_are_exported(plays: Workspace) -> None:
     opened = open_export_source(plays, ExportSource(index="flat"))
     assert [a.name for a in opened.used] == ["flat"]
     best = opened.lists.best(np.array([0]), 2)
@@ -21,7 +21,7 @@ def test_lists_of_items(plays: Workspace) -> None:
     assert (opened.about["of"], opened.about["sources"][0]["name"]) == ("items", "flat")
 
 
-def test_lists_of_sessions(plays: Workspace) -> None:
+def test_lists_of_sessions_are_exported(plays: Workspace) -> None:
     opened = open_export_source(plays, ExportSource("sessions", model="sknn"))
     best = opened.lists.best(np.arange(6), 2)
     assert (best.rows != np.arange(6)[:, None]).all()  # no session is its own neighbour
@@ -30,7 +30,7 @@ def test_lists_of_sessions(plays: Workspace) -> None:
     assert str(error.value) == "model sknn has no vectors; export its lists, or name another model"
 
 
-def test_recommendations_for_histories(plays: Workspace, tmp_path: Path) -> None:
+def test_recommendations_for_histories_are_exported(plays: Workspace, tmp_path: Path) -> None:
     histories = tmp_path / "histories.csv"
     histories.write_text("session,item\nh1,a\nh1,b\nh2,unknown\n")
     opened = open_export_source(plays, ExportSource("recommendations", model="sknn", histories=histories))
@@ -41,7 +41,7 @@ def test_recommendations_for_histories(plays: Workspace, tmp_path: Path) -> None
     ]
 
 
-def test_errors(plays: Workspace, tmp_path: Path) -> None:
+def test_invalid_requests_are_refused(plays: Workspace, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="recommendations need a table of histories"):
         open_export_source(plays, ExportSource("recommendations", model="sknn"))
     (tmp_path / "h.csv").write_text("session,item\nh,z\n")
@@ -49,6 +49,6 @@ def test_errors(plays: Workspace, tmp_path: Path) -> None:
         open_export_source(plays, ExportSource("recommendations", model="sknn", histories=tmp_path / "h.csv"))
 
 
-def test_candidates(plays: Workspace) -> None:
+def test_candidates_depend_on_the_policies(plays: Workspace) -> None:
     assert [a.name for a in ExportSource().candidates(plays)] == ["cooccurrence", "flat"]
     assert ExportSource(index="flat").candidates(plays) == []

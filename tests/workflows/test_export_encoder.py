@@ -19,19 +19,19 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.export_encoder import export_encoder
 from tests.conftest import of_lists
 from tests.training.toy import clustered_sessions
-from tests.workflows.toy_models import indexed, many_sessions, trained
+from tests.workflows.toy_models import index_toy, many_sessions, train_toy
 
 
 @pytest.fixture(params=["gru4rec", "two-tower"])
 def workspace(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     workspace = Workspace(tmp_path)
     many_sessions().save(workspace.folder("sessions", "all"), {})
-    return workspace, trained(workspace, request.param), request.param
+    return workspace, train_toy(workspace, request.param), request.param
 
 
 def test_an_index_answers_exported_queries(workspace: Any, tmp_path: Path) -> None:
     folder, model, name = workspace
-    source, index = folder.find("model", name), load_index(indexed(folder, name, "flat"))
+    source, index = folder.find("model", name), load_index(index_toy(folder, name, "flat"))
     files = export_encoder(source, tmp_path / "encoder.onnx")
     assert (files.file, files.items, files.users) == (tmp_path / "encoder.onnx", tmp_path / "encoder.ids.txt", None)
     ids = files.items.read_text().splitlines()
@@ -64,12 +64,12 @@ def test_users_have_a_file_of_ids(tmp_path: Path) -> None:
     np.testing.assert_allclose(query[0], model.arrays["users"][users.index("u3")], atol=1e-6)
 
 
-def test_errors(workspace: Any, tmp_path: Path) -> None:
+def test_invalid_requests_are_refused(workspace: Any, tmp_path: Path) -> None:
     folder, _, name = workspace
     source = folder.find("model", name)
     with pytest.raises(SettingsError, match=r"an encoder is an \.onnx file, but .*encoder\.pt is another"):
         export_encoder(source, tmp_path / "encoder.pt")
-    trained(folder, "mf")
+    train_toy(folder, "mf")
     with pytest.raises(SettingsError, match=r"model mf \(mf\) has no ONNX encoder; .* two-tower, gru4rec, sasrec"):
         export_encoder(folder.find("model", "mf"), tmp_path / "encoder.onnx")
 

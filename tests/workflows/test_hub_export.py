@@ -1,4 +1,4 @@
-"""The card of exported vectors: made from the manifest, valid YAML, without paths."""
+"""The card of exported vectors: written from the manifest, with valid YAML and without paths."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from embedrec.models.serialization import load_model
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.hub_export import export_hub_folder
 from embedrec.workflows.train import import_vectors
-from tests.workflows.toy_models import many_sessions, trained
+from tests.workflows.toy_models import many_sessions, train_toy
 
 
-def test_a_card_says_how_the_vectors_were_made(tmp_path: Path) -> None:
+def test_a_card_describes_the_training_of_the_vectors(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     many_sessions().save(workspace.folder("sessions", "all"), {"sessions": 80, "events": 400, "items": 26})
-    model = trained(workspace, "word2vec")
+    model = train_toy(workspace, "word2vec")
     source = workspace.find("model", "word2vec")
     export_hub_folder(workspace, source, tmp_path / "hub")
     card = (tmp_path / "hub" / "README.md").read_text()
@@ -34,16 +34,16 @@ def test_a_card_says_how_the_vectors_were_made(tmp_path: Path) -> None:
     assert source.fingerprint in body and str(tmp_path) not in card and "Validation" not in body
     config = json.loads((tmp_path / "hub" / "config.json").read_text())
     assert config["settings"]["dim"] == 8 and config["metric"] == "cosine" and config["vectors"] == 26
-    back = load_model(import_vectors(tmp_path / "hub", workspace.folder("model", "back")))
-    assert back.vocab.ids.tolist() == model.vocab.ids.tolist()
-    assert back.vocab.counts is not None and model.vocab.counts is not None
-    assert back.vocab.counts.tolist() == model.vocab.counts.tolist()
+    loaded = load_model(import_vectors(tmp_path / "hub", workspace.folder("model", "back")))
+    assert loaded.vocab.ids.tolist() == model.vocab.ids.tolist()
+    assert loaded.vocab.counts is not None and model.vocab.counts is not None
+    assert loaded.vocab.counts.tolist() == model.vocab.counts.tolist()
 
 
-def test_the_validation_of_the_epoch_that_was_kept(tmp_path: Path) -> None:
+def test_a_card_contains_the_validation_of_the_best_epoch(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     many_sessions().save(workspace.folder("sessions", "all"), {})
-    trained(workspace, "gru4rec")
+    train_toy(workspace, "gru4rec")
     source = workspace.find("model", "gru4rec")
     source.about["epochs"] = [{"recall@20": 0.5, "mrr@20": 0.25, "loss": 3.0}, {"recall@20": 0.25, "mrr@20": 0.125}]
     export_hub_folder(workspace, source, tmp_path / "hub")

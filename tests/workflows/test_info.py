@@ -9,7 +9,7 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.info import artifacts_named, describe_artifact, describe_sessions, list_artifacts
 
 
-def test_a_list_of_artifacts(plays: Workspace) -> None:
+def test_artifacts_are_listed_by_kind_and_name(plays: Workspace) -> None:
     summaries, messages = list_artifacts(plays)
     assert [(s.kind, s.name) for s in summaries] == [
         ("sessions", "plays"), ("model", "cooccurrence"), ("model", "sknn"), ("model", "vectors"), ("index", "flat")
@@ -27,7 +27,7 @@ def test_an_unreadable_artifact_is_last(plays: Workspace) -> None:
         artifacts_named(plays, "sknn")
 
 
-def test_a_manifest(plays: Workspace) -> None:
+def test_an_artifact_is_described(plays: Workspace) -> None:
     (index,) = artifacts_named(plays, "flat")
     about = describe_artifact(plays, index)
     assert (about["kind"], about["name"], about["spec"]) == ("index", "flat", "Flat")
@@ -37,6 +37,6 @@ def test_a_manifest(plays: Workspace) -> None:
     assert str(error.value) == f"no artifact 'nothing' in {plays.root}; `embedrec info` lists them"
 
 
-def test_statistics_of_sessions(plays: Workspace) -> None:
+def test_sessions_are_described(plays: Workspace) -> None:
     about = describe_sessions(plays.find("sessions"))
     assert (about["sessions"], about["items"], about["events"], about["held_out"]) == (6, 5, 15, None)

@@ -31,23 +31,23 @@ CATALOGUE = Catalogue(Vocab([f"i{n}" for n in range(5)], NAMES), np.array([1, 2,
         ("betles", ["Beatles Revival Band", "The Beatles"], True),
     ],
 )
-def test_matches(text: str, names: list[str], nearly: bool) -> None:
+def test_items_are_found_by_parts_of_names(text: str, names: list[str], nearly: bool) -> None:
     matches = search_catalogue(CATALOGUE, text)
     assert [item.name for item in catalogue_items(CATALOGUE, matches.rows)] == names
     assert matches.nearly == nearly
 
 
-def test_no_match() -> None:
+def test_texts_without_a_match_are_refused() -> None:
     with pytest.raises(UnknownItemError) as error:
         search_catalogue(CATALOGUE, "xyzzy")
     assert str(error.value) == "no item matches 'xyzzy' among the 5; try a part of its name"
 
 
-def test_case_and_accents() -> None:
+def test_case_and_accents_are_ignored() -> None:
     assert (folded("ÉCOLE"), folded("ABC"), folded("ß")) == ("ecole", "abc", "ss")
 
 
-def test_items_of_artifacts(plays: Workspace) -> None:
+def test_items_of_artifacts_are_searched(plays: Workspace) -> None:
     assert find_catalogue_source(plays).kind == "sessions"
     for source in (find_catalogue_source(plays, model="cooccurrence"), find_catalogue_source(plays)):
         catalogue = open_catalogue(plays, source)

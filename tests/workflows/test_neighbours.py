@@ -9,12 +9,12 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.neighbours import nearest_sessions, open_session_neighbours, session_sources
 
 
-def test_neighbours_of_a_history(plays: Workspace) -> None:
+def test_neighbours_of_a_history_are_nearest_first(plays: Workspace) -> None:
     source = open_session_neighbours(plays, "sknn", None)
     assert [a.name for a in source.used] == ["sknn", "plays"]
-    nearest, *rest = nearest_sessions(source, ["a", "b"], None, 3)
+    nearest, *others = nearest_sessions(source, ["a", "b"], None, 3)
     assert (nearest.rank, nearest.items, nearest.shared, nearest.score) == (1, ["a", "b"], 2, 1.0)
-    assert [n.rank for n in rest] == [2, 3] and all(n.shared == 2 for n in rest)
+    assert [n.rank for n in others] == [2, 3] and all(n.shared == 2 for n in others)
     assert (nearest.time, nearest.names) == ("", ["a", "b"])
 
 

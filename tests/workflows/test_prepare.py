@@ -1,4 +1,4 @@
-"""The road from artifact to artifact, and what each says of the one before."""
+"""Preparation of sessions artifacts, and their manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from embedrec.storage.artifacts import Artifact
 from tests.conftest import LISTS
 
 
-def test_prepare(prepared: Artifact, tmp_path: Path) -> None:
+def test_a_sessions_artifact_records_its_origin(prepared: Artifact, tmp_path: Path) -> None:
     sessions = Sessions.load(prepared)
     assert [[str(i) for i in sessions.vocab.ids[items]] for items in map(sessions.__getitem__, range(3))] == [
         ["A", "B", "A", "C"],

@@ -14,7 +14,7 @@ from embedrec.workflows.publish import build_publish_content
 OPTIONS: dict[str, Any] = {"count": 2, "popularity": None, "settings": AS_BUILT}
 
 
-def test_content_of_an_index(plays: Workspace) -> None:
+def test_an_index_publishes_neighbours_and_vectors(plays: Workspace) -> None:
     content = build_publish_content(plays.find("index"), items=None, **OPTIONS)
     assert content.neighbours is not None and content.vectors is not None
     assert content.vocab.ids.tolist() == list("abcd")

@@ -15,14 +15,14 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.recommend import open_recommender
 from embedrec.workflows.train import train_model
-from tests.workflows.toy_models import SMALL, indexed, many_sessions, trained
+from tests.workflows.toy_models import SMALL, index_toy, many_sessions, train_toy
 
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("kind", ["flat", "IVF3,Flat", "hnsw"])
 def test_an_index_recommends_the_items_of_its_model(workspace: Workspace, name: str, kind: str) -> None:
-    model = trained(workspace, name)
-    built = indexed(workspace, name, kind)
+    model = train_toy(workspace, name)
+    built = index_toy(workspace, name, kind)
     settings = SearchSettings(nprobe=3 if "IVF" in kind else None)
     opened = open_recommender(workspace, None, built.name, settings)
     assert [a.name for a in opened.used] == [built.name, name] and opened.source.name == name
@@ -35,8 +35,8 @@ def test_an_index_recommends_the_items_of_its_model(workspace: Workspace, name: 
 
 
 def test_incompatible_options_are_refused(workspace: Workspace) -> None:
-    trained(workspace, "gru4rec")
-    built = indexed(workspace, "gru4rec", "flat")
+    train_toy(workspace, "gru4rec")
+    built = index_toy(workspace, "gru4rec", "flat")
     source = workspace.find("model", "gru4rec")
     build_index_artifact(source, workspace.folder("index", "items"), IndexSettings("flat"))
 

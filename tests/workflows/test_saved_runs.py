@@ -16,7 +16,7 @@ from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.saved_runs import evaluate_run
 
 
-def test_metrics_of_a_run(tmp_path: Path, split_source: Artifact) -> None:
+def test_metrics_of_a_run_equal_those_of_the_evaluation(tmp_path: Path, split_source: Artifact) -> None:
     options = EvaluationOptions(at=(1, 5), draws=0)
     task = options.open_task(split_source)
     settings = options.settings(task)
@@ -28,7 +28,7 @@ def test_metrics_of_a_run(tmp_path: Path, split_source: Artifact) -> None:
         assert run.metrics[name] == pytest.approx(result.metrics[name])
 
 
-def test_a_run_with_qrels(tmp_path: Path) -> None:
+def test_a_run_is_evaluated_with_qrels(tmp_path: Path) -> None:
     (tmp_path / "run.txt").write_text("q1 Q0 a 1 2.0 x\nq1 Q0 b 2 1.0 x\nq2 Q0 a 1 2.0 x\n")
     (tmp_path / "qrels.txt").write_text("q1 0 b 1\nq2 0 a 1\n")
     run = evaluate_run(tmp_path / "run.txt", tmp_path / "qrels.txt", (1, 2))
@@ -36,6 +36,6 @@ def test_a_run_with_qrels(tmp_path: Path) -> None:
     assert (run.test_cases, run.longest) == (2, 2)
 
 
-def test_a_missing_run(tmp_path: Path) -> None:
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbedrecError, match="nowhere"):
         evaluate_run(tmp_path / "nowhere", None, (5,))

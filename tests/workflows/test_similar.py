@@ -25,20 +25,20 @@ def test_neighbours_of_an_index_are_those_of_its_model(plays: Workspace) -> None
         assert (results.messages, results.explained_by) == ([], None)
 
 
-def test_a_count_beyond_the_catalogue(plays: Workspace) -> None:
+def test_a_count_beyond_the_catalogue_returns_all_other_items(plays: Workspace) -> None:
     results = similar_items(plays, open_item_neighbours(plays.find("index")), ["a", "b"], 9)
     assert len(results.neighbours) == 6
     assert results.messages == ["an item has 3 others in a catalogue of 4, fewer than the 9 of -n"]
 
 
-def test_a_filter(plays: Workspace) -> None:
+def test_a_filter_restricts_the_neighbours(plays: Workspace) -> None:
     allowed = ItemFilter((), IdList.read("ids", b"d\nb\n"), None, None)
     results = similar_items(plays, open_item_neighbours(plays.find("index")), ["a"], 2, allowed)
     assert [n.similar for n in results.neighbours] == ["b", "d"]
     assert results.messages == ["2 of 4 items are allowed"]
 
 
-def test_explained_neighbours(plays: Workspace) -> None:
+def test_explained_neighbours_name_sessions(plays: Workspace) -> None:
     source = open_item_neighbours(plays.find("model", "cooccurrence"))
     results = similar_items(plays, source, ["d"], 1, explain=True)
     assert results.explained_by is not None and results.explained_by.name == "plays"
@@ -48,7 +48,7 @@ def test_explained_neighbours(plays: Workspace) -> None:
         similar_items(plays, open_item_neighbours(plays.find("index")), ["a"], 1, explain=True)
 
 
-def test_errors(plays: Workspace) -> None:
+def test_invalid_requests_are_refused(plays: Workspace) -> None:
     with pytest.raises(UnknownItemError, match="no item 'z'"):
         similar_items(plays, open_item_neighbours(plays.find("index")), ["z"])
     with pytest.raises(SettingsError, match="has no item neighbours; train word2vec or cooccurrence"):

@@ -22,32 +22,32 @@ from tests.conftest import some_embeddings
 SMALL = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
 
 
-def test_train(prepared: Artifact, tmp_path: Path) -> None:
+def test_a_model_records_its_training(prepared: Artifact, tmp_path: Path) -> None:
     reports: list[str] = []
-    done = train_model(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: reports.append(event))
-    about = done.about
+    artifact = train_model(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: reports.append(event))
+    about = artifact.about
     assert about["trained_on"] == {"name": "s", "fingerprint": prepared.fingerprint, "created": prepared.created}
     assert (about["seed"], about["threads"], about["continued_from"]) == (3, 1, None)
     assert (about["recipe"], about["settings"]["dim"], about["items"]) == ("word2vec", 4, 6)
     assert [e["epoch"] for e in about["epochs"]] == [1, 2]
     assert reports.count("epoch") == 2
-    assert replace(load_model(done).recipe, popularity=None) == SMALL  # type: ignore[type-var]
+    assert replace(load_model(artifact).recipe, popularity=None) == SMALL  # type: ignore[type-var]
 
 
-def test_train_from_a_model(prepared: Artifact, tmp_path: Path) -> None:
+def test_a_warm_start_records_the_first_model(prepared: Artifact, tmp_path: Path) -> None:
     first = train_model(SMALL, prepared, tmp_path / "m")
-    again = train_model(SMALL, prepared, tmp_path / "again", start=first)
-    assert again.about["continued_from"] == provenance(first)
-    assert again.fingerprint != first.fingerprint
+    second = train_model(SMALL, prepared, tmp_path / "again", start=first)
+    assert second.about["continued_from"] == provenance(first)
+    assert second.fingerprint != first.fingerprint
     popular = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
         train_model(SMALL, prepared, tmp_path / "again", start=popular)
     with pytest.raises(SettingsError, match="popular does not support warm starts; leave --from out"):
         train_model(Popular(), prepared, tmp_path / "again", start=first)
-    assert artifacts.read(tmp_path / "again").fingerprint == again.fingerprint
+    assert artifacts.read(tmp_path / "again").fingerprint == second.fingerprint
 
 
-def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_path: Path) -> None:
+def test_a_warm_start_has_its_own_default_settings(prepared: Artifact, tmp_path: Path) -> None:
     long = Word2Vec(min_count=1, dim=4, epochs=30, alpha=0.05, min_alpha=0.01, window=3)
     first = train_model(long, prepared, tmp_path / "m")
     base = continuing_settings(Word2Vec, first)
@@ -60,21 +60,21 @@ def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_p
 
 
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if not entry.warm_start])
-def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: str) -> None:
+def test_models_without_warm_starts_refuse_them(prepared: Artifact, tmp_path: Path, name: str) -> None:
     first = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match=f"^{name} does not support warm starts; leave --from out"):
         continuing_settings(recipe_class(name), first)
 
 
-def test_import_vectors(tmp_path: Path) -> None:
+def test_imported_vectors_equal_the_file(tmp_path: Path) -> None:
     embeddings = some_embeddings(metric="l2")
     save_vectors(embeddings, tmp_path / "v.parquet")
-    done = import_vectors(tmp_path / "v.parquet", tmp_path / "m")
-    assert done.about["settings"]["metric"] == "l2"
-    back = load_item_vectors(done)
-    assert back.metric == "l2" and (back.vectors == embeddings.vectors).all()
-    assert back.vocab.counts is not None and embeddings.vocab.counts is not None
-    assert back.vocab.counts.tolist() == embeddings.vocab.counts.tolist()
+    artifact = import_vectors(tmp_path / "v.parquet", tmp_path / "m")
+    assert artifact.about["settings"]["metric"] == "l2"
+    loaded = load_item_vectors(artifact)
+    assert loaded.metric == "l2" and (loaded.vectors == embeddings.vectors).all()
+    assert loaded.vocab.counts is not None and embeddings.vocab.counts is not None
+    assert loaded.vocab.counts.tolist() == embeddings.vocab.counts.tolist()
     assert load_item_vectors(import_vectors(tmp_path / "v.parquet", tmp_path / "m", metric="dot")).metric == "dot"
 
 
@@ -88,7 +88,7 @@ def test_a_failed_step_leaves_the_previous_artifact(prepared: Artifact, tmp_path
     assert sorted(f.name for f in tmp_path.iterdir()) == ["m", "s", "words"]
 
 
-def test_recipe_of(tmp_path: Path) -> None:
+def test_settings_are_read_from_defaults_file_and_set(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text("[train.word2vec]\ndim = 32\nepochs = 7\n[train.popular]\n")
     assert recipe_of(Word2Vec, None, []) == Word2Vec()

@@ -10,7 +10,7 @@ from embedrec.workflows.verify import verify_artifact
 from tests.conftest import tiny_sessions
 
 
-def test_verdict(tmp_path: Path) -> None:
+def test_unknown_kinds_and_other_folders_are_reported(tmp_path: Path) -> None:
     tiny_sessions().save(tmp_path / "s", {})
     assert verify_artifact(tmp_path / "s") is None
     with artifacts.writing(tmp_path / "x", "poem", {}):

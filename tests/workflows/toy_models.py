@@ -30,7 +30,7 @@ def many_sessions() -> Any:
     return tiny_sessions(["".join(letters[rng.permutation(26)[: rng.integers(2, 9)]]) for _ in range(80)])
 
 
-def trained(workspace: Workspace, name: str) -> VectorModel:
+def train_toy(workspace: Workspace, name: str) -> VectorModel:
     recipe = build(recipe_class(name), SMALL[name], source="test")
     folder = workspace.folder("model", name)
     train_model(recipe, workspace.find("sessions"), folder)
@@ -39,7 +39,7 @@ def trained(workspace: Workspace, name: str) -> VectorModel:
     return model
 
 
-def indexed(workspace: Workspace, name: str, kind: str, **more: Any) -> artifacts.Artifact:
+def index_toy(workspace: Workspace, name: str, kind: str, **more: Any) -> artifacts.Artifact:
     source = workspace.find("model", name)
     folder = workspace.folder("index", index_name(name, kind, "answers"))
     return build_index_artifact(
