@@ -1,4 +1,4 @@
-"""Filters against a slow twin on lists, one by one and all together, and what holds after a fixed point."""
+"""Filters against a slow reference on lists, one by one and all together, and at a fixed point."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY = 86_400_000
 
 
 class Row(NamedTuple):
-    """An event as the slow twin sees it; the time is in days."""
+    """An event of the slow reference; the time is in days."""
 
     session: int
     item: str
@@ -163,12 +163,12 @@ ALONE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("alone", ALONE, ids=str)
 @draw.given(rows, examples=100)
-def test_each_filter_against_a_slow_twin(alone: dict[str, Any], rows: list[Row]) -> None:
+def test_each_filter_equals_a_slow_reference(alone: dict[str, Any], rows: list[Row]) -> None:
     check(rows, alone)
 
 
 @draw.given(rows, settings, examples=300)
-def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, Any]) -> None:
+def test_all_filters_equal_a_slow_reference(rows: list[Row], settings: dict[str, Any]) -> None:
     check(rows, settings)
 
 

@@ -33,7 +33,7 @@ def test_cluster_numbers_do_not_matter() -> None:
     np.testing.assert_allclose(resampled_means(values[order], cluster[order], draws=20), means)
 
 
-def test_means_equal_those_of_a_slow_twin() -> None:
+def test_means_equal_a_slow_reference() -> None:
     """Every mean is that of as many clusters, drawn with replacement."""
     values = np.array([[2.0], [4.0], [6.0], [8.0], [10.0]])
     cluster = np.array([0, 0, 1, 2, 2])

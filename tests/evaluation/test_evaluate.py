@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     assert run(1).metrics == run(1).metrics
 
 
-def test_metrics_are_frames() -> None:
+def test_metrics_become_frames() -> None:
     train, test = LastItem().split(tiny_sessions())
     result = evaluate(Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1, 3), draws=20))
     figures = result.to_frame()

@@ -148,7 +148,7 @@ def test_overlap_uses_the_first_ten_labelled_neighbours() -> None:
     assert label_overlap(lists, labels)[0] == pytest.approx((1 / 2 + 9) / 10)
 
 
-def test_items_without_labels_have_no_overlap() -> None:
+def test_items_without_labels_are_refused() -> None:
     with pytest.raises(DataError) as error:
         label_overlap(np.zeros((2, 1), dtype=int), sp.csr_array((2, 3)))
     assert str(error.value) == "no item has labels; check that the labels use the items' ids or names"

@@ -148,7 +148,7 @@ def test_no_test_cases_have_no_ranks() -> None:
     assert ranking.rows.shape == (0, 3) and ranking.ranks.shape == (0,)
 
 
-def test_a_model_without_items_ranks_no_target() -> None:
+def test_a_model_without_items_is_refused() -> None:
     model = ScoredModel(Vocab([]), np.zeros((1, 0)))
     with pytest.raises(SettingsError, match="k must be between 1 and 0, the number of items"):
         rank(model, make_test_cases([[]], [[-1]], model.vocab), 3, exclude_seen=False)

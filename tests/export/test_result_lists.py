@@ -69,7 +69,7 @@ def test_every_item_has_a_list() -> None:
     assert item_lists(Shifted(Vocab([]))).max_k == 0
 
 
-def test_lists_are_computed_when_read() -> None:
+def test_lazy_lists_have_the_rows_and_scores_of_the_lists() -> None:
     lazy = LazyLists(lists_of(LISTS), 3)
     assert (lazy.q, lazy.k) == (10, 3)
     rows, scores = lazy.block(slice(2, 5))

@@ -76,7 +76,7 @@ def test_bytes_equal_a_slow_reference(kind: str, ids: str, monkeypatch: pytest.M
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), min_size=6, max_size=6, unique=True))
-def test_any_ids_are_read_back(ids: list[str]) -> None:
+def test_bytes_of_any_ids_equal_a_slow_reference(ids: list[str]) -> None:
     result = some_lists(6, 5, full=1)
     answers = lists_of(result, Vocab(ids))
     for kind in ("tsv", "jsonl", "redis"):

@@ -63,7 +63,7 @@ def test_long_labels_are_wrapped_and_never_cut() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_shares_near_one_are_separated(values: list[float]) -> None:
+def test_an_axis_of_nines_keeps_the_order_of_values(values: list[float]) -> None:
     axis = charts.nines_axis(values, "recall")
     places = [axis.share(v) for v in sorted(values)]
     assert places == sorted(places) and all(0 <= place <= 1 for place in places)

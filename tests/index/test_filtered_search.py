@@ -152,7 +152,7 @@ def test_the_method_depends_on_the_number_of_allowed_items(monkeypatch: pytest.M
 
 
 def test_results_beyond_many_excluded_neighbours_are_found() -> None:
-    """Whoever leaves out the nearest thousand gets the next, also where cells and walks end before them."""
+    """A filter without the nearest thousand returns the next ones, although cells and walks end before them."""
     for kind in KINDS:
         index = built(kind)
         query = queries_of(index)[:1]

@@ -1,4 +1,4 @@
-"""Batches through a graph: FAISS's own search is the slow twin."""
+"""Batches of searches in a graph, against the search of FAISS."""
 
 from __future__ import annotations
 

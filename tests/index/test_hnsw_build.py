@@ -1,4 +1,4 @@
-"""Graphs that are linked in batches: FAISS, which links one after the other, is the slow twin of what they find."""
+"""Graphs that are linked in batches, against those of FAISS, which links one vector after the other."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_settings_above_the_size_of_the_index_search_all_of_it(kind: str, name: 
 
 
 def test_results_missing_after_one_search_are_padded() -> None:
-    """One cell does not hold as many as were asked for; a search goes on until it has them."""
+    """One cell has fewer than k vectors; the search is widened until it returns k results."""
     index = build_index(some_embeddings(60), "IVF30,Flat", BuildSettings(search=SearchSettings(nprobe=1)))
     results = index.search_once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
     assert results.rows.shape == (60, 60)

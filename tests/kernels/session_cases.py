@@ -1,4 +1,4 @@
-"""Indexes of past sessions for the kernels of session kNN, and the obvious twin of what they find."""
+"""Indexes of past sessions for the kernels of session kNN, and a slow reference of their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kernels.merge_lists` through `ranking.candidates`, whose tests compare it with a slow twin."""
+"""`kernels.merge_lists` through `ranking.candidates`, whose tests compare it with a slow reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws: uniform, independent of threads, in proportion to what was asked."""
+"""Draws: uniform, independent of threads, in proportion to the given weights."""
 
 import numpy as np
 import pytest

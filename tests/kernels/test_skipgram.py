@@ -1,4 +1,4 @@
-"""The kernels against a slow twin that makes the same draws, and against finite differences of the loss."""
+"""The kernels against a slow reference with the same draws, and against finite differences of the loss."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The dial from specific to popular, against a twin in plain Python."""
+"""Scores scaled by the popularity exponent, against a slow reference in plain Python."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ VOCAB = Vocab(list("abcdef"), counts=np.array([8, 7, 5, 4, 3, 1]))
 LISTS = st.lists(st.text("abcdef", max_size=8), max_size=6)
 
 
-def twin(weights: Weights, history: str) -> list[float]:
+def slow_weights(weights: Weights, history: str) -> list[float]:
     """What each event counts, one after the other."""
     counts = dict(zip(VOCAB.ids.tolist(), VOCAB.counts.tolist(), strict=True))
     total, plays, out = sum(counts.values()), Counter(history), []
@@ -38,7 +38,7 @@ def twin(weights: Weights, history: str) -> list[float]:
 @given(LISTS, st.floats(0.1, 1), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from(["each", "once", "log"]))
 def test_weights(lists: list[str], decay: float, idf: float, plays: str) -> None:
     weights = Weights(decay, idf, plays)  # type: ignore[arg-type]
-    expected = [w for history in lists for w in twin(weights, history)]
+    expected = [w for history in lists for w in slow_weights(weights, history)]
     np.testing.assert_allclose(weights.of(of_lists(lists, VOCAB)), expected, rtol=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
     model = Vectors(metric=metric, decay=0.5).from_arrays(VOCAB, {"items": vectors})  # type: ignore[arg-type]
     items = vectors if metric == "l2" else vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for weights in (Weights(), Weights(0.8), Weights(idf=1.0), Weights(plays="log"), Weights(0.5, 1.0, "once")):
-        counts = np.array(twin(weights, "abcab"))
+        counts = np.array(slow_weights(weights, "abcab"))
         expected = counts @ items[[0, 1, 2, 0, 1]] / counts.sum()
         encoded = model.with_weights(weights).encode(of_lists(["abcab", ""], VOCAB)).vectors
         np.testing.assert_allclose(encoded, [expected, np.zeros(4)], rtol=1e-5, atol=1e-7)

@@ -201,7 +201,7 @@ def test_labels_are_read_from_a_file(first: str, source: Artifact, tmp_path: Pat
     assert {i: n for i, n in result.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
-def test_missing_labels_are_named(source: Artifact, tmp_path: Path) -> None:
+def test_missing_and_invalid_labels_are_refused(source: Artifact, tmp_path: Path) -> None:
     task = open_evaluation_task(source)
     with pytest.raises(SettingsError) as error:
         load_labels(task, "genres")

@@ -49,6 +49,6 @@ def test_invalid_requests_are_refused(plays: Workspace, tmp_path: Path) -> None:
         open_export_source(plays, ExportSource("recommendations", model="sknn", histories=tmp_path / "h.csv"))
 
 
-def test_candidates_depend_on_the_policies(plays: Workspace) -> None:
+def test_sources_are_listed_unless_one_is_named(plays: Workspace) -> None:
     assert [a.name for a in ExportSource().candidates(plays)] == ["cooccurrence", "flat"]
     assert ExportSource(index="flat").candidates(plays) == []

@@ -9,6 +9,6 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.lineage import counts
 
 
-def test_provenance_names_the_artifact_and_counts_its_content(prepared: Artifact) -> None:
+def test_counts_of_sessions_equal_those_of_the_manifest(prepared: Artifact) -> None:
     assert counts(Sessions.load(prepared)) == {k: prepared.about[k] for k in ("sessions", "items", "events")}
     assert np.isfinite(prepared.about["seconds"])

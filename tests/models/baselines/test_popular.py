@@ -1,4 +1,4 @@
-"""Popular items, over all time and recently, against a slow twin."""
+"""Popular items, over all time and recently, against a slow reference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def timed(rows: list[tuple[int, str, int]]) -> Sessions:
     st.sampled_from([None, 0.5, 2.0, 30.0]),
     examples=150,
 )
-def test_recent_popularity_against_a_slow_twin(rows: list, days: float | None, half_life: float | None) -> None:
+def test_recent_popularity_equals_a_slow_reference(rows: list, days: float | None, half_life: float | None) -> None:
     model = Popular(days=days, half_life=half_life).fit(timed(rows))
     last, expected = max(t for _, _, t in rows), dict.fromkeys("abcdef", 0.0)
     for _, item, t in rows:

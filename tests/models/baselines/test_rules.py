@@ -68,13 +68,13 @@ def check(model: RulesModel, want: Rules) -> None:
 
 
 @draw.given(lists, st.integers(1, 7), st.booleans(), examples=150)
-def test_association_rules_against_a_slow_twin(lists: list[str], pruning: int, itself: bool) -> None:
+def test_association_rules_equal_a_slow_reference(lists: list[str], pruning: int, itself: bool) -> None:
     model = AssociationRules(pruning=pruning, itself=itself).fit(sessions_of(lists))
     check(model, slow_ar(lists, pruning, itself))
 
 
 @draw.given(lists, st.integers(1, 7), st.booleans(), st.integers(1, 20), examples=150)
-def test_sequential_rules_against_a_slow_twin(lists: list[str], pruning: int, itself: bool, steps: int) -> None:
+def test_sequential_rules_equal_a_slow_reference(lists: list[str], pruning: int, itself: bool, steps: int) -> None:
     model = SequentialRules(pruning=pruning, itself=itself, steps=steps).fit(sessions_of(lists))
     check(model, slow_sr(lists, pruning, itself, steps))
 

@@ -1,4 +1,4 @@
-"""Weighted least squares with every pair written out, the slow twin of `least_squares`."""
+"""Weighted least squares with a dense matrix of pairs, the slow reference of `least_squares`."""
 
 from __future__ import annotations
 

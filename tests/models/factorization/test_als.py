@@ -1,4 +1,4 @@
-"""Alternating least squares against a dense twin."""
+"""Alternating least squares against a dense reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted least squares against a dense twin."""
+"""Weighted least squares against a dense reference."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def histories_of(lists: list[str], times: list[int] | None = None) -> Sessions:
 
 
 def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[int] | None = None) -> None:
-    """The model gives what the twin gives: neighbours, items in their order, weights."""
+    """Assert that the model equals the slow reference: neighbours, items in their order, weights."""
     model, queries = recipe.fit(sessions_of(past)), histories_of(lists, times)
     k = max(1, len(past))
     numbers, similarities = model.neighbours(queries, k) if past else (np.zeros((len(lists), 0)),) * 2

@@ -30,7 +30,7 @@ def contents(store: SessionStore) -> Stored:
 
 
 def sorted_sessions(past: list[Past], order: Order) -> Stored:
-    """The slow twin of a store: by mean weight if that is the order, then by time, then by number."""
+    """Slow reference of a store: by mean weight if that is the order, then by time, then by number."""
     stored: Stored = []
     for number, one in enumerate(past):
         time = None if one.times is None else one.times[0 if order == "first" else -1] if one.times else LONG_AGO

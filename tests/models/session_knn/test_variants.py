@@ -1,4 +1,4 @@
-"""Every variant of session kNN against its slow twin."""
+"""Every variant of session kNN against its slow reference."""
 
 from __future__ import annotations
 
