@@ -55,6 +55,11 @@ _TARGET_NOT_MET = 3  # exit code
 @click.option("--force", is_flag=True, help="Write a fusion or ranker that is not better than its best model.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted training, for models that train with torch.")
 @click.option(
+    "--report-test-epochs",
+    is_flag=True,
+    help="Also record the test metrics of every epoch, which choose nothing; for models that train with torch.",
+)
+@click.option(
     "--memory",
     metavar="SIZE",
     help="Memory limit (512M, 2G), beyond which counts and lists are written to disk; for cooccurrence, and for svd, "
@@ -78,6 +83,7 @@ def train(
     candidates: str | None,
     force: bool,
     resume: bool,
+    report_test_epochs: bool,
     memory: str | None,
     seed: int,
     threads: int,
@@ -106,6 +112,7 @@ def train(
     from embedrec.ranking.validation import describe_comparison
     from embedrec.storage.memory_budget import parse_size
     from embedrec.training.callbacks import calling_back, parse_tracker
+    from embedrec.workflows.evaluate import test_part_metrics
     from embedrec.workflows.train import (
         AS_IS,
         continuing_settings,
@@ -133,7 +140,15 @@ def train(
     callbacks = [parse_tracker(text) for text in trackers]
     with (
         Progress(f"train {model}") as progress,
-        training_context(recipe, device, checkpoint, resume, environment=os.environ, report=progress) as context,
+        training_context(
+            recipe,
+            device,
+            checkpoint,
+            resume,
+            environment=os.environ,
+            report=progress,
+            test=test_part_metrics(source) if report_test_epochs else None,
+        ) as context,
         calling_back(callbacks if context.first else (), recipe, progress) as report,
     ):
         if not context.first:

@@ -96,6 +96,7 @@ class Neural(TrainingSettings, ABC):
         from embedrec.training import devices
         from embedrec.training.loop import train
 
+        test = context.test
         held_out, plan = None if self.patience is None else hold_out_last_items(sessions, seed), self.training_settings
         with devices.use_threads(threads):
             with devices.seed_torch(context.device, seed, 0):
@@ -113,6 +114,7 @@ class Neural(TrainingSettings, ABC):
                 report=report,
                 identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
                 validate=None if held_out is None else lambda: held_out.evaluate(learner.model()),
+                test=None if test is None else lambda: test(learner.model()),
             )
             return learner.model()
 

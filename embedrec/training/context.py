@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedrec.errors import SettingsError
 
@@ -21,6 +21,7 @@ class TrainingContext:
     checkpoint  folder of the checkpoint that is written after every epoch; None for none
     resume      whether to resume from that checkpoint
     processes   the processes that train together; None for a single process
+    test        metrics of a model on a test part, by name; recorded after every epoch, never used to choose one
     memory      memory budget in bytes, for a `PairCountRecipe`: large arrays are stored in files, with the same result
     force       write a composite model although it is not better than its best part
 
@@ -31,6 +32,7 @@ class TrainingContext:
     checkpoint: Path | None = None
     resume: bool = False
     processes: Processes | None = None
+    test: Callable[[Any], dict[str, float]] | None = None
     memory: int | None = None
     force: bool = False
 

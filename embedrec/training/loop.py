@@ -75,6 +75,7 @@ def train(
     report: Report,
     identity: Mapping[str, Any],
     validate: Validate | None = None,
+    test: Validate | None = None,
 ) -> None:
     """Train the learner's module in place, up to the weights of the best epoch, or of the last without `validate`.
 
@@ -86,6 +87,7 @@ def train(
               as report("best", epoch=, and its metrics)
     identity  what the checkpoint and this training must have in common
     validate  returns metrics of the current module, by name, higher is better; required by `settings.patience`
+    test      the same on a test part, in the first process: "test_NAME" of an epoch's record, never used to choose one
 
     Raises TrainingError, with the step, when the loss is not finite; SettingsError when a precision needs a GPU or a
     checkpoint belongs to another training.
@@ -116,6 +118,9 @@ def train(
             loss, examples = steps.epoch(epoch)
         seconds = perf_counter() - started
         measured = {} if validate is None else _validate(validate, module, settings, context)
+        if test is not None and context.first:
+            module.eval()
+            measured |= {f"test_{name}": value for name, value in test().items()}
         record = {"epoch": epoch, "epochs": settings.epochs, "loss": loss, "seconds": round(seconds, 4)}
         epochs.append({**record, "examples_per_second": round(examples / seconds), **measured})
         if validate is not None and (best is None or measured[settings.watch] > epochs[best_epoch - 1][settings.watch]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -158,6 +159,27 @@ def evaluate_task(
     if task.protocol == "similar":
         return evaluate_similar(model, task.test_cases, task.train, settings, labels=labels, report=report)
     return evaluate(model, task.test_cases, task.train, settings, report=report)
+
+
+def test_part_metrics(source: Artifact) -> Callable[[Model], dict[str, float]]:
+    """What measures recall@20 and mrr@20 of a model on the held-out part of a sessions artifact, by its protocol.
+
+    Raises SettingsError if the artifact has no held-out part.
+    """
+    if HeldOut.load(source) is None:
+        raise SettingsError(
+            f"sessions {source.name} have no held-out part to test on; cut one off with embedrec split, or leave "
+            "--report-test-epochs out"
+        )
+    task = open_evaluation_task(source)
+    k = min(20, len(task.train.vocab))
+    settings = EvaluationSettings(at=(k,), exclude_seen=not task.has_repeats(), draws=0)
+
+    def measure(model: Model) -> dict[str, float]:
+        metrics = evaluate_task(task, model, settings).metrics
+        return {f"{name}@20": metrics[f"{name}@{k}"] for name in ("recall", "mrr")}
+
+    return measure
 
 
 def describe_task(task: EvaluationTask, settings: EvaluationSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,31 +184,33 @@ def training_context(
     *,
     environment: Mapping[str, str],
     report: Report = quiet,
+    test: Callable[[Any], dict[str, float]] | None = None,
 ) -> Iterator[TrainingContext]:
     """The training context of a recipe: its device, its checkpoint, and the other processes of `torchrun`.
 
     resume       continue the training of the checkpoint
     environment  variables of the process, of which `torchrun` sets some
+    test         see `TrainingContext`
 
-    Raises SettingsError for a recipe that trains without torch, with `resume` or in several processes.
+    Raises SettingsError for a recipe that trains without torch, with `resume`, `test` or in several processes.
     """
     local_rank, count = torchrun_rank(environment)
     chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
     if not is_torch_recipe(recipe):
-        if resume or count > 1:
-            given = "--resume" if resume else "torchrun"
+        if resume or count > 1 or test is not None:
+            given = "--resume" if resume else "torchrun" if count > 1 else "--report-test-epochs"
             raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
         yield DEFAULT_CONTEXT
     elif count == 1:
         if checkpoint.exists() and not resume:
             message = f"starting again; --resume continues the interrupted training in {checkpoint}"
             report("note", message=message)
-        yield TrainingContext(chosen, checkpoint, resume)
+        yield TrainingContext(chosen, checkpoint, resume, test=test)
     else:
         from embedrec.training.distributed import join_processes
 
         with join_processes(chosen) as processes:
-            yield TrainingContext(chosen, checkpoint, resume, processes)
+            yield TrainingContext(chosen, checkpoint, resume, processes, test)
 
 
 def import_vectors(

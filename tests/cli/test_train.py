@@ -96,6 +96,24 @@ def test_a_checkpoint_that_is_not_resumed_is_noted(run: Run, prepared: Path) -> 
     assert "starting again; --resume continues the interrupted training in" in result.err
 
 
+def test_test_metrics_of_epochs_choose_nothing(run: Run, prepared: Path) -> None:
+    words = ("train", "two-tower", *BRIEF, "--report-test-epochs", "--workspace", prepared)
+    failed = run(*words)
+    assert failed.code == 1 and "have no held-out part to test on; cut one off with embedrec split" in failed.err
+    succeed(run, "split", "tail:share=.2", "--workspace", prepared)
+    result = succeed(run, *words)
+    plain = succeed(run, *(word for word in words if word != "--report-test-epochs"), "--name", "plain")
+    assert "test_recall@20=" in result.err and "test_recall@20=" not in plain.err
+    tested, untested = (artifacts.read(prepared / "models" / name) for name in ("two-tower", "plain"))
+    assert {"recall@20", "test_recall@20", "test_mrr@20"} <= tested.about["epochs"][-1].keys()
+    assert tested.fingerprint == untested.fingerprint
+    evaluated = succeed(run, "evaluate", "two-tower", "--json", "--workspace", prepared)
+    best = max(tested.about["epochs"], key=lambda epoch: epoch["recall@20"])
+    assert json.loads(evaluated.out)["recall@20"] == pytest.approx(best["test_recall@20"])
+    failed = run("train", "sr", "--report-test-epochs", "--workspace", prepared)
+    assert failed.code == 1 and "sr does not support --report-test-epochs; leave it out" in failed.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
