@@ -175,7 +175,8 @@ def _check_type(kind: Any, value: Any, key: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise SettingsError(f"{key} must be a table, but is {value!r}")
-        return {name: _check_type(get_args(kind)[1], one, key) for name, one in value.items()}
+        typed = {name: _check_type(get_args(kind)[1], one, key) for name, one in value.items()}
+        return value if all(one is value[name] for name, one in typed.items()) else typed
     if kind not in _TYPE_NAMES:
         return value
     fits = {

@@ -85,7 +85,8 @@ def test_models_and_recipes_have_a_repr_and_html(name: str) -> None:
     kind = recipe_class(name)
     recipe = kind(**getattr(kind, "SMALL", {}))
     assert texts_of(recipe._repr_html_())[0][0] == type(recipe).__name__
-    events = Events.of(["s", "s", "s", "t", "t"], list("abcab"), time=range(5), weight=[1] * 5, kind=["buy"] * 5)
+    sessions, items = [c for c in "rstuvwxy" for _ in range(3)], list("abcacbbac" * 2 + "abcacb")
+    events = Events.of(sessions, items, time=range(24), weight=[1] * 24, kind=["buy"] * 24)
     model = recipe.fit(sessionize(events), seed=0)
     assert repr(model).startswith(f"{type(model).__name__}({name}, 3 items")
     assert len(repr(model)) < 120

@@ -71,5 +71,6 @@ class Train(ArtifactStep, ResourceKeys):
             seed=self.seed,
             threads=context.threads,
             report=report,
-            context=replace(training, memory=memory_bytes(self.memory)),
+            # experiments compare models, and stop at no figure
+            context=replace(training, memory=memory_bytes(self.memory), force=True),
         )

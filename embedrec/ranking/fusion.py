@@ -88,7 +88,7 @@ class Fusion(CompositeRecipe):
     """
 
     name: ClassVar[str] = "fusion"
-    SPACE: ClassVar[dict[str, str]] = {"method": "rrf,scores", "constant": "5..100 log"}
+    SPACE: ClassVar[dict[str, str]] = {"method": "best,rrf,scores", "constant": "5..100 log"}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"method": "rrf", "weights": "equal"},)
 
     method: Literal["best", "rrf", "scores"] = field(default="best", kw_only=True)
