@@ -102,7 +102,8 @@ class PreparedSessions(Step):
         settings   settings of the recipe: epochs=5, dim=32; `help(embedrec.Word2Vec)` lists those of word2vec
 
         Raises SettingsError for an unknown model, an unknown setting, and what the model does not support;
-        TrainingError if training diverges; and what a callback raises.
+        TrainingError if training diverges; TargetNotMet for a fusion or ranker that is not better than its best part;
+        and what a callback raises.
         """
         context = with_threads(self.context, threads)
         with naming_arguments():
