@@ -80,7 +80,7 @@ class PartStore:
         if self.folder is None:
             return TrainedPart(part, self._fit(part.recipe, sessions, seed, threads, report), None)
         folder = self.folder / part_name(part.recipe, seed, content)
-        kept = _read(folder)
+        kept = read_kept(folder)
         if kept is None:
             model = self._fit(part.recipe, sessions, seed, threads, report)
             save_model(model, folder, {"seed": seed, "sessions": content})
@@ -146,7 +146,7 @@ def _feature_columns(side: str, features: Features) -> dict[str, np.ndarray]:
     return columns
 
 
-def _read(folder: Path) -> Artifact | None:
+def read_kept(folder: Path) -> Artifact | None:
     """The model artifact in `folder`, None if it is missing or damaged: it is then trained again."""
     if not folder.exists():
         return None

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models import MODELS
-from embedrec.models.serialization import PARTS
+from embedrec.models.base import Model, Recipe
+from embedrec.models.serialization import PARTS, load_model
 from embedrec.ranking.composite import CompositeRecipe
-from embedrec.ranking.part_training import PartStore
+from embedrec.ranking.part_training import PartStore, part_name, read_kept, sessions_digest
 from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
@@ -49,6 +50,18 @@ def prepare_parts(
         existing.append(trained)
     prepared = replace(recipe, candidates=text, parts=settings)
     return prepared, PartStore(models / PARTS, existing if whole else (), device)
+
+
+def kept_model(recipe: Recipe, sessions: Sessions, source: Artifact, *, seed: int) -> Model | None:
+    """The model of a recipe and seed that was trained on the same sessions as a part; None if there is none.
+
+    source  the artifact that the sessions are of
+    """
+    folder = source.folder.absolute().parents[1] / FOLDERS["model"] / PARTS
+    if not any(folder.glob(f"{recipe.name}-*")):
+        return None
+    kept = read_kept(folder / part_name(recipe, seed, sessions_digest(sessions)))
+    return None if kept is None else load_model(kept)
 
 
 def _model(models: Path, name: str) -> Artifact | None:

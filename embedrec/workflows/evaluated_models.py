@@ -23,7 +23,7 @@ from embedrec.ranking.composite import CompositeModel, CompositeRecipe
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
-from embedrec.workflows.composite_parts import prepare_parts
+from embedrec.workflows.composite_parts import kept_model, prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
@@ -88,8 +88,14 @@ def train_for_evaluation(
     origin: str,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """Train a recipe on the training part."""
+    """Train a recipe on the training part, unless it was trained on it as a part of a composite model."""
     started = perf_counter()
+    kept = kept_model(recipe, task.train, task.source, seed=options.seed)
+    if kept is not None:
+        if isinstance(kept, SessionKnnModel):
+            kept = kept.with_threads(options.threads)
+        known = "trained before on the training part, as a part of a composite model"
+        return EvaluatedModel(name, _for_protocol(task, kept), None, known)
     context = TrainingContext(choose_device(recipe, options.device, report))
     more: dict[str, Any] = {}
     if isinstance(recipe, CompositeRecipe):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import Fusion, SequentialRules
+from embedrec import Fusion, Popular, SequentialRules
 from embedrec.data import Sessions
 from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
 from embedrec.models.imported import Vectors
@@ -136,6 +136,24 @@ def test_evaluations_reuse_parts(workspace: Workspace, monkeypatch: pytest.Monke
     settings = EvaluationSettings(draws=0)
     values = [evaluate_task(task, evaluated.model, settings).metrics["mrr@20"] for evaluated in (first, second)]
     assert values[0] == values[1] > 0.3
+
+
+def test_a_comparison_takes_models_that_were_trained_as_parts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
+    alone = model_to_evaluate(workspace, "popular", task)
+    assert alone.seconds is not None and alone.origin == "trained now on the training part"
+    model_to_evaluate(workspace, "fused", task)
+    monkeypatch.setattr(Popular, "fit", None)
+    again = model_to_evaluate(workspace, "popular", task)
+    assert again.seconds is None
+    assert again.origin == "trained before on the training part, as a part of a composite model"
+    queries = of_lists([["c3"]], again.model.vocab)
+    assert again.model.recommend(queries, 9).ids() == alone.model.recommend(queries, 9).ids()
+    other = open_evaluation_task(source_of(workspace), split="tail:share=.4")
+    with pytest.raises(TypeError):
+        model_to_evaluate(workspace, "popular", other)
 
 
 @pytest.mark.parametrize(
