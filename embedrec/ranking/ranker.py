@@ -68,6 +68,12 @@ class Ranker(LambdaMARTSettings, CompositeRecipe):
     negatives      candidates beside the target that a question teaches, drawn at random
 
     Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Ranker, Sessions
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]] * 20)
+    >>> model = Ranker("sr=10,popular=10").fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]]), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "ranker"

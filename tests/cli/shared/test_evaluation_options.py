@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from embedrec.cli.shared.evaluation_options import evaluation_options, list_lengths, open_task, positive_integers
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.evaluation_options import LIST_LENGTHS, EvaluationOptions
+from embedrec.workflows.train import TrainingOptions
 from tests.cli.evaluation_cases import EVALUATE_NOTES
 
 
@@ -43,11 +44,14 @@ def test_options_become_a_dataclass() -> None:
 
     assert CliRunner().invoke(command, []).exit_code == 0
     assert given.pop("evaluation") == EvaluationOptions(at=LIST_LENGTHS)
-    expected = {"sessions": None, "by": None, "device": "auto", "as_json": False}
+    training = given.pop("training")
+    assert (training.seed, training.device, training.threads >= 1) == (0, "auto", True)
+    expected = {"sessions": None, "by": None, "as_json": False}
     assert {name: given[name] for name in expected} == expected
-    assert given.keys() - expected.keys() == {"threads", "workspace"}
+    assert given.keys() - expected.keys() == {"workspace"}
     words = ["--split", "tail", "--valid", "--at", "3,1", "--ties", "median", "--draws", "7", "--seed", "2"]
-    assert CliRunner().invoke(command, words).exit_code == 0
+    assert CliRunner().invoke(command, [*words, "--threads", "3", "--device", "cpu"]).exit_code == 0
+    assert given["training"] == TrainingOptions(seed=2, threads=3, device="cpu")
     assert given["evaluation"] == EvaluationOptions(split="tail", valid=True, at=(1, 3), ties="median", draws=7, seed=2)
 
 
