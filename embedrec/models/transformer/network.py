@@ -63,21 +63,19 @@ class Network(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.mean = WeightedMean(recipe) if recipe.query == "convex" else None
         # Mean vectors lie near those of their items: without an offset no probability would be low.
-        rate = -float(np.log(recipe.batch + recipe.negatives))  # of one target among so many
+        rate = -float(np.log(1 + recipe.negatives))  # of one target among so many
         self.offset = nn.Parameter(torch.full((1,), rate)) if recipe.loss == "gbce" else None
         for name, array in data.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:
         starts, lengths, firsts = batch.each
-        targets, drawn = batch.shared
+        (drawn,) = batch.shared
         events, place = tokens(starts, lengths)
         queried = torch.nonzero(place >= torch.repeat_interleave(firsts, lengths))[:, 0]
         inputs, own = self.items[events], self.items[events[queried] + 1]
-        rows, column = distinct(torch.cat([inputs, own, targets, drawn]), len(self.known))
-        history, own, targets, drawn = torch.tensor_split(
-            column, np.cumsum([len(inputs), len(own), len(targets)]).tolist()
-        )
+        rows, column = distinct(torch.cat([inputs, own, drawn]), len(self.known))
+        history, own, drawn = torch.tensor_split(column, [len(inputs), len(inputs) + len(own)])
         vectors = self.item_vectors(rows)  # (u, d)
         queries = self.queries(functional.embedding(history, vectors), lengths)[queried]
         if self.user_table is not None:
@@ -89,16 +87,16 @@ class Network(nn.Module):
         if self.offset is not None:
             queries = torch.cat([queries, torch.ones_like(queries[:, :1])], 1)
             candidates = torch.cat([candidates, self.offset.expand(len(candidates), 1)], 1)
-        return losses.ranking_loss(queries, candidates, self._loss(own, targets, drawn, self.corrections[rows]))
+        return losses.ranking_loss(queries, candidates, self._loss(own, drawn, self.corrections[rows]))
 
-    def _loss(self, own: Tensor, targets: Tensor, drawn: Tensor, corrections: Tensor) -> losses.Loss:
-        """The loss of queries whose targets are `own` (b,), among items that are `targets` and `drawn` in the batch."""
+    def _loss(self, own: Tensor, drawn: Tensor, corrections: Tensor) -> losses.Loss:
+        """The loss of queries whose targets are `own` (b,), with the negatives `drawn` (m,)."""
         size, recipe = len(corrections), self.recipe
-        weights = (torch.bincount(targets, minlength=size) + torch.bincount(drawn, minlength=size)).float()
+        weights = torch.bincount(drawn, minlength=size).float()
         if recipe.loss == "softmax":
             logs, right = weights.log() - corrections, -corrections[own]
             return partial(losses.softmax, column=own, logs=logs, own=right, hardest=recipe.hardest)
-        share = min((len(targets) + len(drawn) - 1) / max(int(self.known.sum()) - 1, 1), 1)  # of all negatives
+        share = min(len(drawn) / max(int(self.known.sum()) - 1, 1), 1)  # of all negatives
         power = share * (recipe.calibration * (1 - 1 / max(share, 1e-9)) + 1 / max(share, 1e-9))
         return partial(losses.gbce, column=own, weights=weights, power=power)
 
@@ -357,14 +355,11 @@ def folded(norm: nn.LayerNorm, layer: nn.Linear) -> tuple[Tensor, Tensor]:
 
 
 def expected_draws(recipe: SASRecSettings, counts: np.ndarray) -> np.ndarray:
-    """Expected number of draws of each item as candidate of a batch: (n,) float64; 1 for items never drawn.
-
-    As a target in proportion to its count (Yi et al. 2019), and as one of the drawn negatives.
-    """
+    """Expected number of draws of each item as a negative of a batch: (n,) float64; 1 for items never drawn."""
     from embedrec.kernels.sampling import noise_weights
 
-    drawn = noise_weights(counts, recipe.ns_exponent)
-    expected = recipe.batch * counts / max(counts.sum(), 1) + recipe.negatives * drawn / max(drawn.sum(), 1e-300)
+    weights = noise_weights(counts, recipe.ns_exponent)
+    expected = recipe.negatives * weights / max(weights.sum(), 1e-300)
     return np.where(expected > 0, expected, 1)
 
 

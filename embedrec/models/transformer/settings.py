@@ -30,9 +30,9 @@ class SASRecSettings(Neural):
     features           use features of items and users, if sessions have them. Items with features that never occur are
                        part of the model, marked cold
     id_dropout         share of ids that are dropped in training: of users, and of items with features
-    loss               "softmax" over the batch's targets and drawn items, or "gbce", binary cross-entropy of the target
-                       and these items, calibrated for their number (Petrov & Macdonald 2023)
-    negatives          items drawn for a batch in addition to its targets
+    loss               "softmax" over the target and drawn items, or "gbce", binary cross-entropy of these, calibrated
+                       for their number (Petrov & Macdonald 2023)
+    negatives          items drawn for a batch, which are the negatives of all its queries
     ns_exponent        they are drawn in proportion to count ** ns_exponent; 0 is uniform
     logq               softmax: share of log(expected draws) that is subtracted from a score in training, which corrects
                        for popular items being drawn more often as negatives
@@ -80,7 +80,7 @@ class SASRecSettings(Neural):
     features: bool = True
     id_dropout: float = 0.1
     loss: Literal["softmax", "gbce"] = "softmax"
-    negatives: int = 2048
+    negatives: int = 2560
     ns_exponent: float = 0.5
     logq: float = 1.0
     hardest: int | None = None

@@ -94,7 +94,6 @@ class SASRecLearner:
                 "prepare sessions of two or more events"
             )
         self.counts = np.bincount(sessions.items, minlength=len(self.vocab))
-        self.items = sessions.items.astype(np.int64)
         self.module: nn.Module = Network(recipe, sessions, self.counts, features, self.user_ids)
         self.drawn = alias_table(noise_weights(self.counts, recipe.ns_exponent))
 
@@ -105,7 +104,11 @@ class SASRecLearner:
         return [RowAdagrad(tables, self.recipe.learning_rate), layers]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Windows of about `batch` targets: `starts`, `lengths`, `firsts`; and all their targets, and negatives."""
+        """Windows of about `batch` targets: `starts`, `lengths`, `firsts`; and negatives.
+
+        Other targets of a batch are no negatives: those of the same session are similar, and would be drawn more often
+        than the correction assumes.
+        """
         windows, order = self.windows, np.arange(len(self.windows))
         if self.recipe.order == "random":
             order = torch.randperm(len(order), generator=generator(self.seed, epoch)).numpy()
@@ -114,14 +117,11 @@ class SASRecLearner:
         for step, (first, stop) in enumerate(zip(steps, [*steps[1:], len(order)], strict=True)):
             chosen = order[first:stop]
             chosen = chosen[np.argsort(windows.lengths[chosen], kind="stable")]
-            starts, lengths, firsts = windows.starts[chosen], windows.lengths[chosen], windows.firsts[chosen]
-            count = lengths - firsts
-            before = np.repeat(starts + firsts - (np.cumsum(count) - count), count)
-            targets = self.items[before + np.arange(count.sum()) + 1]
             drawn = np.empty(self.recipe.negatives, dtype=np.int64)
             draw(*self.drawn, self.seed, epoch, step, drawn)
-            each = tuple(torch.from_numpy(array) for array in (starts, lengths, firsts))
-            yield WindowBatch(each, (torch.from_numpy(targets), torch.from_numpy(drawn)), int(count.sum()))
+            columns = (windows.starts, windows.lengths, windows.firsts)
+            each = tuple(torch.from_numpy(column[chosen]) for column in columns)
+            yield WindowBatch(each, (torch.from_numpy(drawn),), int(windows.targets[chosen].sum()))
 
     def model(self) -> VectorModel:
         """Arrays "cold" (n,) uint8, those of `Network.arrays`, and the ids of users."""

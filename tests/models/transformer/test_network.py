@@ -58,7 +58,7 @@ def test_attention_by_a_slow_loop(heads: int, lengths: list[int], kind: str) -> 
 
 
 def test_expected_draws_of_what_never_occurs() -> None:
-    assert expected_draws(SASRec(negatives=0, batch=10), np.array([4, 0, 1])).tolist() == [8, 1, 2]
+    assert expected_draws(SASRec(negatives=12), np.array([4, 0, 1])).tolist() == [8, 1, 4]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,7 @@ def test_the_loss_is_that_of_one_pass_an_example(settings: Any) -> None:
     sessions = clustered_sessions(20)
     learner = random_learner(sessions, **settings)
     network, recipe, batch = network_of(learner), learner.recipe, next(learner.batches(1))
-    targets, drawn = batch.shared
-    pool = torch.cat([targets, drawn])
+    (pool,) = batch.shared
     corrections = torch.from_numpy(np.log(expected_draws(recipe, learner.counts)))
     expected, vectors = 0.0, network.item_vectors(torch.arange(len(sessions.vocab)))
     scale = torch.nn.functional.normalize if recipe.scoring == "cosine" else lambda x, dim: x

@@ -46,12 +46,12 @@ def test_batches_hold_every_window_once_and_repeat(order: Any) -> None:
     starts = torch.cat([batch.each[0] for batch in one])
     assert sorted(starts.tolist()) == sorted(learner.windows.starts.tolist())
     assert sum(len(batch) for batch in one) == learner.examples
-    assert all(torch.equal(a.each[0], b.each[0]) and torch.equal(a.shared[1], b.shared[1])
+    assert all(torch.equal(a.each[0], b.each[0]) and torch.equal(a.shared[0], b.shared[0])
                for a, b in zip(one, same, strict=True))  # fmt: skip
     assert torch.equal(one[0].each[0], other[0].each[0]) == (order == "time")
-    assert not torch.equal(one[0].shared[1], other[0].shared[1])
+    assert not torch.equal(one[0].shared[0], other[0].shared[0])
     for batch in one[:-1]:
-        assert 32 - 8 < len(batch) < 32 + 8 and len(batch.shared[0]) == len(batch)
+        assert 32 - 8 < len(batch) < 32 + 8 and len(batch.shared[0]) == 12
         assert (batch.each[1].diff() >= 0).all()
     parts = [one[0].part(number, 3) for number in range(3)]
     assert sorted(torch.cat([part.each[0] for part in parts]).tolist()) == sorted(one[0].each[0].tolist())
