@@ -90,7 +90,11 @@ def test_settings_are_read_from_a_file_and_metrics_split_by_length(run: Run, spl
 
 
 def test_every_model_is_compared(run: Run, split: Path) -> None:
-    (split / "c.toml").write_text("[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n")
+    few = "candidates = 'sr=3,popular=3'\nwindow = 0.6\n"  # questions of nine sessions
+    (split / "c.toml").write_text(
+        "[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n"
+        f"[train.fusion]\n{few}[train.ranker]\n{few}trees = 2\nmin_leaf = 1\n"
+    )
     result = succeed(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
     _, *rows = result.rows
     assert sorted(row[0] for row in rows) == sorted(MODELS)
