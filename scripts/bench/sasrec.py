@@ -1,10 +1,13 @@
 """Seconds an epoch of sasrec and of RecTools' SASRec on Diginetica, at the same size, loss and number of negatives.
 
-usage: python scripts/bench/sasrec.py [DATA] [--steps 12] [--threads 2]      (needs rectools and pytorch-lightning)
+usage: python scripts/bench/sasrec.py [DATA] [--steps 12] [--share 1] [--threads 2]
+
+It needs the packages rectools and pytorch-lightning.
 
 Both have two blocks of two heads and 128 numbers and a window of 20 items; RecTools' feed-forward layer has one unit a
 number and ours is set to that. RecTools draws negatives for every position, ours are shared by the batch. RecTools runs
---steps batches, from which the epoch is extrapolated; the first two are left out. Ours runs a whole epoch.
+--steps batches, from which the epoch is extrapolated; the first two are left out. Ours runs a whole epoch. Both use the
+first --share of the sessions.
 [default of DATA: ../shared/data/diginetica beside the repository]
 """
 
@@ -32,10 +35,12 @@ def main() -> None:
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("data", nargs="?", type=Path, default=root.parent / "shared" / "data" / "diginetica")
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     events = pd.read_parquet(given.data / "train_sessions.parquet")
+    events = events[events["session"] < given.share * events["session"].nunique()]
     for name, (loss, negatives) in LOSSES.items():
         ours = seconds_of_sasrec(events, loss, negatives, given.threads)
         theirs = seconds_of_rectools(events, name, negatives, given.steps)
