@@ -53,7 +53,9 @@ def seconds_of_sasrec(events: pd.DataFrame, loss: Any, negatives: int, threads: 
     starts = np.flatnonzero(events["pos"].to_numpy() == 0)
     ids, rows = np.unique(events["item"], return_inverse=True)
     sessions = Sessions(np.append(starts, len(events)), rows, Vocab(ids.astype(np.int64)), np.arange(len(starts)))
-    recipe = SASRec(dim=DIM, hidden=DIM, history=HISTORY, loss=loss, negatives=negatives, epochs=1, patience=None)
+    recipe = SASRec(
+        dim=DIM, blocks=2, hidden=DIM, history=HISTORY, loss=loss, negatives=negatives, epochs=1, patience=None
+    )
     seconds: list[float] = []
 
     def report(event: str, **numbers: Any) -> None:

@@ -62,14 +62,14 @@ class SASRecSettings(Neural):
         "blocks": "1,2,3",
         "batch": "256,512,1024",
     }
-    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "heads": 2, "epochs": 3, "negatives": 8}
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "blocks": 2, "heads": 2, "epochs": 3, "negatives": 8}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
         {"query": "last", "scoring": "dot", "temperature": 1.0, "positions": "learned", "history": 3, "gates": True},
         {"loss": "gbce", "positions": "none", "patience": None, "order": "random", "users": True},
     )
     epochs: int = 10
     dim: int = 128
-    blocks: int = 2
+    blocks: int = 1
     heads: int = 2
     hidden: int | None = None
     gates: bool = False
@@ -90,7 +90,7 @@ class SASRecSettings(Neural):
     learning_rate: float = 0.1
     layer_rate: float = 0.001
     dropout: float = 0.2
-    block_dropout: float = 0.2
+    block_dropout: float = 0.4
     candidate_dropout: float = 0.0
     order: Literal["time", "random"] = "time"
 

@@ -13,7 +13,7 @@ from embedrec.models.transformer.recipe import SASRec
 from embedrec.models.transformer.training import SASRecLearner
 from tests.training.toy import clustered_sessions
 
-SMALL: dict[str, Any] = {"dim": 8, "epochs": 4, "batch": 32, "negatives": 12}
+SMALL: dict[str, Any] = {"dim": 8, "blocks": 2, "epochs": 4, "batch": 32, "negatives": 12}
 
 NETWORKS: list[dict[str, Any]] = [  # settings of different networks
     {},
