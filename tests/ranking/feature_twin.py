@@ -73,7 +73,7 @@ class Twin:
                 out[f"mean cosine of {name}"] = mean(known, [by_place[j] for j in usable])
                 if self.times is not None:
                     out[f"mean cosine of {name} by time"] = mean(known, [by_time[j] for j in usable])
-        for table in ("cooccurrence", "sequence", "next", "recent sequence"):
+        for table in ("cooccurrence", "sequence", "next", "recent-sequence"):
             values = [self._pair(table, other, item) for other in recent]
             out[f"{table} with last"] = values[0] if values else NAN
             out[f"highest {table}"] = max(values) if values else NAN
@@ -122,7 +122,7 @@ class Twin:
         """The value of b as a partner of a."""
         total, weighted, reach = 0.0, 0.0, 1 if table == "next" else 10
         for items, recent in zip(self.lists, self.weights, strict=True):
-            weight = recent if table == "recent sequence" else 1.0
+            weight = recent if table == "recent-sequence" else 1.0
             weighted += items.count(a) * weight
             for i, x in enumerate(items):
                 for j, y in enumerate(items):

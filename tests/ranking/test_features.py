@@ -186,7 +186,7 @@ def test_every_feature_is_declared() -> None:
     train, parts, _, _ = example()
     words = {
         "part": [name for name, _ in parts],
-        "table": ["cooccurrence", "sequence", "next", "recent sequence"],
+        "table": ["cooccurrence", "sequence", "next", "recent-sequence"],
         "window": ["last 1 days", "last 3 days", "last 7 days"],
         "feature": ["brand", "tags", "price", "balance", "released", "land", "years"],
     }

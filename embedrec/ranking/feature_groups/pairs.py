@@ -32,7 +32,7 @@ TABLES = {
     "cooccurrence": PairCounts(50, together=True, recent=False),
     "sequence": PairCounts(10, together=False, recent=False),
     "next": PairCounts(1, together=False, recent=False),
-    "recent sequence": PairCounts(10, together=False, recent=True),
+    "recent-sequence": PairCounts(10, together=False, recent=True),
 }
 HALF_LIFE = 0.1  # of all sessions, see `PairCounts.recent`
 PARTNERS = 200  # pairs kept of an item
@@ -47,7 +47,7 @@ class PairFeatures:
     "sequence"      the item at most 10 events later, weighted by 1 / distance; the sum divided by 1 + the mentions of
                     the earlier item
     "next"          the same for the next event only
-    "recent sequence"  as "sequence", with a weight of sessions that halves with every tenth of all sessions
+    "recent-sequence"  as "sequence", with a weight of sessions that halves with every tenth of all sessions
 
     starts, items  (n+1,) int64, int32: the partners of item a, the best 200, are items[starts[a]:starts[a + 1]]
     values         float32 beside them, above 0
