@@ -14,22 +14,18 @@ from torch.nn import functional
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.models.feature_encoder import FeatureSum, distinct, encode_features
+from embedrec.models.feature_encoder import distinct
+from embedrec.models.item_user_vectors import ItemUserVectors
 from embedrec.models.transformer import losses
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.training.loop import Batch
 
-_BLOCK = 1 << 14  # items at a time
 
-
-class Network(nn.Module):
+class Network(ItemUserVectors):
     """The network and the data of its examples. `forward` gives the sum of a batch's losses."""
 
     items: Tensor
-    known: Tensor
     corrections: Tensor
-    user_of: Tensor
-    has_sessions: Tensor
 
     def __init__(
         self,
@@ -39,25 +35,10 @@ class Network(nn.Module):
         features: Features | None,
         user_ids: Vocab | None,
     ) -> None:
-        super().__init__()
+        super().__init__(recipe.dim, recipe.id_dropout, counts)
         self.recipe, d = recipe, recipe.dim
-        data: dict[str, np.ndarray] = {
-            "items": sessions.items.astype(np.int64),  # (E,)
-            "known": (counts > 0).astype(np.float32)[:, None],  # (n, 1) whether an id can be learned
-            "corrections": recipe.logq * np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
-        }
-        self.item_table = _table(len(counts), d)
-        self.item_features = None if features is None else FeatureSum(encode_features(features, counts > 0), d)
-        self.user_table = self.user_features = None
-        if user_ids is not None:
-            assert sessions.users is not None
-            user_of = user_ids.rows_of(sessions.users)
-            has_sessions = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
-            data |= {"user_of": user_of[sessions.session_of], "has_sessions": has_sessions.astype(np.float32)[:, None]}
-            self.user_table = _table(len(user_ids), d)
-            if recipe.features and sessions.user_features is not None:
-                user_features = sessions.user_features.align(user_ids)
-                self.user_features = FeatureSum(encode_features(user_features, has_sessions), d)
+        self.create_item_features(features)
+        self.create_users(sessions, user_ids, features=recipe.features)
         self.places = nn.Parameter(0.1 * torch.randn(recipe.history, d)) if recipe.positions == "learned" else None
         self.blocks = nn.ModuleList(Block(recipe) for _ in range(recipe.blocks))
         self.norm = nn.LayerNorm(d)
@@ -65,8 +46,8 @@ class Network(nn.Module):
         # Mean vectors lie near those of their items: without an offset no probability would be low.
         rate = -float(np.log(1 + recipe.negatives))  # of one target among so many
         self.offset = nn.Parameter(torch.full((1,), rate)) if recipe.loss == "gbce" else None
-        for name, array in data.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+        self.keep("items", sessions.items.astype(np.int64))  # (E,)
+        self.keep("corrections", recipe.logq * np.log(expected_draws(recipe, counts)).astype(np.float32))  # (n,)
 
     def forward(self, batch: Batch) -> Tensor:
         starts, lengths, firsts = batch.each
@@ -100,22 +81,6 @@ class Network(nn.Module):
         power = share * (recipe.calibration * (1 - 1 / max(share, 1e-9)) + 1 / max(share, 1e-9))
         return partial(losses.gbce, column=own, weights=weights, power=power)
 
-    def item_vectors(self, rows: Tensor) -> Tensor:
-        """The vectors of items: (u, d)."""
-        known = self.known[rows]
-        if self.training and self.item_features is not None and self.recipe.id_dropout:
-            known = known * (torch.rand_like(known) >= self.recipe.id_dropout)
-        vectors = functional.embedding(rows, self.item_table, sparse=True) * known
-        return vectors if self.item_features is None else vectors + self.item_features(rows)
-
-    def user_vectors(self, rows: Tensor) -> Tensor:
-        """The user part of a query: (u, d)."""
-        assert self.user_table is not None
-        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.has_sessions[rows]
-        if self.training and self.recipe.id_dropout:
-            vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
-        return vectors if self.user_features is None else vectors + self.user_features(rows)
-
     def queries(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """The query after each event, without users: (t, d).
 
@@ -132,27 +97,15 @@ class Network(nn.Module):
         states = self.norm(states)
         return states if self.mean is None else self.mean(states, vectors, runs)
 
-    @torch.no_grad()
-    def arrays(self) -> Mapping[str, np.ndarray]:
-        """The arrays of the model, see `numpy_transformer`; normalisations are part of the layers after them."""
-        before = self.training
-        self.eval()
-        device = self.item_table.device
-        rows = torch.split(torch.arange(len(self.item_table), device=device), _BLOCK)
-        arrays = {"items": torch.cat([self.item_vectors(r) for r in rows])}
-        if self.user_table is not None:
-            arrays["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
-        if self.places is not None:
-            arrays["places"] = self.places
+    def query_arrays(self) -> Mapping[str, Tensor]:
+        """See `numpy_transformer`; normalisations are part of the layers after them."""
+        arrays: dict[str, Tensor] = {} if self.places is None else {"places": self.places}
         for number, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             arrays |= {f"{name}{number}": tensor for name, tensor in block.arrays().items()}
         if self.mean is None:
-            arrays |= {"scale": self.norm.weight, "shift": self.norm.bias}
-        else:
-            arrays |= self.mean.arrays(self.norm)
-        self.train(before)
-        return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in arrays.items()}
+            return arrays | {"scale": self.norm.weight, "shift": self.norm.bias}
+        return arrays | self.mean.arrays(self.norm)
 
 
 class Block(nn.Module):
@@ -361,10 +314,6 @@ def expected_draws(recipe: SASRecSettings, counts: np.ndarray) -> np.ndarray:
     weights = noise_weights(counts, recipe.ns_exponent)
     expected = recipe.negatives * weights / max(weights.sum(), 1e-300)
     return np.where(expected > 0, expected, 1)
-
-
-def _table(rows: int, dim: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(rows, dim) / dim**0.5)
 
 
 _DECAY = 0.8  # initial weight of an item in attention relative to the one after it

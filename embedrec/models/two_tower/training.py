@@ -15,14 +15,13 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
-from embedrec.models.feature_encoder import FeatureSum, all_users, catalogue, distinct, encode_features
+from embedrec.models.feature_encoder import all_users, catalogue, distinct
+from embedrec.models.item_user_vectors import ItemUserVectors
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
-
-_BLOCK = 1 << 14  # items at a time
 
 
 def create_learner(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
@@ -145,15 +144,12 @@ def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
     return weights
 
 
-class Towers(nn.Module):
+class Towers(ItemUserVectors):
     """Both towers, and the data of examples. `forward` returns the sum of a batch's losses."""
 
     items: Tensor
     weights: Tensor
     starts: Tensor
-    known: Tensor
-    user_of: Tensor
-    has_sessions: Tensor
     expected: Tensor
 
     def __init__(
@@ -164,37 +160,18 @@ class Towers(nn.Module):
         features: Features | None,
         user_ids: Vocab | None,
     ) -> None:
-        super().__init__()
-        self.recipe = recipe
-        n, d = len(counts), recipe.dim
-        data: dict[str, np.ndarray] = {
-            "items": sessions.items.astype(np.int64),  # (E,)
-            "weights": event_weights(sessions, recipe.half_life),  # (E,)
-            "starts": np.repeat(sessions.offsets[:-1], sessions.lengths),  # (E,) first event of the session
-            "known": (counts > 0).astype(np.float32)[:, None],  # (n, 1) whether an id can be learned
-            "expected": np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
-        }
-        self.item_table = _table(n, d)
+        super().__init__(recipe.dim, recipe.id_dropout, counts)
+        self.recipe, d = recipe, recipe.dim
         self.item_layers = Layers(d, parse_layers(recipe.item_layers, "item_layers"))
         self.query_layers = Layers(d, parse_layers(recipe.query_layers, "query_layers"))
         self.places = nn.Parameter(torch.arange(recipe.history) * float(np.log(recipe.decay)))
         self.attention = nn.Parameter(torch.zeros(d), requires_grad=recipe.attention)
-        self.item_features = None if features is None else FeatureSum(encode_features(features, counts > 0), d)
-        self.user_table = self.user_features = None
-        if user_ids is not None:
-            assert sessions.users is not None
-            user_of = user_ids.rows_of(sessions.users)
-            has_sessions = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
-            data |= {
-                "user_of": user_of[sessions.session_of],
-                "has_sessions": has_sessions.astype(np.float32)[:, None],
-            }  # (E,), (U, 1)
-            self.user_table = _table(len(user_ids), d)
-            if recipe.features and sessions.user_features is not None:
-                user_features = sessions.user_features.align(user_ids)
-                self.user_features = FeatureSum(encode_features(user_features, has_sessions), d)
-        for name, array in data.items():
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+        self.create_item_features(features)
+        self.create_users(sessions, user_ids, features=recipe.features)
+        self.keep("items", sessions.items.astype(np.int64))  # (E,)
+        self.keep("weights", event_weights(sessions, recipe.half_life))  # (E,)
+        self.keep("starts", np.repeat(sessions.offsets[:-1], sessions.lengths))  # (E,) first event of the session
+        self.keep("expected", np.log(expected_draws(recipe, counts)).astype(np.float32))  # (n,)
 
     def forward(self, batch: Batch) -> Tensor:
         if self.recipe.loss == "bce":
@@ -228,21 +205,7 @@ class Towers(nn.Module):
 
     def item_vectors(self, rows: Tensor) -> Tensor:
         """The item tower: (u, d)."""
-        known = self.known[rows]
-        if self.training and self.item_features is not None and self.recipe.id_dropout:
-            known = known * (torch.rand_like(known) >= self.recipe.id_dropout)
-        vectors = functional.embedding(rows, self.item_table, sparse=True) * known
-        if self.item_features is not None:
-            vectors = vectors + self.item_features(rows)
-        return self.item_layers(vectors)
-
-    def user_vectors(self, rows: Tensor) -> Tensor:
-        """The user part of a query: (u, d)."""
-        assert self.user_table is not None
-        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.has_sessions[rows]
-        if self.training and self.recipe.id_dropout:
-            vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
-        return vectors if self.user_features is None else vectors + self.user_features(rows)
+        return self.item_layers(super().item_vectors(rows))
 
     def histories(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The last items before each event (t,), their ages from 0 for the last, and where each history begins (b,)."""
@@ -270,22 +233,13 @@ class Towers(nn.Module):
         sums = functional.embedding_bag(history, vectors, bags, mode="sum", per_sample_weights=weights)
         return sums / torch.where(totals > 0, totals, 1.0)[:, None]
 
-    @torch.no_grad()
-    def arrays(self) -> Mapping[str, np.ndarray]:
-        """The arrays of both towers, in evaluation mode (no dropout)."""
-        before = self.training
-        self.eval()
-        device = self.item_table.device
-        rows = torch.split(torch.arange(len(self.item_table), device=device), _BLOCK)
-        arrays = {"items": torch.cat([self.item_vectors(r) for r in rows])}
-        arrays |= {"places": self.places, "attention": self.attention}
+    def query_arrays(self) -> Mapping[str, Tensor]:
+        """The arrays of the query tower."""
+        arrays: dict[str, Tensor] = {"places": self.places, "attention": self.attention}
         for number, layer in enumerate(self.query_layers.layers):
             assert isinstance(layer, nn.Linear)
             arrays |= {f"layer{number}": layer.weight.T, f"bias{number}": layer.bias}
-        if self.user_table is not None:
-            arrays["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
-        self.train(before)
-        return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in arrays.items()}
+        return arrays
 
 
 class Layers(nn.Module):
@@ -357,10 +311,6 @@ def expected_draws(recipe: TwoTowerSettings, counts: np.ndarray) -> np.ndarray:
     drawn = noise(counts, recipe.ns_exponent)
     expected = recipe.batch * counts / max(counts.sum(), 1) + negative_count(recipe) * drawn / max(drawn.sum(), 1e-300)
     return np.where(expected > 0, expected, 1)
-
-
-def _table(rows: int, dim: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(rows, dim) / dim**0.5)
 
 
 def _lengths(bags: Tensor, total: int) -> Tensor:
