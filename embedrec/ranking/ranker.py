@@ -147,22 +147,14 @@ def _label(
         block = np.arange(start, min(start + _BLOCK, len(cases)))
         candidates = retrieve(parts, histories.take(block), exclude_seen=exclude_seen)
         hit = candidates.items == targets[block][candidates.question_of]
-        informed = np.flatnonzero(np.bincount(candidates.question_of[hit], minlength=len(block)))
-        if not len(informed):
-            continue
-        useful = np.isin(candidates.question_of, informed)
-        sizes_kept = np.diff(candidates.offsets)[informed]
-        subset = Candidates(
-            np.concatenate([[0], np.cumsum(sizes_kept)]),
-            candidates.items[useful],
-            candidates.ranks[useful],
-            candidates.scores[useful],
-        )
-        values = tables.compute(histories.take(block[informed]), subset, threads=threads)
-        keep = hit[useful] | _sample(subset, negatives, rng)
+        answered = np.bincount(candidates.question_of[hit], minlength=len(block)) > 0
+        useful = answered[candidates.question_of]
+        candidates, hit = candidates.filter(useful), hit[useful]
+        values = tables.compute(histories.take(block), candidates, threads=threads)
+        keep = hit | _sample(candidates, negatives, rng)
         features.append(values[keep])
-        relevant.append(hit[useful][keep].astype(np.uint8))
-        sizes.append(np.bincount(subset.question_of[keep], minlength=len(informed)))
+        relevant.append(hit[keep].astype(np.uint8))
+        sizes.append(np.bincount(candidates.question_of[keep], minlength=len(block)))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
     return LabelledCandidates(np.concatenate(features), np.concatenate(relevant), offsets)
 

@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 
 import embedrec.ranking.ranker as ranker_module
-from embedrec import Ranker, Sessions
+from embedrec import Ranker
 from embedrec.errors import DataError, SettingsError
 from embedrec.ranking.candidates import Candidates
 from embedrec.ranking.composite import CompositeModel
 from embedrec.ranking.explanations import explain
 from tests.conftest import of_lists
+from tests.ranking.two_kinds import two_kinds
 
 SMALL: dict[str, Any] = {"trees": 30, "min_leaf": 5, "leaves": 8, "window": 0.3}
-
-
-def two_kinds(count: int = 600) -> Sessions:
-    """Half of the sessions follow a chain of 30 items; the others are any items of a group of five."""
-    rng, lists = np.random.default_rng(0), []
-    for s in range(count):
-        if s % 2:
-            lists.append([f"g{int(rng.integers(6))}{i}" for i in rng.permutation(5)[: rng.integers(2, 5)]])
-        else:
-            start = int(rng.integers(30))
-            lists.append([f"c{(start + k) % 30}" for k in range(rng.integers(2, 9))])
-    return of_lists(lists).drop_unused_items()
 
 
 @pytest.fixture(scope="module")

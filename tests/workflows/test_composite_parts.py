@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from embedrec import Fusion, Popular, SequentialRules
-from embedrec.data import Sessions
 from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
 from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, part_artifacts, save_model
@@ -24,26 +23,15 @@ from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
 from embedrec.workflows.evaluated_models import model_to_evaluate
 from embedrec.workflows.train import train_model
 from tests.conftest import of_lists
+from tests.ranking.two_kinds import two_kinds
 
 FORCED = TrainingContext(force=True)
-
-
-def sessions_of_two_kinds(count: int = 400) -> Sessions:
-    """Even sessions: item i is followed by i + 1. Odd ones: any two items of a group of five."""
-    rng, lists = np.random.default_rng(0), []
-    for s in range(count):
-        if s % 2:
-            lists.append([f"g{int(rng.integers(6))}{i}" for i in rng.permutation(5)[: rng.integers(2, 5)]])
-        else:
-            start = int(rng.integers(30))
-            lists.append([f"c{(start + k) % 30}" for k in range(rng.integers(2, 9))])
-    return of_lists(lists).drop_unused_items()
 
 
 @pytest.fixture(scope="module")
 def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("composite")
-    sessions_of_two_kinds().save(root / "sessions" / "s", {})
+    two_kinds(400).save(root / "sessions" / "s", {})
     source = artifacts.read(root / "sessions" / "s", "sessions")
     train_model(SequentialRules(steps=3), source, root / "models" / "mine")
     train_model(Fusion("mine=9,popular=5", window=0.3), source, root / "models" / "fused", context=FORCED)
@@ -73,7 +61,7 @@ def test_parts_are_named_by_fingerprint_and_not_written_twice(workspace: Workspa
 
 
 def test_a_loaded_composite_equals_the_trained_one(workspace: Workspace) -> None:
-    model = Fusion("mine=9,popular=5", {"mine": {"recipe": "sr", "steps": 3}}, window=0.3).fit(sessions_of_two_kinds())
+    model = Fusion("mine=9,popular=5", {"mine": {"recipe": "sr", "steps": 3}}, window=0.3).fit(two_kinds(400))
     loaded = load_model(workspace.find("model", "fused"))
     assert loaded.arrays.keys() == model.arrays.keys()
     queries = of_lists([["c3", "c4"], ["g11"], []], model.vocab)
@@ -170,7 +158,7 @@ def test_a_comparison_takes_models_that_were_trained_as_parts(
     ],
 )
 def test_invalid_parts_are_refused(workspace: Workspace, candidates: str, message: str) -> None:
-    sessions = sessions_of_two_kinds()
+    sessions = two_kinds(400)
     vectors = np.ones((len(sessions.vocab), 2), np.float32)
     imported: Any = Vectors().from_arrays(sessions.vocab, {"items": vectors})
     save_model(imported, workspace.folder("model", "foreign"), {})
@@ -183,7 +171,7 @@ def test_invalid_parts_are_refused(workspace: Workspace, candidates: str, messag
 
 def test_given_settings_override_those_of_the_workspace(workspace: Workspace) -> None:
     recipe = Fusion("mine=3,popular=3", {"mine": {"steps": 7}})
-    prepared, store = prepare_parts(recipe, sessions_of_two_kinds(), source_of(workspace), whole=True)
+    prepared, store = prepare_parts(recipe, two_kinds(400), source_of(workspace), whole=True)
     assert prepared.parts == {"mine": {**workspace.find("model", "mine").about["settings"], "recipe": "sr", "steps": 7}}
     assert [artifact.name for artifact in store.existing] == ["mine"]
-    assert prepare_parts(recipe, sessions_of_two_kinds(), source_of(workspace))[1].existing == ()
+    assert prepare_parts(recipe, two_kinds(400), source_of(workspace))[1].existing == ()
