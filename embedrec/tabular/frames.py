@@ -47,6 +47,17 @@ class PandasFrame(Protocol):
     columns: Any
 
 
+@runtime_checkable
+class PolarsFrame(Protocol):
+    """A polars.DataFrame, which is recognised without importing polars."""
+
+    columns: Any
+
+    def select(self, columns: Any) -> Any: ...
+
+    def iter_slices(self, n_rows: int = ...) -> Iterator[Any]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class FrameSource:
     """A data frame in memory, or a stream of Arrow batches that can be read once.
@@ -76,7 +87,8 @@ class FrameSource:
     @property
     def pandas(self) -> bool:
         """Whether it is a pandas.DataFrame, whose columns are converted part by part."""
-        return _is_of("pandas", self.frame) and isinstance(self.frame, PandasFrame)
+        modules = {cls.__module__.partition(".")[0] for cls in type(self.frame).__mro__}
+        return "pandas" in modules and isinstance(self.frame, PandasFrame)
 
     @property
     def rows(self) -> int:
@@ -109,7 +121,7 @@ class FrameSource:
     @property
     def _polars(self) -> bool:
         """Whether it is a polars.DataFrame, which is read in slices: as a whole it copies itself."""
-        return _is_of("polars", self.frame) and hasattr(self.frame, "iter_slices")
+        return isinstance(self.frame, PolarsFrame)
 
     def _readers(self, columns: Sequence[str]) -> Iterator[Any]:
         if self._polars:
@@ -178,10 +190,6 @@ def _argument(option: re.Match[str]) -> str:
         return option[0]
     value = repr(option[2].strip(" '")) if option[2] else "…"
     return f"{_ARGUMENTS.get(option[1], option[1].replace('-', '_'))}={value}"
-
-
-def _is_of(library: str, value: Any) -> bool:
-    return any(cls.__module__.partition(".")[0] == library for cls in type(value).__mro__)
 
 
 def _name(label: Any) -> str:
