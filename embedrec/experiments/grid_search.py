@@ -14,12 +14,12 @@ from embedrec.errors import decoded_or_none
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
-from embedrec.models.torch_recipe import is_torch_recipe
 from embedrec.progress import Report
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__
 from embedrec.workflows.compare import flat_metrics
+from embedrec.workflows.composite_parts import device_for
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.evaluated_models import train_for_evaluation
 from embedrec.workflows.evaluation_options import EvaluationOptions
@@ -90,9 +90,7 @@ def _evaluate(
         recipe,
         task,
         grid.name,
-        TrainingOptions(
-            seed=grid.seed, threads=context.threads, device=context.device if is_torch_recipe(recipe) else "cpu"
-        ),
+        TrainingOptions(seed=grid.seed, threads=context.threads, device=device_for(recipe, context.device)),
         origin="",
         report=report,
     )

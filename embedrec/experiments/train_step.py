@@ -14,6 +14,7 @@ from embedrec.models import recipe_class
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import choose_device, is_torch_recipe
 from embedrec.progress import Report
+from embedrec.workflows.composite_parts import device_for
 from embedrec.workflows.train import train_model
 
 
@@ -52,17 +53,18 @@ class Train(ArtifactStep, ResourceKeys):
         return {**table, **grid, "ask": asdict(self.links.evaluation)}
 
     def run(self, context: StepContext, report: Report) -> None:
-        from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
+        from embedrec.training.context import TrainingContext
 
         source = context.workspace.find("sessions", self.links.sessions)
         recipe: Any = self.recipes[0]
         if self.grid:
             grid = SettingsGrid(self.name, tuple(self.grid), self.recipes, self.best, self.seed)
             recipe = best_recipe(grid, self.links.evaluation, source, context, report)
-        training = DEFAULT_CONTEXT
+        device = device_for(recipe, context.device)
+        training = TrainingContext(device)
         if is_torch_recipe(recipe):
             checkpoint = context.workspace.folder("checkpoint", self.name)
-            device = choose_device(recipe, context.device, report)
+            device = choose_device(recipe, device, report)
             training = TrainingContext(device, checkpoint, context.resumed and checkpoint.exists())
         train_model(
             recipe,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class TrainingContext:
     """The context of one training.
 
-    device      "cpu", "cuda" or "cuda:1", see `devices.resolve_device`
+    device      "cpu", "cuda" or "cuda:1", see `devices.resolve_device`; of a composite model "cpu", "cuda" or "auto",
+                for its parts that train with torch
     checkpoint  folder of the checkpoint that is written after every epoch; None for none
     resume      whether to resume from that checkpoint
     processes   the processes that train together; None for a single process

@@ -18,6 +18,7 @@ from embedrec.progress import Report, quiet
 from embedrec.tune.journal import Journal, TrialRecord
 from embedrec.tune.search_space import Choices, Range, Space
 from embedrec.workflows.compare import check_metrics, flat_metrics
+from embedrec.workflows.composite_parts import device_for
 from embedrec.workflows.evaluate import EvaluationTask, describe_task, evaluate_task
 from embedrec.workflows.evaluated_models import train_for_evaluation
 from embedrec.workflows.train import TrainingOptions
@@ -175,7 +176,7 @@ class _Evaluator:
             TrainingOptions(
                 seed=self.search.seed,
                 threads=self.threads,
-                device=self.device if is_torch_recipe(recipe) else "cpu",
+                device=device_for(recipe, self.device),
             ),
             origin="",
             report=report,

@@ -11,9 +11,11 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models import MODELS
 from embedrec.models.base import Model, Recipe
 from embedrec.models.serialization import PARTS, load_model
+from embedrec.models.torch_recipe import choose_device, is_torch_recipe
+from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeRecipe
 from embedrec.ranking.part_training import PartStore, part_name, read_kept, sessions_digest
-from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates
+from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates, part_settings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import FOLDERS
@@ -22,16 +24,23 @@ R = TypeVar("R", bound=CompositeRecipe)
 
 
 def prepare_parts(
-    recipe: R, sessions: Sessions, source: Artifact, *, whole: bool = False, device: str = "cpu"
+    recipe: R,
+    sessions: Sessions,
+    source: Artifact,
+    *,
+    whole: bool = False,
+    device: str = "cpu",
+    report: Report = quiet,
 ) -> tuple[R, PartStore]:
     """A composite recipe with the settings of all its parts, and where its trained parts are kept.
 
     sessions  that it is trained on
     source    the artifact that they are of; its workspace holds the models, and in `models/parts` the trained parts
     whole     whether they are all training sessions of the artifact, so that models trained on it serve as parts
+    device    "cpu", "cuda" or "auto", for parts that train with torch
 
-    Raises SettingsError for an unknown name, an imported model, and a model of the workspace that was trained on other
-    sessions than `source`.
+    Raises SettingsError for an unknown name, an imported model, a model of the workspace that was trained on other
+    sessions than `source`, and a GPU that is missing or that no part uses.
     """
     text = recipe.candidates or default_candidates(sessions)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
@@ -49,7 +58,18 @@ def prepare_parts(
         settings[name] = {"recipe": about["recipe"], **about["settings"], **settings.get(name, {})}
         existing.append(trained)
     prepared = replace(recipe, candidates=text, parts=settings)
-    return prepared, PartStore(models / PARTS, existing if whole else (), device)
+    chosen = _device(prepared, device, report)
+    return prepared, PartStore(models / PARTS, existing if whole else (), chosen)
+
+
+def device_for(recipe: Recipe, requested: str) -> str:
+    """What "cpu", "cuda" or "auto", requested for several recipes, means for one of them: "cpu" if none applies.
+
+    The parts of a composite model take a GPU if there is one; those of others may need none.
+    """
+    if isinstance(recipe, CompositeRecipe):
+        return "cpu" if requested == "cpu" else "auto"
+    return requested if is_torch_recipe(recipe) else "cpu"
 
 
 def kept_model(recipe: Recipe, sessions: Sessions, source: Artifact, *, seed: int) -> Model | None:
@@ -62,6 +82,17 @@ def kept_model(recipe: Recipe, sessions: Sessions, source: Artifact, *, seed: in
         return None
     kept = read_kept(folder / part_name(recipe, seed, sessions_digest(sessions)))
     return None if kept is None else load_model(kept)
+
+
+def _device(recipe: CompositeRecipe, requested: str, report: Report) -> str:
+    """The device of the parts that train with torch. Raises SettingsError for a GPU that is missing or not used."""
+    parts = [part.recipe for part in part_settings(recipe.candidates, recipe.parts)]
+    neural = next(filter(is_torch_recipe, parts), None)
+    if neural is not None:
+        return choose_device(neural, requested, report)
+    if requested == "cuda":
+        raise SettingsError(f"no part of {recipe.name} trains with torch; leave --device out")
+    return "cpu"
 
 
 def _model(models: Path, name: str) -> Artifact | None:

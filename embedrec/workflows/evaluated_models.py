@@ -22,7 +22,7 @@ from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeModel, CompositeRecipe
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.training.context import TrainingContext
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.workflows.composite_parts import kept_model, prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
@@ -96,10 +96,12 @@ def train_for_evaluation(
             kept = kept.with_threads(options.threads)
         known = "trained before on the training part, as a part of a composite model"
         return EvaluatedModel(name, _for_protocol(task, kept), None, known)
-    context = TrainingContext(choose_device(recipe, options.device, report))
-    more: dict[str, Any] = {}
+    context, more = DEFAULT_CONTEXT, dict[str, Any]()
     if isinstance(recipe, CompositeRecipe):
-        recipe, more["store"] = prepare_parts(recipe, task.train, task.source)
+        device = options.device
+        recipe, more["store"] = prepare_parts(recipe, task.train, task.source, device=device, report=report)
+    else:
+        context = TrainingContext(choose_device(recipe, options.device, report))
     model = fit_recipe(
         recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context, **more
     )

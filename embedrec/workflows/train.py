@@ -107,7 +107,9 @@ def train_model(
             raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
         more["memory"] = MemoryBudget(context.memory, folder.parent)
     if isinstance(recipe, CompositeRecipe):
-        recipe, more["store"] = prepare_parts(recipe, sessions, source, whole=True)
+        device = context.device
+        recipe, more["store"] = prepare_parts(recipe, sessions, source, whole=True, device=device, report=report)
+        context = replace(context, device=more["store"].device)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -126,7 +128,7 @@ def train_model(
             seed=seed,
             threads=threads,
             report=record,
-            context=replace(context, memory=None, force=False),
+            context=DEFAULT_CONTEXT if "store" in more else replace(context, memory=None, force=False),
             **more,
         )
     about = {
@@ -195,12 +197,14 @@ def training_context(
     Raises SettingsError for a recipe that trains without torch, with `resume`, `test` or in several processes.
     """
     local_rank, count = torchrun_rank(environment)
-    chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
+    chosen = device  # of a composite model, whose parts choose, see `prepare_parts`
+    if not isinstance(recipe, CompositeRecipe):
+        chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
     if not is_torch_recipe(recipe):
         if resume or count > 1 or test is not None:
             given = "--resume" if resume else "torchrun" if count > 1 else "--report-test-epochs"
             raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
-        yield DEFAULT_CONTEXT
+        yield TrainingContext(chosen)
     elif count == 1:
         if checkpoint.exists() and not resume:
             message = f"starting again; --resume continues the interrupted training in {checkpoint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,18 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import Fusion, Popular, SequentialRules
+from embedrec import Fusion, GRU4Rec, Popular, SequentialRules
 from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
 from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, part_artifacts, save_model
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
+from embedrec.training import devices
 from embedrec.training.context import TrainingContext
-from embedrec.workflows.composite_parts import prepare_parts
+from embedrec.workflows.composite_parts import device_for, prepare_parts
 from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
 from embedrec.workflows.evaluated_models import model_to_evaluate
-from embedrec.workflows.train import train_model
+from embedrec.workflows.train import TrainingOptions, train_model, training_context
 from tests.conftest import of_lists
 from tests.ranking.two_kinds import two_kinds
 
@@ -175,3 +177,71 @@ def test_given_settings_override_those_of_the_workspace(workspace: Workspace) ->
     assert prepared.parts == {"mine": {**workspace.find("model", "mine").about["settings"], "recipe": "sr", "steps": 7}}
     assert [artifact.name for artifact in store.existing] == ["mine"]
     assert prepare_parts(recipe, two_kinds(400), source_of(workspace))[1].existing == ()
+
+
+NEURAL = Fusion("gru4rec=5,popular=5", {"gru4rec": {"layers": "4", "epochs": 1, "patience": None}}, window=0.3)
+
+
+@pytest.fixture
+def devices_of_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices on which GRU4Rec is trained, on a machine that seems to have a GPU."""
+    trained_on: list[str] = []
+    fit = GRU4Rec.fit
+
+    def recorded(recipe: GRU4Rec, sessions: Any, *, context: TrainingContext, **options: Any) -> Any:
+        trained_on.append(context.device)
+        return fit(recipe, sessions, **options)
+
+    monkeypatch.setattr(GRU4Rec, "fit", recorded)
+    monkeypatch.setattr(devices, "resolve_device", lambda requested, **_: "cpu" if requested == "cpu" else "cuda")
+    return trained_on
+
+
+@pytest.mark.parametrize(("requested", "used"), [("cuda", "cuda"), ("auto", "cuda"), ("cpu", "cpu")])
+def test_parts_that_train_with_torch_use_the_device(
+    workspace: Workspace, devices_of_parts: list[str], requested: str, used: str
+) -> None:
+    events: list[dict[str, Any]] = []
+    folder = workspace.folder("model", "new")
+    with training_context(NEURAL, requested, folder, resume=False, environment={}) as context:
+        done = train_model(
+            NEURAL,
+            source_of(workspace),
+            folder,
+            report=lambda event, **numbers: events.append({"event": event, **numbers}),
+            context=dataclasses.replace(context, force=True),
+        )
+    assert devices_of_parts == [used, used]
+    assert done.about.get("device", "cpu") == used
+    assert [e["chosen"] for e in events if e["event"] == "device"] == ["cuda"] * (requested == "auto")
+
+
+def test_evaluated_composites_use_the_device(workspace: Workspace, devices_of_parts: list[str]) -> None:
+    train_model(NEURAL, source_of(workspace), workspace.folder("model", "neural"), context=FORCED)
+    task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
+    model_to_evaluate(workspace, "neural", task, TrainingOptions(device="cuda"))
+    assert devices_of_parts == ["cpu", "cpu", "cuda", "cuda"]
+
+
+def test_composites_train_on_a_gpu(workspace: Workspace) -> None:
+    if not devices.torch.cuda.is_available():
+        pytest.skip("there is no GPU that torch can use")
+    context = TrainingContext("cuda", force=True)
+    done = train_model(NEURAL, source_of(workspace), workspace.folder("model", "new"), context=context)
+    assert done.about["device"].startswith("cuda")
+
+
+def test_a_gpu_that_no_part_uses_is_an_error(workspace: Workspace) -> None:
+    with pytest.raises(SettingsError, match="no part of fusion trains with torch; leave --device out"):
+        prepare_parts(Fusion("sr=3,popular=3"), two_kinds(400), source_of(workspace), device="cuda")
+    assert (
+        prepare_parts(Fusion("sr=3,popular=3"), two_kinds(400), source_of(workspace), device="auto")[1].device == "cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "devices_for"),
+    [(Popular(), ["cpu", "cpu", "cpu"]), (GRU4Rec(), ["cpu", "cuda", "auto"]), (Fusion(), ["cpu", "auto", "auto"])],
+)
+def test_a_device_for_several_recipes(recipe: Any, devices_for: list[str]) -> None:
+    assert [device_for(recipe, requested) for requested in ("cpu", "cuda", "auto")] == devices_for
