@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -22,11 +23,13 @@ from embedrec.models.serialization import load_model
 from embedrec.models.torch_recipe import choose_device, display_name, is_torch_recipe
 from embedrec.pipeline.context import Step, open_step, split_options, with_threads
 from embedrec.pipeline.queries import Queried
+from embedrec.ranking.composite import CompositeRecipe
+from embedrec.ranking.parts import COMPOSITES
 from embedrec.storage.memory_budget import parse_size
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.frame_table import naming_arguments
 from embedrec.training.callbacks import Callback, calling_back
-from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
+from embedrec.training.context import TrainingContext
 from embedrec.workflows.build_index import (
     IndexSettings,
     build_index_artifact,
@@ -76,7 +79,7 @@ class PreparedSessions(Step):
         loaded: Sessions = self.opened("sessions", lambda: Sessions.load(self.artifact))
         return loaded
 
-    def train(
+    def train(  # noqa: PLR0913 (the options of `embedrec train`)
         self,
         model: str | Recipe,
         *,
@@ -86,6 +89,7 @@ class PreparedSessions(Step):
         threads: int | None = None,
         device: str = "auto",
         resume: bool = False,
+        force: bool = False,
         callbacks: Sequence[Callback] = (),
         **settings: Any,
     ) -> TrainedModel:
@@ -96,26 +100,30 @@ class PreparedSessions(Step):
         start      a model to continue, for recipes with warm start; its settings are the defaults
         seed       source of all randomness; with threads=1 the same seed gives the same bytes
         threads    None uses those of `prepare`
-        device     "cpu", "cuda" or "auto", for models that train with torch
+        device     "cpu", "cuda" or "auto", for models that train with torch, also as parts of a fusion or ranker
         resume     continue an interrupted training, for models that train with torch
+        force      write a fusion or ranker that is not better than its best part
         callbacks  called after each epoch, see `Callback`; of models that train in epochs
         settings   settings of the recipe: epochs=5, dim=32; `help(embedrec.Word2Vec)` lists those of word2vec
 
         Raises SettingsError for an unknown model, an unknown setting, and what the model does not support;
-        TrainingError if training diverges; TargetNotMet for a fusion or ranker that is not better than its best part;
-        and what a callback raises.
+        TrainingError if training diverges; TargetNotMet for a fusion or ranker that is not better than its best part,
+        unless `force` is given; and what a callback raises.
         """
         context = with_threads(self.context, threads)
         with naming_arguments():
             recipe = _recipe(model, start, settings)
         folder = context.folder("model", name, recipe.name)
         with context.running(f"train {recipe.name}") as shown, calling_back(callbacks, recipe, shown) as report:
-            training = DEFAULT_CONTEXT
-            chosen = choose_device(recipe, device, report)
+            composite = isinstance(recipe, CompositeRecipe)
+            training = TrainingContext(device if composite else choose_device(recipe, device, report), force=force)
             if is_torch_recipe(recipe):
-                training = TrainingContext(chosen, context.workspace.folder("checkpoint", folder.name), resume)
+                checkpoint = context.workspace.folder("checkpoint", folder.name)
+                training = replace(training, checkpoint=checkpoint, resume=resume)
             elif resume:
                 raise SettingsError(f"{display_name(recipe)} does not support --resume; leave it out")
+            if force and not composite:
+                raise SettingsError(f"--force is for {' and '.join(COMPOSITES)}, not for {recipe.name}; leave it out")
             self.opened("current", lambda: None)
             done = train_model(
                 recipe,

@@ -11,7 +11,7 @@ from typing import Any
 from embedrec.data.events import Events
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
-from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.errors import DataError, SettingsError, TargetNotMet, did_you_mean
 from embedrec.progress import Report
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.feature_columns import Kind
@@ -93,3 +93,5 @@ def naming_arguments() -> Iterator[None]:
         yield
     except (DataError, SettingsError) as e:
         raise type(e)(as_arguments(str(e))) from e.__cause__
+    except TargetNotMet as e:
+        raise TargetNotMet(as_arguments(str(e)), e.points) from e.__cause__

@@ -22,6 +22,7 @@ _ROWS = 1 << 18  # rows of a batch
 _SLICE = 1 << 20  # rows of a polars frame that become Arrow batches at once
 _BYTES = 32 << 20  # bytes of a batch
 _CELL = 8  # bytes of a value, about
+_FLAGS = {"force": "True"}  # values of options without one
 _ARGUMENTS = {"from": "start"}  # of options whose name is a keyword of Python
 
 
@@ -188,7 +189,7 @@ def as_arguments(message: str) -> str:
 def _argument(option: re.Match[str]) -> str:
     if option[1] is None:
         return option[0]
-    value = repr(option[2].strip(" '")) if option[2] else "…"
+    value = repr(option[2].strip(" '")) if option[2] else _FLAGS.get(option[1], "…")
     return f"{_ARGUMENTS.get(option[1], option[1].replace('-', '_'))}={value}"
 
 

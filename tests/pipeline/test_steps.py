@@ -128,6 +128,17 @@ def test_invalid_settings_are_refused(prepared: PreparedSessions) -> None:
         model.build_index("flat", max_ram="1")
 
 
+def test_a_composite_that_is_not_better_needs_force(prepared: PreparedSessions) -> None:
+    settings = {"candidates": "popular=20,random=20", "window": 0.3}
+    with pytest.raises(TargetNotMet, match="; nothing is written without force=True") as error:
+        prepared.train("fusion", **settings)
+    assert len(error.value.points) == 3
+    forced = prepared.train("fusion", force=True, **settings)
+    assert forced.artifact.about["forced"] is True and len(forced.recommend("i03", 5)) == 5
+    with pytest.raises(SettingsError, match="force=True is for fusion and ranker, not for popular; leave it out"):
+        prepared.train("popular", force=True)
+
+
 def test_no_setting_has_the_name_of_an_argument() -> None:
     arguments = set(inspect.signature(PreparedSessions.train).parameters) - {"self", "settings"}
     for name in MODELS:

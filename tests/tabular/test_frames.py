@@ -142,6 +142,7 @@ def test_options_in_messages_become_arguments() -> None:
     assert (
         as_arguments("use --on-bad-row skip to leave such rows out") == "use on_bad_row='skip' to leave such rows out"
     )
+    assert as_arguments("nothing is written without --force") == "nothing is written without force=True"
 
 
 def test_commands_in_messages_are_kept() -> None:
