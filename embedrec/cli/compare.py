@@ -71,7 +71,7 @@ def compare(
         nan_to_none,
     )
     from embedrec.workflows.evaluate import describe_task
-    from embedrec.workflows.evaluated_models import check_model_names
+    from embedrec.workflows.evaluated_models import check_model_names, parts_to_keep
     from embedrec.workflows.evaluation_options import evaluate_model
 
     check_model_names(workspace, models)
@@ -81,10 +81,11 @@ def compare(
     labelled = evaluation.labels is not None
     shown = _named(metrics) or default_metrics(settings.at[-1], labelled=labelled)
     check_metrics(shown, settings, labelled=labelled)
-    done = {}
+    options = {name: replace(training, config=config) if name in configured else training for name in models}
+    keep, done = parts_to_keep(workspace, options, task), {}
     for name in models:
-        options = replace(training, config=config) if name in configured else training
-        done[name] = evaluate_model(workspace, name, task, settings, evaluation, options, stage=Progress)
+        own = replace(options[name], keep=keep)
+        done[name] = evaluate_model(workspace, name, task, settings, evaluation, own, stage=Progress)
     rows = comparison_rows(done, shown)
     if as_json:
         description = describe_task(task, settings)

@@ -14,7 +14,7 @@ from embedrec.progress import Report
 from embedrec.storage import artifacts
 from embedrec.workflows.compare import comparison_record, counts_and_times, default_metrics
 from embedrec.workflows.evaluate import describe_task, evaluate_task, load_labels
-from embedrec.workflows.evaluated_models import model_to_evaluate, search_through_index
+from embedrec.workflows.evaluated_models import model_to_evaluate, parts_to_keep, search_through_index
 from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid, evaluate_neighbour_grid
 from embedrec.workflows.train import TrainingOptions
@@ -55,14 +55,11 @@ class Comparison:
         labels = None if e.labels is None else load_labels(task, e.labels)
         columns = self.metrics or default_metrics(settings.at[-1], labelled=labels is not None)
         results = {}
+        training = TrainingOptions(seed=e.seed, threads=context.threads, device=context.device)
+        keep = parts_to_keep(context.workspace, dict.fromkeys(self.models, training), task)
+        training = replace(training, keep=keep)
         for name in self.models:
-            model = model_to_evaluate(
-                context.workspace,
-                name,
-                task,
-                TrainingOptions(seed=e.seed, threads=context.threads, device=context.device),
-                report=report,
-            )
+            model = model_to_evaluate(context.workspace, name, task, training, report=report)
             if e.through is not None:
                 model = search_through_index(model, e.through, task, seed=e.seed)
             results[name] = model, evaluate_task(task, model.model, settings, labels=labels, report=report)

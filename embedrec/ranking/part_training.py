@@ -83,7 +83,7 @@ class PartStore:
         kept = read_kept(folder)
         if kept is None:
             model = self._fit(part.recipe, sessions, seed, threads, report)
-            save_model(model, folder, {"seed": seed, "sessions": content})
+            keep(model, folder, seed, content)
             kept = artifacts.read(folder, "model")
         return TrainedPart(part, load_model(kept), kept)
 
@@ -144,6 +144,11 @@ def _feature_columns(side: str, features: Features) -> dict[str, np.ndarray]:
         else:
             columns[f"{side} {name}"] = column
     return columns
+
+
+def keep(model: Model, folder: Path, seed: int, content: str) -> None:
+    """Write a part that was trained on sessions of that digest; `folder` is named by `part_name`."""
+    save_model(model, folder, {"seed": seed, "sessions": content})
 
 
 def read_kept(folder: Path) -> Artifact | None:

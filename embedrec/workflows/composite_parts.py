@@ -14,7 +14,7 @@ from embedrec.models.serialization import PARTS, load_model
 from embedrec.models.torch_recipe import choose_device, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeRecipe
-from embedrec.ranking.part_training import PartStore, part_name, read_kept, sessions_digest
+from embedrec.ranking.part_training import PartStore, keep, part_name, read_kept, sessions_digest
 from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates, part_settings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
@@ -44,7 +44,7 @@ def prepare_parts(
     """
     text = recipe.candidates or default_candidates(sessions)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
-    existing, models = [], source.folder.absolute().parents[1] / FOLDERS["model"]
+    existing, models = [], _models(source)
     for name, _ in parse_candidates(text):
         trained = _model(models, name)
         if "recipe" in settings.get(name, {}) or (trained is None and name in MODELS):
@@ -77,11 +77,34 @@ def kept_model(recipe: Recipe, sessions: Sessions, source: Artifact, *, seed: in
 
     source  the artifact that the sessions are of
     """
-    folder = source.folder.absolute().parents[1] / FOLDERS["model"] / PARTS
+    folder = _models(source) / PARTS
     if not any(folder.glob(f"{recipe.name}-*")):
         return None
     kept = read_kept(folder / part_name(recipe, seed, sessions_digest(sessions)))
     return None if kept is None else load_model(kept)
+
+
+def part_names(recipe: CompositeRecipe, sessions: Sessions, source: Artifact, *, seed: int) -> set[str]:
+    """The names in `models/parts` of the parts of a composite model that are trained on all these sessions.
+
+    source  the artifact that the sessions are of
+
+    Raises SettingsError as `prepare_parts` does.
+    """
+    prepared, _ = prepare_parts(recipe, sessions, source)
+    content = sessions_digest(sessions)
+    return {part_name(p.recipe, seed, content) for p in part_settings(prepared.candidates, prepared.parts)}
+
+
+def keep_model(model: Model, recipe: Recipe, sessions: Sessions, source: Artifact, *, seed: int) -> None:
+    """Keep a model that a recipe was trained to on these sessions as a part, see `kept_model`."""
+    content = sessions_digest(sessions)
+    keep(model, _models(source) / PARTS / part_name(recipe, seed, content), seed, content)
+
+
+def _models(source: Artifact) -> Path:
+    """The folder of the models of the workspace of an artifact."""
+    return source.folder.absolute().parents[1] / FOLDERS["model"]
 
 
 def _device(recipe: CompositeRecipe, requested: str, report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -20,10 +20,11 @@ from embedrec.models.torch_recipe import check_torch, choose_device, fit_recipe
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeModel, CompositeRecipe
+from embedrec.ranking.part_training import part_name, sessions_digest
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
-from embedrec.workflows.composite_parts import kept_model, prepare_parts
+from embedrec.workflows.composite_parts import keep_model, kept_model, part_names, prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
@@ -58,25 +59,39 @@ def model_to_evaluate(
           of a recipe in MODELS, which is trained. Imported vectors cannot be retrained, and may know the held-out part.
     """
     trained = workspace.named("model", name)
-    config, pairs = options.config, options.pairs
+    if trained is not None and trained.about["recipe"] not in MODELS:
+        model = _for_protocol(task, _restrict_to_catalogue(trained, task.train.vocab))
+        return EvaluatedModel(name, model, None, "imported; may have been trained on the held-out part")
+    if trained is not None and _is_of_training_part(trained, task, options):
+        model = _for_protocol(task, load_model(trained))
+        if isinstance(model, SessionKnnModel | CompositeModel):
+            model = model.with_threads(options.threads)
+        return EvaluatedModel(name, model, None, "trained before, on the training part")
+    origin = "trained now on the training part"
     if trained is not None:
-        recipe = trained.about["recipe"]
-        if recipe not in MODELS:
-            model = _for_protocol(task, _restrict_to_catalogue(trained, task.train.vocab))
-            return EvaluatedModel(name, model, None, "imported; may have been trained on the held-out part")
-        same = (trained.about.get("trained_on") or {}).get("fingerprint") == task.source.fingerprint
-        fresh = trained.about.get("continued_from") is None
-        if task.whole_artifact and same and fresh and not pairs and config is None:
-            model = _for_protocol(task, load_model(trained))
-            if isinstance(model, SessionKnnModel | CompositeModel):
-                model = model.with_threads(options.threads)
-            return EvaluatedModel(name, model, None, "trained before, on the training part")
-        settings = recipe_of(settings_class(recipe), config, pairs, trained.about["settings"])
         origin = "retrained on the training part with its settings"
-    else:
-        settings = recipe_of(recipe_class(name), config, pairs)
-        origin = "trained now on the training part"
-    return train_for_evaluation(settings, task, name, options, origin=origin, report=report)
+    recipe = _recipe_to_train(trained, name, options)
+    return train_for_evaluation(recipe, task, name, options, origin=origin, report=report)
+
+
+def parts_to_keep(workspace: Workspace, models: Mapping[str, TrainingOptions], task: EvaluationTask) -> frozenset[str]:
+    """What the trainings of a comparison keep, so that its composite models need not train these parts again.
+
+    models  names and options of the models that are compared
+
+    Returns names in `models/parts`. Raises SettingsError for parts that do not exist.
+    """
+    names: set[str] = set()
+    for name, options in models.items():
+        trained = workspace.named("model", name)
+        if trained is not None and (
+            trained.about["recipe"] not in MODELS or _is_of_training_part(trained, task, options)
+        ):
+            continue
+        recipe = _recipe_to_train(trained, name, options)
+        if isinstance(recipe, CompositeRecipe):
+            names |= part_names(recipe, task.train, task.source, seed=options.seed)
+    return frozenset(names)
 
 
 def train_for_evaluation(
@@ -88,7 +103,10 @@ def train_for_evaluation(
     origin: str,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """Train a recipe on the training part, unless it was trained on it as a part of a composite model."""
+    """Train a recipe on the training part, unless it was trained on it as a part of a composite model.
+
+    Where `options.keep` names it, the trained model is kept for the composite models that have it as a part.
+    """
     started = perf_counter()
     kept = kept_model(recipe, task.train, task.source, seed=options.seed)
     if kept is not None:
@@ -105,7 +123,10 @@ def train_for_evaluation(
     model = fit_recipe(
         recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context, **more
     )
-    return EvaluatedModel(name, _for_protocol(task, model), perf_counter() - started, origin)
+    seconds = perf_counter() - started
+    if options.keep and part_name(recipe, options.seed, sessions_digest(task.train)) in options.keep:
+        keep_model(model, recipe, task.train, task.source, seed=options.seed)
+    return EvaluatedModel(name, _for_protocol(task, model), seconds, origin)
 
 
 def check_model_names(workspace: Workspace, names: Iterable[str]) -> None:
@@ -155,6 +176,21 @@ def exact_metrics(
     k = settings.at[-1]
     metrics = evaluate_task(task, evaluated.exact, replace(settings, at=(k,), draws=0), report=report).metrics
     return {key: metrics[key] for key in (f"recall@{k}", f"mrr@{k}")}
+
+
+def _is_of_training_part(trained: Artifact, task: EvaluationTask, options: TrainingOptions) -> bool:
+    """Whether a model was trained from scratch on exactly the training part, and no other settings are given."""
+    same = (trained.about.get("trained_on") or {}).get("fingerprint") == task.source.fingerprint
+    fresh = trained.about.get("continued_from") is None
+    return task.whole_artifact and same and fresh and not options.pairs and options.config is None
+
+
+def _recipe_to_train(trained: Artifact | None, name: str, options: TrainingOptions) -> Any:
+    """The recipe of a name, or of a trained model with its settings; options are over them."""
+    if trained is None:
+        return recipe_of(recipe_class(name), options.config, options.pairs)
+    about = trained.about
+    return recipe_of(settings_class(about["recipe"]), options.config, options.pairs, about["settings"])
 
 
 def _for_protocol(task: EvaluationTask, model: Model) -> Model:

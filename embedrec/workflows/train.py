@@ -62,6 +62,7 @@ class TrainingOptions:
 
     config, pairs  a TOML file and key=value pairs with settings of the recipe, see `recipe_of`
     device         "cpu", "cuda" or "auto"
+    keep           names in `models/parts` under which a model is kept, see `parts_to_keep`
     """
 
     config: Path | None = None
@@ -69,6 +70,7 @@ class TrainingOptions:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    keep: frozenset[str] = frozenset()
 
 
 DEFAULTS = TrainingOptions()

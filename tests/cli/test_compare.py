@@ -13,6 +13,7 @@ import pytest
 from embedrec.models import MODELS
 from tests.cli.conftest import CommandResult, Run, fails, succeed
 from tests.cli.evaluation_cases import EVALUATE_NOTES
+from tests.ranking.two_kinds import two_kinds
 
 
 def rows_without_seconds(ran: CommandResult) -> list[list[str]]:
@@ -110,3 +111,20 @@ def test_unknown_metrics_are_refused_before_training(run: Run, split: Path) -> N
 def test_a_settings_file_without_a_table_is_refused(run: Run, split: Path) -> None:
     (split / "c.toml").write_text("train = 5\n")
     assert fails(run, "compare", "popular", "--at", 3, "--config", "c.toml") == "[train] must be a table, but is 5"
+
+
+def test_a_composite_takes_the_models_that_are_compared_with_it(run: Run, tmp_path: Path) -> None:
+    two_kinds(200).save(tmp_path / "sessions" / "s", {})
+    workspace = ("--workspace", tmp_path)
+    succeed(run, "compare", "popular", "sr", "fusion", "--split", "tail", "--config", _fusion(tmp_path), *workspace)
+    kept = sorted(folder.name.partition("-")[0] for folder in (tmp_path / "models" / "parts").iterdir())
+    assert kept == ["ar", "ar", "sr", "sr"]  # each before the window, and on all training sessions
+    again = succeed(run, "compare", "sr", "popular", "--split", "tail", *workspace)
+    assert "model sr: trained before on the training part, as a part of a composite model\n" in again.err
+    assert "model popular: trained now on the training part\n" in again.err
+
+
+def _fusion(folder: Path) -> Path:
+    file = folder / "fusion.toml"
+    file.write_text('[train.fusion]\ncandidates = "sr=20,ar=20"\nwindow = 0.3\n')
+    return file

@@ -22,7 +22,7 @@ from embedrec.training import devices
 from embedrec.training.context import TrainingContext
 from embedrec.workflows.composite_parts import device_for, prepare_parts
 from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
-from embedrec.workflows.evaluated_models import model_to_evaluate
+from embedrec.workflows.evaluated_models import model_to_evaluate, parts_to_keep
 from embedrec.workflows.train import TrainingOptions, train_model, training_context
 from tests.conftest import of_lists
 from tests.ranking.two_kinds import two_kinds
@@ -144,6 +144,45 @@ def test_a_comparison_takes_models_that_were_trained_as_parts(
     other = open_evaluation_task(source_of(workspace), split="tail:share=.4")
     with pytest.raises(TypeError):
         model_to_evaluate(workspace, "popular", other)
+
+
+def test_models_of_a_comparison_are_trained_once_before_the_composite_or_after(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    fit = Popular.fit
+
+    def counted(recipe: Popular, sessions: Any, **options: Any) -> Any:
+        lengths.append(len(sessions))
+        return fit(recipe, sessions, **options)
+
+    monkeypatch.setattr(Popular, "fit", counted)
+    task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
+    names = ("popular", "random", "fused")
+    options = TrainingOptions(keep=parts_to_keep(workspace, dict.fromkeys(names, TrainingOptions()), task))
+    assert sorted(name.rpartition("-")[0] for name in options.keep) == ["popular", "sr"]
+    models = {name: model_to_evaluate(workspace, name, task, options).model for name in names}
+    whole = len(task.train)
+    assert lengths[0] == whole and lengths.count(whole) == 1 and len(lengths) == 2  # the other is before the window
+    kept = {folder.name.rpartition("-")[0] for folder in (workspace.root / "models" / "parts").iterdir()}
+    assert kept == {"popular", "sr"}  # random is no part
+    shutil.rmtree(workspace.root / "models" / "parts")
+    train_model(SequentialRules(steps=3), source_of(workspace), workspace.folder("model", "mine"))
+    alone = model_to_evaluate(workspace, "fused", task).model
+    queries = of_lists([["c3"], ["g11", "g12"]], alone.vocab)
+    assert models["fused"].recommend(queries, 9).ids() == alone.recommend(queries, 9).ids()
+    assert parts_to_keep(workspace, {"popular": TrainingOptions(), "mine": TrainingOptions()}, task) == frozenset()
+
+
+def test_composites_that_are_not_trained_again_keep_nothing(workspace: Workspace) -> None:
+    task = open_evaluation_task(source_of(workspace), split="tail:share=.2")
+    task.train.save(workspace.folder("sessions", "early"), {})
+    early = workspace.find("sessions", "early")
+    train_model(SequentialRules(steps=3), early, workspace.folder("model", "mine"))
+    train_model(Fusion("mine=9,popular=5", window=0.3), early, workspace.folder("model", "fused"), context=FORCED)
+    whole = dataclasses.replace(task, source=early, whole_artifact=True)
+    assert parts_to_keep(workspace, {"fused": TrainingOptions()}, whole) == frozenset()
+    assert len(parts_to_keep(workspace, {"fused": TrainingOptions(seed=1, pairs=["window=.2"])}, whole)) == 2
 
 
 @pytest.mark.parametrize(
