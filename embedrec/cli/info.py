@@ -130,21 +130,51 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 @click.command(short_help="Verify checksums of all artifacts.")
 @click.argument("name", required=False)
 @click.option("--recall", is_flag=True, help="Also measure the recall of indexes again, on other items than before.")
+@click.option(
+    "--unused-parts",
+    is_flag=True,
+    help="List parts of fusion and ranker that no model uses, in place of verifying.",
+)
+@click.option("--remove", is_flag=True, help="Remove the unused parts; a training that needs one trains it again.")
 @log_option
 @threads_option
 @json_option
 @workspace_option
-def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspace: Workspace) -> None:
+def verify(
+    name: str | None,
+    recall: bool,
+    unused_parts: bool,
+    remove: bool,
+    threads: int,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
     """Verify the checksum of every file of every artifact (or of those named NAME), and open the artifacts.
 
     --recall measures indexes again and compares them with their target, or with the recall at build time.
 
     Exits with code 1 if an artifact is damaged or an index misses its target. Intact but stale artifacts, whose
-    sources have changed since, are reported. Columns: kind, name, verdict.
+    sources have changed since, are reported. Columns: kind, name, verdict. Below a fusion or ranker stand its parts
+    with their fingerprints.
+
+    Parts are kept in models/parts so that the next fusion, ranker, compare or tune need not train them again.
+    --unused-parts lists those that no model uses; columns: name, bytes. --remove frees the space.
+
+    \b
+    embedrec verify
+    embedrec verify word2vec-ivf --recall
+    embedrec verify --unused-parts --remove
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.verify import verify_workspace
 
+    if unused_parts:
+        if name is not None or recall:
+            raise click.UsageError(f"--unused-parts cannot be combined with {'--recall' if recall else 'NAME'}")
+        _list_unused_parts(workspace, remove, as_json)
+        return
+    if remove:
+        raise click.UsageError("--remove needs --unused-parts")
     if recall:
         use_threads(threads)
     _note_leftovers(workspace)
@@ -152,3 +182,18 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
         result = verify_workspace(workspace, name, recall=recall, report=report)
     emit((asdict(verdict) for verdict in result.verdicts), as_json)
     result.check()
+
+
+def _list_unused_parts(workspace: Workspace, remove: bool, as_json: bool) -> None:
+    """Print the unused parts, and remove them if wanted."""
+    from embedrec.workflows.unused_parts import remove_unused_parts, unused_parts
+
+    parts = remove_unused_parts(workspace) if remove else unused_parts(workspace)
+    total = sum(part.bytes for part in parts) / 1e6
+    if not parts:
+        note("every part is used by a model")
+    elif remove:
+        note(f"removed {len(parts)} parts, {total:,.1f} MB")
+    else:
+        note(f"{len(parts)} parts that no model uses, {total:,.1f} MB; --remove removes them")
+    emit((asdict(part) for part in parts), as_json)

@@ -38,7 +38,7 @@ def save_model(
 ) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`.
 
-    parts  prefix → model artifact that holds the arrays "prefix.…". If it is in the same folder of models or in
+    parts  prefix → model artifact that holds the arrays "prefix.…". If it still is in the same folder of models or in
            its `parts/`, its arrays are not written again: the manifest names it by fingerprint
 
     >>> from pathlib import Path
@@ -52,6 +52,7 @@ def save_model(
     """
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
     linked = {prefix: part for prefix, part in parts.items() if _place(part.folder, Path(folder)) is not None}
+    linked = {prefix: part for prefix, part in linked.items() if artifacts.is_same(part)}
     elsewhere = {f"{prefix}.{name}" for prefix, part in linked.items() for name in part.about["arrays"]}
     own = {name: array for name, array in model.arrays.items() if name not in elsewhere}
     manifest = {**recipe, **about, "arrays": sorted(own)}
@@ -60,7 +61,8 @@ def save_model(
             prefix: {"name": _place(part.folder, Path(folder)), "fingerprint": part.fingerprint}
             for prefix, part in linked.items()
         }
-    with artifacts.writing(Path(folder), "model", manifest, made_from=made_from) as draft:
+    needs = list(linked.values())
+    with artifacts.writing(Path(folder), "model", manifest, made_from=made_from, needs=needs) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
         for name, array in own.items():
             draft.array(name, array)
@@ -98,10 +100,7 @@ def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
     """
     parts = {}
     for prefix, entry in artifact.about.get("parts", {}).items():
-        place = PurePosixPath(entry["name"])
-        folder = artifact.folder.parent / place
-        if place.parent.as_posix() not in (".", PARTS) or not artifacts.plain_name(place.name):
-            raise ArtifactError(f"{artifact.folder} names the part {entry['name']!r}, which is no model beside it")
+        folder = part_folder(artifact, entry["name"])
         if not folder.exists():
             raise ArtifactError(
                 f"model {artifact.name} needs its part {entry['name']}, but {folder} does not exist; "
@@ -115,6 +114,14 @@ def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
             )
         parts[prefix] = part
     return parts
+
+
+def part_folder(artifact: Artifact, name: str) -> Path:
+    """The folder of a part that a composite model names. Raises ArtifactError if it is none beside the model."""
+    place = PurePosixPath(name)
+    if place.parent.as_posix() not in (".", PARTS) or not artifacts.plain_name(place.name):
+        raise ArtifactError(f"{artifact.folder} names the part {name!r}, which is no model beside it")
+    return artifact.folder.parent / place
 
 
 def _place(part: Path, folder: Path) -> str | None:

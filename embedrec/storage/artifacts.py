@@ -16,7 +16,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,16 +61,24 @@ class Draft:
 
 
 @contextmanager
-def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Artifact | None = None) -> Iterator[Draft]:
+def writing(
+    folder: Path,
+    kind: str,
+    about: Mapping[str, Any],
+    *,
+    made_from: Artifact | None = None,
+    needs: Sequence[Artifact] = (),
+) -> Iterator[Draft]:
     """Write the artifact `folder`; it appears, or replaces the old one, when the block ends without an error.
 
     kind       "sessions", "model" or "index"
     about      JSON values for the manifest; the block may add to them through `draft.about`
     made_from  an artifact that the new one derives from. If the new one replaces it, it must be unchanged since it was
                read, so that no concurrent update is lost
+    needs      artifacts that the new one cannot be read without; they must be unchanged, too
 
     If `folder` is a symbolic link, its target is replaced. Raises ArtifactError if `folder` exists and is not an
-    artifact, which is never overwritten, and if `made_from` has changed.
+    artifact, which is never overwritten, and if `made_from` or one of `needs` has changed.
     """
     folder = resolve_links(folder) if folder.is_symlink() else folder
     check_place(folder)
@@ -78,6 +86,8 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Art
     def check() -> None:
         if made_from is not None and folder.exists() and folder.samefile(made_from.folder):
             check_same(made_from)
+        for artifact in needs:
+            check_same(artifact)
 
     with atomic_folder(folder, check) as draft_folder:
         draft = Draft(draft_folder, dict(about))
@@ -100,8 +110,16 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Art
 
 def check_same(artifact: Artifact) -> None:
     """Raises ArtifactError if an artifact has changed since it was read."""
-    if read(artifact.folder).digest != artifact.digest:
+    if not is_same(artifact):
         raise ArtifactError(f"another process changed {artifact.folder} in the meantime; try again")
+
+
+def is_same(artifact: Artifact) -> bool:
+    """Whether an artifact is as it was when it was read."""
+    try:
+        return read(artifact.folder).digest == artifact.digest
+    except ArtifactError:
+        return False
 
 
 def _versions() -> dict[str, str]:

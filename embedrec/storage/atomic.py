@@ -94,6 +94,13 @@ def atomic_folder(path: Path, check: Callable[[], None] = no_check) -> Iterator[
             raise
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder, which readers see whole or not at all; what a kill leaves of it is removed by `sweep`."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)  # another process may remove it too
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the exclusive lock of a folder during a block; waits until it is free.

@@ -9,7 +9,8 @@ from typing import Any
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import ArtifactError
-from embedrec.models.serialization import load_model
+from embedrec.models.base import Model
+from embedrec.models.serialization import PARTS, load_model, part_artifacts, part_folder
 from embedrec.progress import Report, quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
@@ -23,7 +24,8 @@ from embedrec.workflows.info import no_artifact
 class Verdict:
     """The verdict on an artifact: "ok", with the recall of an index and why it is stale, or what is wrong with it.
 
-    kind  the folder of its kind, such as "models"
+    kind  the folder of its kind, such as "models"; "parts" for a part of a composite model, named "MODEL: PART", with
+          the fingerprint in the verdict
     """
 
     kind: str
@@ -48,7 +50,8 @@ class Verification:
     def check(self) -> None:
         """Raises ArtifactError if an artifact is damaged, or an index has too low a recall."""
         if self.damaged:
-            raise ArtifactError(f"{self.damaged} of {len(self.verdicts)} artifacts are damaged; create them again")
+            count = sum(verdict.kind != PARTS for verdict in self.verdicts)
+            raise ArtifactError(f"{self.damaged} of {count} artifacts are damaged; create them again")
         if self.missed:
             raise ArtifactError(
                 f"{self.missed} of {self.measured} indexes have lower recall than their target; rebuild them"
@@ -67,7 +70,8 @@ def verify_workspace(
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
         raise no_artifact(workspace, name)
-    verdicts, damaged, recalls = [], 0, []
+    verdicts: list[Verdict] = []
+    damaged, recalls = 0, []
     for number, folder in enumerate(folders, 1):
         verdict = verify_artifact(folder)
         if verdict is not None:
@@ -79,7 +83,7 @@ def verify_workspace(
                 recalls.append(met)
             why = stale(workspace, artifacts.read(folder))
             verdict += "" if why is None else f", but stale: {why}"
-        verdicts.append(Verdict(folder.parent.name, folder.name, verdict))
+        verdicts += [Verdict(folder.parent.name, folder.name, verdict), *verify_parts(folder)]
         report("progress", done=number, total=len(folders), unit="artifacts")
     return Verification(verdicts, damaged, len(recalls), recalls.count(False))
 
@@ -90,7 +94,7 @@ def verify_artifact(folder: Path) -> str | None:
 
     openers: dict[str, Callable[[Artifact], Any]] = {
         "sessions": _load_parts,
-        "model": load_model,
+        "model": _load_with_parts,
         "index": load_index,
     }
     try:
@@ -104,6 +108,41 @@ def verify_artifact(folder: Path) -> str | None:
     except OSError as e:
         return f"{folder} cannot be read ({e.strerror})"
     return None
+
+
+def verify_parts(folder: Path) -> list[Verdict]:
+    """The verdicts on what the composite model in `folder` needs; none for other artifacts and unreadable ones."""
+    try:
+        artifact = artifacts.read(folder)
+        entries = artifact.about.get("parts", {}) if artifact.kind == "model" else {}
+        return [
+            Verdict(PARTS, f"{artifact.name}: {entry['name']}", _verify_part(artifact, **entry))
+            for entry in entries.values()
+        ]
+    except (ArtifactError, OSError):
+        return []
+
+
+def _verify_part(artifact: Artifact, name: str, fingerprint: str) -> str:
+    """Whether a part is intact and the one that the model was trained with."""
+    try:
+        folder = part_folder(artifact, name)
+        if not folder.exists():
+            return f"missing, fingerprint {fingerprint}"
+        part = artifacts.read(folder, "model")
+        if part.fingerprint != fingerprint:
+            return f"another, fingerprint {part.fingerprint} in place of {fingerprint}"
+        part.check()
+    except ArtifactError as e:
+        return str(e)
+    return f"ok, fingerprint {fingerprint}"
+
+
+def _load_with_parts(source: Artifact) -> Model:
+    """A model after checking its parts. Raises ArtifactError if one is missing, damaged or another."""
+    for part in part_artifacts(source).values():
+        part.check()
+    return load_model(source)
 
 
 def verify_recall(source: Artifact) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from tests.cli.conftest import Run, succeed
 from tests.conftest import of_lists
+from tests.ranking.two_kinds import two_kinds
 
 LISTS = ["ab", "aab", "abcdefgh", "aa", "ba", "abababab", "c"]
 
@@ -145,3 +146,27 @@ def test_damaged_artifacts_are_listed(run: Run, damaged_model: Path) -> None:
     result = run("verify")
     assert result.code == 1 and result.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
     assert [row[2][:2] for row in result.rows] == ["ok", "ok", "mo"]
+
+
+def test_unused_parts_are_listed_and_removed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    two_kinds(200).save(Path("sessions", "s"), {})
+    succeed(run, "train", "fusion", "--candidates", "ar=20,popular=20", "--set", "window=.3", "--force")
+    assert [row[0] for row in succeed(run, "verify").rows] == ["sessions", "models", "parts", "parts"]
+    listed = succeed(run, "verify", "--unused-parts")
+    total = sum(int(row[1]) for row in listed.rows) / 1e6
+    assert [row[0].partition("-")[0] for row in listed.rows] == ["ar", "popular"]
+    assert listed.err == f"2 parts that no model uses, {total:,.1f} MB; --remove removes them\n"
+    removed = succeed(run, "verify", "--unused-parts", "--remove")
+    assert removed.rows == listed.rows and removed.err == f"removed 2 parts, {total:,.1f} MB\n"
+    for words in (("verify", "--unused-parts"), ("verify", "--unused-parts", "--remove", "--json")):
+        result = succeed(run, *words)
+        assert (result.out, result.err) == ("", "every part is used by a model\n")
+    assert succeed(run, "verify").out.count("\tok") == 4
+    for words, message in (
+        (("verify", "--remove"), "--remove needs --unused-parts"),
+        (("verify", "fusion", "--unused-parts"), "--unused-parts cannot be combined with NAME"),
+        (("verify", "--unused-parts", "--recall"), "--unused-parts cannot be combined with --recall"),
+    ):
+        result = run(*words)
+        assert result.code == 2 and result.err.splitlines()[-1].endswith(message)

@@ -286,6 +286,20 @@ def test_an_update_of_a_changed_artifact_is_refused(tmp_path: Path) -> None:
     assert number_in(tmp_path / "x") == 2
 
 
+def test_an_artifact_that_another_needs_must_be_unchanged(tmp_path: Path) -> None:
+    write(tmp_path / "x", 1)
+    needed = artifacts.read(tmp_path / "x")
+    with artifacts.writing(tmp_path / "y", "sessions", {}, needs=[needed]):
+        pass
+    with (
+        pytest.raises(ArtifactError, match="another process changed"),
+        artifacts.writing(tmp_path / "z", "sessions", {}, needs=[needed]),
+    ):
+        write(tmp_path / "x", 2)
+    assert not artifacts.is_same(needed) and artifacts.is_same(artifacts.read(tmp_path / "x"))
+    assert (tmp_path / "y").exists() and not (tmp_path / "z").exists()
+
+
 @pytest.mark.parametrize(("lockable", "left"), [("files", [".lock", "x"]), ("nothing", [".lock", "x"])])
 def test_folders_that_cannot_be_locked_are_refused(
     lockable: str, left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

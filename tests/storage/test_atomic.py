@@ -100,6 +100,19 @@ def test_a_folder_replaces_the_old_one_and_keeps_it_after_an_error(tmp_path: Pat
     assert names(tmp_path) == ["x"] and (tmp_path / "x" / "a").read_text() == "2"
 
 
+def test_a_folder_is_removed_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("text")
+    atomic.remove_folder(tmp_path / "x")
+    assert names(tmp_path) == ["y"]
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda path, **_: None)  # killed before it
+    atomic.remove_folder(tmp_path / "y")
+    monkeypatch.undo()
+    assert len(names(tmp_path)) == 1 and names(tmp_path)[0].startswith(".y.")
+    assert atomic.sweep(tmp_path) == [] and names(tmp_path) == []
+
+
 def test_a_locked_folder_is_released_after_the_block(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:

@@ -1,0 +1,63 @@
+"""Kept parts of composite models that no model uses any more: list them, and remove them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedrec.errors import ArtifactError
+from embedrec.models.serialization import PARTS
+from embedrec.storage import artifacts, atomic
+from embedrec.storage.workspace import FOLDERS, Workspace
+
+
+@dataclass(frozen=True)
+class UnusedPart:
+    """A part in `models/parts` that no model of the workspace names.
+
+    bytes  size of its files
+    """
+
+    name: str
+    bytes: int
+
+
+def unused_parts(workspace: Workspace) -> list[UnusedPart]:
+    """The unused parts by name. They only save time: a training that needs one trains it again.
+
+    Raises ArtifactError for a model that cannot be read, as its parts are unknown.
+    """
+    return [UnusedPart(folder.name, _size(folder)) for folder in _unused(workspace)]
+
+
+def remove_unused_parts(workspace: Workspace) -> list[UnusedPart]:
+    """Remove the unused parts, and return them. A model that is being written is kept from naming one of them.
+
+    Raises ArtifactError as `unused_parts` does, and for a folder with files that belong to no artifact.
+    """
+    models = workspace.root / FOLDERS["model"]
+    if not models.is_dir():
+        return []
+    with atomic.locked(models):  # held when a model is written, see `artifacts.writing`
+        folders = _unused(workspace)
+        for folder in folders:
+            artifacts.check_place(folder)
+        removed = [UnusedPart(folder.name, _size(folder)) for folder in folders]
+        for folder in folders:
+            atomic.remove_folder(folder)
+    return removed
+
+
+def _unused(workspace: Workspace) -> list[Path]:
+    """The folders of the unused parts, by name."""
+    parts = workspace.root / FOLDERS["model"] / PARTS
+    folders = [f.parent for f in sorted(parts.glob(f"*/{artifacts.MANIFEST}")) if not f.parent.name.startswith(".")]
+    for folder, error in workspace.unreadable("model").items() if folders else ():
+        raise ArtifactError(f"which parts are used is unknown, as model {folder.name} cannot be read: {error}")
+    models = workspace.artifacts("model")
+    used = {entry["name"] for model in models for entry in model.about.get("parts", {}).values()}
+    return [folder for folder in folders if f"{PARTS}/{folder.name}" not in used]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
