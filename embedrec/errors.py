@@ -42,7 +42,11 @@ class SettingsError(EmbedrecError):
 
 
 class UnknownItemError(EmbedrecError):
-    """An id or name that is not in the vocabulary."""
+    """An id or name that is not in the vocabulary; `near` are the ids of items that may be meant."""
+
+    def __init__(self, message: str, near: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.near = near
 
 
 class TargetNotMet(EmbedrecError):  # noqa: N818 (the name of the plan)
@@ -81,7 +85,9 @@ EXTRAS = {  # module that is no dependency of embedrec itself → the extra that
     "redis": "redis",
     "tensorboard": "tensorboard",
     "torch": "torch",
+    "starlette": "serve",
     "umap": "umap",
+    "uvicorn": "serve",
     "wandb": "wandb",
 }
 

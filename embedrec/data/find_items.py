@@ -62,10 +62,12 @@ def _find(vocab: Vocab, text: str, describe: Callable[[np.ndarray], Sequence[str
             first = matches[:_SHOWN]
             details = [""] * len(first) if describe is None else describe(np.array(first, dtype=np.int64))
             shown = ", ".join(map(partial(_label, vocab), first, details)) + (" …" if len(matches) > _SHOWN else "")
-            raise UnknownItemError(f"{text!r} may mean {len(matches)} items ({shown}); give the id")
+            raise UnknownItemError(
+                f"{text!r} may mean {len(matches)} items ({shown}); give the id", vocab.ids[first].tolist()
+            )
     near = _closest(vocab, text)
     hint = f"; did you mean {' or '.join(_label(vocab, r) for r in near)}?" if near else "; give an id or a name"
-    raise UnknownItemError(f"no item {text!r} among the {len(vocab)} of the vocabulary{hint}")
+    raise UnknownItemError(f"no item {text!r} among the {len(vocab)} of the vocabulary{hint}", vocab.ids[near].tolist())
 
 
 def _fold(name: str, text: str) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from embedrec.data.find_items import find_items
 from embedrec.data.item_filter import ItemFilter
 from embedrec.data.sessions import Sessions
+from embedrec.data.topk import TopK
+from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
@@ -151,21 +153,36 @@ def recommend_items(
     Raises UnknownItemError for an item that is unknown or ambiguous, SettingsError if no item is allowed, or if the
     model cannot explain its recommendations.
     """
+    vocab = recommender.model.vocab
+    attributes = None if allowed is None else allowed.attributes
+    features = item_features(workspace, lambda: recommender.source, vocab, attributes, recommender.index)
+    rows = find_items(vocab, items, distinguishing_features(features, vocab))
+    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
+    return recommend_next(workspace, recommender, history, count, allowed, exclude_seen=exclude_seen, explain=explain)
+
+
+def recommend_next(
+    workspace: Workspace,
+    recommender: Recommender,
+    history: Sessions,
+    count: int | None = None,
+    allowed: ItemFilter | None = None,
+    *,
+    exclude_seen: bool = True,
+    explain: bool = False,
+) -> Recommendations:
+    """The next items after one history, a session in the vocabulary of the model; see `recommend_items`."""
     source, model = recommender.source, recommender.model
     vocab = model.vocab
     attributes = None if allowed is None else allowed.attributes
     features = item_features(workspace, lambda: source, vocab, attributes, recommender.index)
-    rows = find_items(vocab, items, distinguishing_features(features, vocab))
-    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     mask, messages = filter_items(allowed, vocab, features)
-    k = min(count or _DEFAULT_COUNT, len(vocab))
+    k = recommendation_count(vocab, count)
     results = recommend_filtered(model, history, k, exclude_seen=exclude_seen, allowed=mask)
-    valid = results.rows[0] >= 0
-    rows, scores = results.rows[0][valid], results.scores[0][valid].tolist()
-    ranked = enumerate(zip(rows.tolist(), scores, strict=True), 1)
-    best = [RecommendedItem(rank, vocab.id(row), round(score, 4), vocab.name(row)) for rank, (row, score) in ranked]
+    (best,) = recommended_lists(results)
     if not explain:
         return Recommendations(best, messages)
+    rows = results.rows[0][: len(best)]
     sessions = training_sessions(workspace, source)
     neighbours: Any = model
     if isinstance(model, CompositeModel):
@@ -177,3 +194,22 @@ def recommend_items(
     past = explain_recommendations(source, neighbours, Sessions.load(sessions), history, rows)
     best = [replace(item, sessions=nearest) for item, nearest in zip(best, past, strict=True)]
     return Recommendations(best, messages, sessions)
+
+
+def recommendation_count(vocab: Vocab, count: int | None) -> int:
+    """The number of items to recommend; see `recommend_items`."""
+    return min(count or _DEFAULT_COUNT, len(vocab))
+
+
+def recommended_lists(results: TopK) -> list[list[RecommendedItem]]:
+    """The items of each row of results (q, k), best first."""
+    ids, names = results.vocab.ids, results.vocab.names
+    lists = []
+    for rows, scores in zip(results.rows, results.scores, strict=True):
+        valid = rows[rows >= 0]
+        labels = [""] * len(valid) if names is None else names[valid].tolist()
+        found = zip(ids[valid].tolist(), scores.tolist(), labels, strict=False)
+        lists.append(
+            [RecommendedItem(rank, item, round(score, 4), name) for rank, (item, score, name) in enumerate(found, 1)]
+        )
+    return lists

@@ -195,21 +195,48 @@ def similar_items(
     features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
     rows = find_items(vocab, items, distinguishing_features(features, vocab))
     mask, messages = filter_items(allowed, vocab, features)
+    k, more = neighbour_count(vocab, count)
+    results = source.among(mask).neighbours(rows, k)
+    sessions = training_sessions(workspace, source.model(workspace)) if explain else None
+    lists = similar_lists(results, rows, _reasons(sessions, results, rows))
+    return SimilarItems([neighbour for one in lists for neighbour in one], messages + more, sessions)
+
+
+def neighbour_count(vocab: Vocab, count: int | None) -> tuple[int, list[str]]:
+    """The number of neighbours to search for an item, and a remark if fewer than `count` exist; see `similar_items`."""
     others = len(vocab) - 1
     if count is not None and count > others > 0:
-        messages.append(f"an item has {others} others in a catalogue of {len(vocab)}, fewer than the {count} of -n")
-        count = others
-    results = source.among(mask).neighbours(rows, count or max(1, min(_DEFAULT_COUNT, others)))
-    sessions = training_sessions(workspace, source.model(workspace)) if explain else None
-    reasons = _reasons(sessions, results, rows)
-    neighbours = []
-    for q, row in enumerate(rows.tolist()):
-        for rank, (other, score) in enumerate(zip(results.rows[q].tolist(), results.scores[q].tolist(), strict=True)):
-            if other >= 0:
-                why = None if reasons is None else reasons[q][rank]
-                similar, name = vocab.id(other), vocab.name(other)
-                neighbours.append(SimilarItem(vocab.id(row), rank + 1, similar, round(score, 4), name, why))
-    return SimilarItems(neighbours, messages, sessions)
+        return others, [f"an item has {others} others in a catalogue of {len(vocab)}, fewer than {count}"]
+    return count or max(1, min(_DEFAULT_COUNT, others)), []
+
+
+def similar_lists(
+    results: TopK, rows: np.ndarray, reasons: list[list[list[tuple[Any, float]]]] | None = None
+) -> list[list[SimilarItem]]:
+    """The neighbours of each item, best first.
+
+    results  TopK (q, k) of the items rows (q,)
+    reasons  for each item and each of its neighbours, the sessions that contain both
+    """
+    ids, names = results.vocab.ids, results.vocab.names
+    lists = []
+    for q, item in enumerate(ids[rows].tolist()):
+        others = results.rows[q]
+        scores = results.scores[q].tolist()
+        if others[-1] < 0:
+            others = others[others >= 0]
+        similar = ids[others].tolist()
+        labels = [""] * len(similar) if names is None else names[others].tolist()
+        why = [None] * len(similar) if reasons is None else reasons[q]
+        lists.append(
+            [
+                SimilarItem(item, rank, other, round(score, 4), name, sessions)
+                for rank, (other, score, name, sessions) in enumerate(
+                    zip(similar, scores, labels, why, strict=False), 1
+                )
+            ]
+        )
+    return lists
 
 
 def _reasons(sessions: Artifact | None, results: TopK, rows: np.ndarray) -> list[list[list[tuple[Any, float]]]] | None:

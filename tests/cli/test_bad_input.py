@@ -82,7 +82,7 @@ def test_an_unknown_item_suggests_near_misses(run: Run, compass: Path) -> None:
 def test_k_beyond_the_catalogue_returns_all_other_items(run: Run, compass: Path) -> None:
     result = run("similar", "north", "-n", 6, "--workspace", compass)
     assert result.code == 0 and len(result.out.splitlines()) == 5
-    assert result.err.splitlines()[-1] == "an item has 5 others in a catalogue of 6, fewer than the 6 of -n"
+    assert result.err.splitlines()[-1] == "an item has 5 others in a catalogue of 6, fewer than 6"
 
 
 def test_an_empty_workspace_names_the_next_command(run: Run, tmp_path: Path) -> None:

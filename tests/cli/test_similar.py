@@ -82,7 +82,7 @@ def test_invalid_requests_are_refused(run: Run, counted: Path) -> None:
     message = run("similar", "a", "--nprobe", 3).err.splitlines()[-1]
     assert message == "embedrec: nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"
     message = run("similar", "a", "-n", 5).err.splitlines()[-1]
-    assert message == "an item has 4 others in a catalogue of 5, fewer than the 5 of -n"
+    assert message == "an item has 4 others in a catalogue of 5, fewer than 5"
     message = run("build-index", "--model", "cooccurrence").err.splitlines()[-1]
     assert message.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
 

@@ -28,7 +28,7 @@ def test_neighbours_of_an_index_are_those_of_its_model(plays: Workspace) -> None
 def test_a_count_beyond_the_catalogue_returns_all_other_items(plays: Workspace) -> None:
     results = similar_items(plays, open_item_neighbours(plays.find("index")), ["a", "b"], 9)
     assert len(results.neighbours) == 6
-    assert results.messages == ["an item has 3 others in a catalogue of 4, fewer than the 9 of -n"]
+    assert results.messages == ["an item has 3 others in a catalogue of 4, fewer than 9"]
 
 
 def test_a_filter_restricts_the_neighbours(plays: Workspace) -> None:
