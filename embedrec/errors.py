@@ -85,7 +85,6 @@ EXTRAS = {  # module that is no dependency of embedrec itself → the extra that
     "redis": "redis",
     "tensorboard": "tensorboard",
     "torch": "torch",
-    "starlette": "serve",
     "umap": "umap",
     "uvicorn": "serve",
     "wandb": "wandb",

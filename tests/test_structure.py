@@ -29,14 +29,14 @@ LAYERS = [
     {"export", "index", "models", "publish", "readers"},
     {"evaluation", "html_report", "ranking"},
     {"workflows"},
-    {"experiments", "pipeline", "tune"},
+    {"experiments", "pipeline", "serving", "tune"},
     {"cli"},
 ]
 APART = [LAYERS[4]]  # its rooms know nothing of each other
 FAMILIES = {path.parent.name for path in (PACKAGE / "models").glob("*/__init__.py")}  # of models
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 HEAVY = {"torch", "faiss", "gensim", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "numpy", "rich"}
-HEAVY |= {"redis", "psycopg", "qdrant_client"}
+HEAVY |= {"redis", "psycopg", "qdrant_client", "uvicorn"}
 
 
 def modules() -> list[Path]:

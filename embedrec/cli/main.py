@@ -48,6 +48,7 @@ COMMANDS = {
     "export": "embedrec.cli.export",
     "diff": "embedrec.cli.diff",
     "publish": "embedrec.cli.publish",
+    "serve": "embedrec.cli.serve",
     "evaluate": "embedrec.cli.evaluate",
     "compare": "embedrec.cli.compare",
     "tune": "embedrec.cli.tune",

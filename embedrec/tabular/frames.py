@@ -22,8 +22,8 @@ _ROWS = 1 << 18  # rows of a batch
 _SLICE = 1 << 20  # rows of a polars frame that become Arrow batches at once
 _BYTES = 32 << 20  # bytes of a batch
 _CELL = 8  # bytes of a value, about
-_FLAGS = {"force": "True"}  # values of options without one
-_ARGUMENTS = {"from": "start"}  # of options whose name is a keyword of Python
+_FLAGS = {"force": "True", "why": "True"}  # values of options without one
+_ARGUMENTS = {"from": "start", "why": "explain"}  # of options whose name differs, as for keywords of Python
 
 
 @runtime_checkable

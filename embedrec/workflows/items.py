@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,17 @@ class Catalogue:
     vocab: Vocab
     counts: np.ndarray | None = None
     features: Features | None = None
+
+    @cached_property
+    def folded_ids(self) -> list[str]:
+        """The ids as `folded` texts."""
+        return list(map(folded, map(str, self.vocab.ids.tolist())))
+
+    @cached_property
+    def folded_names(self) -> list[str]:
+        """The names as `folded` texts, "" for missing ones."""
+        names = self.vocab.names
+        return [""] * len(self.vocab) if names is None else list(map(folded, names.tolist()))
 
     def known(self, rows: np.ndarray) -> list[dict[str, Any]]:
         """The features of items by their rows (m,), those without a value left out."""
@@ -109,10 +121,8 @@ def search_catalogue(catalogue: Catalogue, text: str) -> ItemMatches:
 
     Items whose id or name equals the text come first, then the most frequent. Raises UnknownItemError if none matches.
     """
-    vocab = catalogue.vocab
-    query = folded(text)
-    ids = list(map(folded, map(str, vocab.ids.tolist())))
-    names = [""] * len(ids) if vocab.names is None else list(map(folded, vocab.names.tolist()))
+    vocab, query = catalogue.vocab, folded(text)
+    ids, names = catalogue.folded_ids, catalogue.folded_names
     rows = [r for r, (i, name) in enumerate(zip(ids, names, strict=True)) if query in i or query in name]
     nearly = not rows
     if nearly:

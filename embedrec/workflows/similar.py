@@ -194,12 +194,28 @@ def similar_items(
     attributes = None if allowed is None else allowed.attributes
     features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
     rows = find_items(vocab, items, distinguishing_features(features, vocab))
+    lists, messages, sessions = neighbours_of_rows(workspace, source, rows, count, allowed, explain=explain)
+    return SimilarItems([neighbour for one in lists for neighbour in one], messages, sessions)
+
+
+def neighbours_of_rows(
+    workspace: Workspace,
+    source: ItemNeighbourSource,
+    rows: np.ndarray,
+    count: int | None = None,
+    allowed: ItemFilter | None = None,
+    *,
+    explain: bool = False,
+) -> tuple[list[list[SimilarItem]], list[str], Artifact | None]:
+    """The nearest items of each row (q,), remarks, and the sessions that explain them; see `similar_items`."""
+    vocab = source.vocab
+    attributes = None if allowed is None else allowed.attributes
+    features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
     mask, messages = filter_items(allowed, vocab, features)
     k, more = neighbour_count(vocab, count)
     results = source.among(mask).neighbours(rows, k)
     sessions = training_sessions(workspace, source.model(workspace)) if explain else None
-    lists = similar_lists(results, rows, _reasons(sessions, results, rows))
-    return SimilarItems([neighbour for one in lists for neighbour in one], messages + more, sessions)
+    return similar_lists(results, rows, _reasons(sessions, results, rows)), messages + more, sessions
 
 
 def neighbour_count(vocab: Vocab, count: int | None) -> tuple[int, list[str]]:

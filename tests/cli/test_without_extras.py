@@ -107,6 +107,7 @@ model = "gru4rec"
         ("optuna", "tune popular", "tuning"),
         ("onnx", "vectors export-encoder encoder.onnx", "an ONNX encoder"),
         ("umap", "report --map umap", "the map with umap"),
+        ("uvicorn", "serve --bind 127.0.0.1:0", "the service"),
     ],
 )  # fmt: skip
 def test_messages_name_the_missing_extra(

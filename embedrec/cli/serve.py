@@ -1,0 +1,112 @@
+"""`embedrec serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from embedrec.cli.shared.json_log import write_event
+from embedrec.cli.shared.options import log_option, logs_json, note, workspace_option
+from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.serving.app import Application
+    from embedrec.serving.settings import ServeSettings
+
+
+def _option(name: str, help_: str, **more: Any) -> Any:
+    """An option that is also an environment variable, EMBEDREC_SERVE_…; None if it is not given."""
+    variable = f"EMBEDREC_SERVE_{name.removeprefix('--').upper().replace('-', '_')}"
+    return click.option(name, envvar=more.pop("envvar", variable), show_envvar=True, help=help_, **more)
+
+
+@click.command(short_help="Answer over HTTP.")
+@_option("--bind", "Address and port; port 0 takes a free one [default: 127.0.0.1:8000].", metavar="HOST:PORT")
+@_option("--index", "Index to serve; repeatable [default: the newest].", multiple=True, metavar="NAME")
+@_option(
+    "--model", "Model to serve; repeatable [default: the newest, and the newest ranker].", multiple=True, metavar="NAME"
+)
+@_option("--workers", "Number of processes [default: 1].", type=click.IntRange(1))
+@_option(
+    "--api-key",
+    "Key that requests must send; needed for any address but this machine's own.",
+    metavar="KEY",
+    envvar="EMBEDREC_API_KEY",
+)
+@_option(
+    "--cors",
+    "Origin of web pages that may ask, such as https://shop.example; repeatable.",
+    multiple=True,
+    metavar="ORIGIN",
+)
+@_option("--max-body", "Bytes of a request body [default: 1048576].", type=click.IntRange(1))
+@_option(
+    "--max-concurrent",
+    "Requests that a process answers at a time; it refuses more [default: 256].",
+    type=click.IntRange(1),
+)
+@_option(
+    "--timeout",
+    "Seconds to read a request, and to compute an answer [default: 10].",
+    type=click.FloatRange(0, min_open=True),
+)
+@_option(
+    "--device",
+    "Device of the search of similar items; cuda uses a GPU [default: cpu].",
+    type=click.Choice(["cpu", "cuda"]),
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file with a table [serve].")
+@log_option
+@workspace_option
+def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
+    """Answer over HTTP: similar items, next items, past sessions.
+
+    Serves the newest index, model and ranker of the workspace, until SIGTERM or Ctrl-C. Requests that have begun are
+    answered first. Settings: defaults < --config < environment < options.
+
+    \b
+    embedrec serve
+    embedrec serve --index word2vec-auto --model vsknn --workers 2
+    curl "http://127.0.0.1:8000/v1/similar/The%20Beatles?k=5"
+    curl --json '{"items": ["Daft Punk", "Justice"]}' http://127.0.0.1:8000/v1/recommend
+
+    /docs lists the routes. Any address but this machine's own needs a key in EMBEDREC_API_KEY.
+    """  # fmt: skip
+    from embedrec.config import build, read_toml, table
+    from embedrec.serving import server
+    from embedrec.serving.settings import ServeSettings
+
+    values = {name: value for name, value in given.items() if value not in (None, ())}
+    if logs_json():
+        values["log_json"] = True
+    written = {} if config is None else table(read_toml(config), "serve")
+    settings = build(ServeSettings, {**written, **values}, source="[serve]")
+    with server.bind(settings) as bound:
+        note(f"serving {workspace.root.absolute()} at {server.url_of(bound)}")
+        server.serve(Worker(workspace, settings), bound, settings)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Makes the application of one process."""
+
+    workspace: Workspace
+    settings: ServeSettings
+
+    def __call__(self) -> Application:
+        from embedrec.serving.app import Application
+        from embedrec.serving.service import Service
+
+        return Application(Service(self.workspace, self.settings, self.report))
+
+    def report(self, event: str, **fields: Any) -> None:
+        """Write an event of the service to stderr: a line of text, or of JSON."""
+        if self.settings.log_json:
+            write_event("serve", event, **fields)
+        elif event == "serving":
+            note(f"serving {', '.join(fields['names'])}")
+        else:
+            note(fields["message"])

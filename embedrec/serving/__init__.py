@@ -1,0 +1,1 @@
+"""The HTTP service: `embedrec serve`. Only this room imports the web server."""

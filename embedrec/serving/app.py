@@ -1,0 +1,164 @@
+"""The ASGI application: a request becomes a call of a route, and its answer or error becomes JSON.
+
+It is written by hand rather than with the routing of a framework: at thousands of requests a second every layer costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from traceback import format_exception
+from typing import Any
+
+from embedrec.serving.problems import Problem, problem_of
+from embedrec.serving.requests import Headers, Receive, header, parse_body, parse_query, read_body
+from embedrec.serving.routes import ROUTES, Call, Page, Route, Router
+from embedrec.serving.schemas import encode
+from embedrec.serving.service import Service
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+
+_JSON = (b"content-type", b"application/json")
+_PROBLEM = (b"content-type", b"application/problem+json")
+_CHANGING = ("POST", "DELETE")
+
+
+class Application:
+    """An ASGI application over a `Service`."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.router = Router(ROUTES)
+        self.active = 0
+        settings = service.settings
+        self.most_active = settings.max_concurrent
+        self.key = None if settings.api_key is None else settings.api_key.encode()
+        self.origins = frozenset(origin.encode() for origin in settings.cors)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Open the artifacts after the start, while requests are already answered with 503; close at the end."""
+        opening: asyncio.Future[None] | None = None
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                loop = asyncio.get_running_loop()
+                opening = loop.run_in_executor(None, self.service.open)
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if opening is not None:
+                    await opening
+                self.service.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = perf_counter()
+        method, headers = scope["method"], scope["headers"]
+        route: Route | None = None
+        version = ""
+        try:
+            if method == "OPTIONS" and header(headers, b"access-control-request-method") is not None:
+                status, body, sent = self._preflight(headers)
+            else:
+                path = scope.get("raw_path") or scope["path"].encode()
+                route, segment = self.router.find("GET" if method == "HEAD" else method, path)
+                self._check_access(route, method, headers)
+                answer = await self._call(route, segment, scope, receive)
+                status = 200
+                if isinstance(answer, Page):
+                    body, sent = answer.body, [(b"content-type", answer.content_type.encode())]
+                else:
+                    body, sent = encode(answer), [_JSON]
+                    version = getattr(answer, "version", "")
+                    if version:
+                        sent.append((b"embedrec-version", version.encode()))
+        except Exception as e:
+            problem = problem_of(e)
+            if problem.status == 500:
+                self.service.report("failed", message="".join(format_exception(e)))
+            status, body = problem.status, encode(problem.details)
+            sent = [_PROBLEM, *((name.encode(), value.encode()) for name, value in problem.headers.items())]
+        if self.origins:
+            sent += self._cors(headers)
+        sent.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": sent})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        if self.service.settings.log_json:
+            self.service.report(
+                "request",
+                method=method,
+                route=None if route is None else route.path,
+                status=status,
+                ms=round((perf_counter() - start) * 1000, 3),
+                bytes=len(body),
+                version=version,
+            )
+
+    async def _call(self, route: Route, segment: str, scope: Scope, receive: Receive) -> Any:
+        """The answer of a route. Raises Problem 429 at once if too many requests are answered at the moment."""
+        settings = self.service.settings
+        request: Any = None
+        if route.body is not None:
+            body = await read_body(scope["headers"], receive, settings.max_body, settings.timeout)
+            request = parse_body(body, route.body)
+        elif route.query is not None:
+            request = parse_query(scope["query_string"], route.query)
+        if self.active >= self.most_active and not route.public:
+            raise Problem(429, "too many requests are answered at the moment", headers={"retry-after": "1"})
+        self.active += 1
+        try:
+            return await route.handler(self.service, Call(segment, request))
+        finally:
+            self.active -= 1
+
+    def _check_access(self, route: Route, method: str, headers: Headers) -> None:
+        """Raises Problem 401 without the key, and 403 for a change asked by a web page of another origin."""
+        if method in _CHANGING and (origin := header(headers, b"origin")) is not None:
+            host = header(headers, b"host") or b""
+            if origin.partition(b"://")[2] != host and not self.origins & {origin, b"*"}:
+                raise Problem(403, "web pages of this origin may not ask; --cors names those that may")
+        if self.key is None or route.public:
+            return
+        given = header(headers, b"x-api-key")
+        if given is None:
+            scheme, _, token = (header(headers, b"authorization") or b"").partition(b" ")
+            given = token.strip() if scheme.lower() == b"bearer" else b""
+        if not hmac.compare_digest(given, self.key):
+            raise Problem(
+                401,
+                "send the key as Authorization: Bearer KEY or X-API-Key: KEY",
+                headers={"www-authenticate": "Bearer"},
+            )
+
+    def _preflight(self, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        """The answer to a browser that asks whether it may send a request."""
+        if not self._cors(headers):
+            raise Problem(403, "web pages of this origin may not ask; --cors names those that may")
+        allowed = [
+            (b"access-control-allow-methods", b"GET, POST, DELETE"),
+            (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+            (b"access-control-max-age", b"600"),
+        ]
+        return 204, b"", allowed
+
+    def _cors(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+        """The headers that allow a page of the origin of a request to read the answer; none if it may not."""
+        origin = header(headers, b"origin")
+        if origin is None or not self.origins & {origin, b"*"}:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", b"embedrec-version, retry-after"),
+            (b"vary", b"origin"),
+        ]

@@ -1,0 +1,114 @@
+"""The web server: uvicorn in one process, or in several that share a socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from threading import Event, Thread
+from typing import Any
+
+from embedrec.errors import SettingsError, need_package
+from embedrec.serving.settings import ServeSettings
+
+_BACKLOG = 2048
+_LOOK = 0.2  # seconds between two looks at the workers and at signals
+
+
+def bind(settings: ServeSettings) -> socket.socket:
+    """A socket at the address of the settings. Raises SettingsError if it cannot be used."""
+    host, port = settings.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as e:
+        bound.close()
+        raise SettingsError(f"{settings.bind} cannot be used ({e.strerror}); choose another address with --bind") from e
+    bound.set_inheritable(True)
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def serve(make_application: Callable[[], Any], bound: socket.socket, settings: ServeSettings) -> None:
+    """Answer requests until SIGTERM or Ctrl-C; requests that have begun are answered first.
+
+    make_application  called in every process; can be pickled
+    """
+    need_package("uvicorn", "the service")
+    if settings.workers == 1:
+        run_worker(make_application, bound, settings)
+    else:
+        supervise(make_application, bound, settings)
+
+
+def run_worker(make_application: Callable[[], Any], bound: socket.socket, settings: ServeSettings) -> None:
+    """Answer requests in this process."""
+    from uvicorn import Config, Server
+
+    class QuietServer(Server):
+        """A server that ends normally at a signal."""
+
+        @contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            with super().capture_signals():
+                yield
+                self._captured_signals.clear()
+
+    config = Config(
+        make_application,
+        factory=True,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws="none",
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=max(1, round(settings.timeout)),
+    )
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    QuietServer(config).run(sockets=[bound])
+
+
+def _end_with(sentinel: int) -> None:
+    """Stop this process when its parent ends, however that ends: else it would keep the address."""
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def supervise(make_application: Callable[[], Any], bound: socket.socket, settings: ServeSettings) -> None:
+    """Keep the workers running until a signal, then stop them; one that ends is started again."""
+    context = get_context("spawn")
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    def start() -> SpawnProcess:
+        worker = context.Process(target=run_worker, args=(make_application, bound, settings))
+        worker.start()
+        return worker
+
+    workers = [start() for _ in range(settings.workers)]
+    while not stopping.is_set():
+        ended = wait([worker.sentinel for worker in workers], timeout=_LOOK)
+        if ended and not stopping.is_set():
+            stopping.wait(_LOOK)  # a worker that cannot start is not tried all the time
+            workers = [start() if worker.sentinel in ended and not stopping.is_set() else worker for worker in workers]
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()

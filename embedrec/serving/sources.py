@@ -1,0 +1,248 @@
+"""What the service answers from: the indexes and models of a workspace, opened at one moment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.serving.pinned_workspace import PinnedWorkspace
+from embedrec.serving.schemas import ServedArtifact
+from embedrec.serving.settings import ServeSettings
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
+
+QUESTIONS = ("similar", "recommend", "neighbours")
+_INDEXES = {"items": "similar", "answers": "recommend", "sessions": "neighbours"}  # vectors of an index → its question
+_COMPOSITES = ("ranker", "fusion")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An index or a model. What answers a question is opened when it is first asked, and kept.
+
+    artifact   the index or model
+    workspace  where its model and sessions are found
+    device     where item vectors are compared
+    """
+
+    artifact: Artifact
+    workspace: PinnedWorkspace
+    device: str
+    _opened: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[str, dict[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    _lock: Any = field(default_factory=RLock, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the artifact."""
+        return self.artifact.name
+
+    @property
+    def version(self) -> str:
+        """The name of the artifact and the start of its fingerprint."""
+        return f"{self.name}@{self.artifact.fingerprint[:12]}"
+
+    @cached_property
+    def questions(self) -> tuple[str, ...]:
+        """Which of `QUESTIONS` it answers."""
+        if self.artifact.kind == "index":
+            return (_INDEXES[self.artifact.about.get("of", "items")],)
+        from embedrec.models.neighbour_lists import ListsModel
+        from embedrec.models.session_knn.model import SessionKnnModel
+        from embedrec.models.vector_model import VectorModel
+
+        match self.recommender.model:
+            case VectorModel():  # imported vectors have no training sessions
+                return QUESTIONS if self.artifact.about.get("trained_on") else ("similar", "recommend")
+            case ListsModel():
+                return ("similar", "recommend")
+            case SessionKnnModel():
+                return ("recommend", "neighbours")
+        return ("recommend",)
+
+    def open(self) -> None:
+        """Open what is asked most. Raises EmbedrecError if the artifact is damaged or does not fit its sources."""
+        if "similar" in self.questions:
+            self.similar()
+        if "recommend" in self.questions:
+            _ = self.recommender
+        if self.artifact.kind == "index" and "neighbours" in self.questions:
+            _ = self.past_sessions
+
+    def similar(self, popularity: float | None = None) -> Any:
+        """An `ItemNeighbourSource`. Raises SettingsError if it has no item neighbours."""
+        from embedrec.workflows.similar import open_item_neighbours
+
+        def load() -> Any:
+            return open_item_neighbours(self.artifact, popularity=popularity, device=self.device)
+
+        if popularity is None:
+            return self.opened("similar", load)
+        return self.remembered(("popularity", popularity), load, _SCALED)
+
+    @property
+    def recommender(self) -> Any:
+        """A `Recommender`. Raises SettingsError for an index of something else than answers."""
+        from embedrec.workflows.recommend import open_recommender
+
+        return self.opened("recommend", lambda: open_recommender(self.workspace, self._model_name, self._index_name))
+
+    @property
+    def past_sessions(self) -> Any:
+        """A `SessionNeighbourSource`. Raises SettingsError if it has no session neighbours."""
+        from embedrec.workflows.neighbours import open_session_neighbours
+
+        return self.opened(
+            "neighbours", lambda: open_session_neighbours(self.workspace, self._model_name, self._index_name)
+        )
+
+    def opened(self, key: Any, load: Callable[[], Any]) -> Any:
+        """What `load` returns, loaded once."""
+        found = self._opened.get(key)
+        if found is None:
+            with self._lock:
+                if key not in self._opened:
+                    self._opened[key] = load()
+                return self._opened[key]
+        return found
+
+    def remembered(self, key: Any, load: Callable[[], Any], most: int) -> Any:
+        """What `load` returns; of each kind, `key[0]`, the last `most` are kept."""
+        with self._lock:
+            kept = self._kept.setdefault(key[0], {})
+            if key in kept:
+                kept[key] = kept.pop(key)
+                return kept[key]
+        loaded = load()
+        with self._lock:
+            kept[key] = loaded
+            while len(kept) > most:
+                del kept[next(iter(kept))]
+        return loaded
+
+    @property
+    def _index_name(self) -> str | None:
+        return self.name if self.artifact.kind == "index" else None
+
+    @property
+    def _model_name(self) -> str | None:
+        return self.name if self.artifact.kind == "model" else None
+
+
+_SCALED = 4  # popularity exponents whose vectors are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """The sources of one moment; answers of one request come from one of these.
+
+    sources   by kind and name
+    defaults  question → the source that answers it if none is named; a question without one is not answered
+    """
+
+    workspace: PinnedWorkspace
+    sources: dict[tuple[str, str], Source]
+    defaults: dict[str, Source]
+
+    @property
+    def version(self) -> str:
+        """It changes with any of the artifacts."""
+        digests = sorted(f"{s.artifact.kind}/{s.version}" for s in self.sources.values())
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
+
+    def find(self, question: str, index: str | None, model: str | None) -> Source:
+        """The source that answers a question. Raises SettingsError if none does, or both are named."""
+        if index is not None and model is not None:
+            raise SettingsError("index and model are mutually exclusive; name one of them")
+        if index is None and model is None:
+            source = self.defaults.get(question)
+            if source is None:
+                raise SettingsError(f"nothing that is served answers {question}; GET /v1/version lists what is served")
+            return source
+        kind, name = ("model", model) if index is None else ("index", index)
+        source = self.sources.get((kind, str(name)))
+        if source is None:
+            names = [name for of, name in self.sources if of == kind]
+            hint = did_you_mean(str(name), names) or (f"; served are {', '.join(names)}" if names else "")
+            raise SettingsError(f"no {kind} {name!r} is served{hint}")
+        if question and question not in source.questions:
+            others = [s.name for s in self.sources.values() if question in s.questions]
+            hint = f"; {', '.join(others)} can" if others else ""
+            raise SettingsError(f"{kind} {name} cannot answer {question}{hint}")
+        return source
+
+    def any_source(self, index: str | None, model: str | None) -> Source:
+        """The source of that name, whatever it answers; without a name, that of similar items, or the first."""
+        if index is None and model is None:
+            return self.defaults.get("similar") or next(iter(self.sources.values()))
+        return self.find("", index, model)
+
+    def describe(self) -> list[ServedArtifact]:
+        """What is served."""
+        described = []
+        for (kind, name), source in self.sources.items():
+            artifact = source.artifact
+            about = artifact.about
+            recipe = about.get("recipe") or about.get("spec", "")
+            default = [question for question, chosen in self.defaults.items() if chosen is source]
+            measured = {
+                key: value for key, value in about.get("facts", {}).items() if isinstance(value, int | float | str)
+            }
+            described.append(
+                ServedArtifact(
+                    kind, name, source.version, artifact.fingerprint, artifact.created, recipe, about.get("items", 0),
+                    list(source.questions), default, measured,
+                )
+            )  # fmt: skip
+        return described
+
+
+def open_served(workspace: Workspace, settings: ServeSettings) -> Served:
+    """The sources that settings name, or the newest index, model and ranker; what answers by default is opened.
+
+    Raises ArtifactError if there is none, or one is damaged.
+    """
+    pinned = PinnedWorkspace(workspace.root)
+    preferred = {} if settings.index or settings.model else newest_artifacts(pinned)
+    named = [pinned.find("index", name) for name in settings.index]
+    named += [pinned.find("model", name) for name in settings.model]
+    sources: dict[tuple[str, str], Source] = {}
+    for artifact in [*named, *preferred.values()]:
+        if (artifact.kind, artifact.name) not in sources:
+            pinned.pin_sources(artifact)
+            source = Source(artifact, pinned, settings.device)
+            source.open()
+            sources[artifact.kind, artifact.name] = source
+    defaults: dict[str, Source] = {}
+    for question in QUESTIONS:
+        chosen = preferred.get(question)
+        first = [] if chosen is None else [sources[chosen.kind, chosen.name]]
+        for source in [*first, *sources.values()]:
+            if question in source.questions:
+                defaults.setdefault(question, source)
+    return Served(pinned, sources, defaults)
+
+
+def newest_artifacts(workspace: Workspace) -> dict[str, Artifact]:
+    """Question → the artifact that the command line uses for it; "ranker" → the newest ranker or fusion, if any.
+
+    Raises ArtifactError if there is neither an index of items nor a model.
+    """
+    from embedrec.workflows.neighbours import session_sources
+    from embedrec.workflows.similar import find_item_source, item_sources
+
+    models = workspace.artifacts("model")
+    newest = {"similar": find_item_source(workspace)} if item_sources(workspace) else {}
+    newest["recommend"] = models[-1] if newest and models else newest.get("similar") or workspace.find("model")
+    for question, sources in (
+        ("neighbours", session_sources(workspace)),
+        ("ranker", [model for model in models if model.about.get("recipe") in _COMPOSITES]),
+    ):
+        if sources:
+            newest[question] = sources[-1]
+    return newest
