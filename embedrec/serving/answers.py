@@ -108,8 +108,10 @@ async def similar(
     return schemas.SimilarAnswer(source.version, results, messages)
 
 
-def _neighbour(found: SimilarItem) -> schemas.Neighbour:
-    return schemas.Neighbour(found.similar, found.name, found.rank, found.score, _past(found.sessions))
+def _neighbour(neighbour: SimilarItem) -> schemas.Neighbour:
+    return schemas.Neighbour(
+        neighbour.similar, neighbour.name, neighbour.rank, neighbour.score, _past(neighbour.sessions)
+    )
 
 
 # ---------------------------------------------------------------------------------------------- next items
@@ -212,8 +214,8 @@ async def neighbours(
     past = await computing.run(lambda: source.past_sessions)
     items = list(map(str, request.items or ()))
     session = None if request.session is None else str(request.session)
-    found = await computing.run(_named(past.sessions.vocab, nearest_sessions), past, items, session, request.k or 10)
-    sessions = [schemas.NearSession(n.session, n.rank, n.score, n.time, n.shared, n.items, n.names) for n in found]
+    nearest = await computing.run(_named(past.sessions.vocab, nearest_sessions), past, items, session, request.k or 10)
+    sessions = [schemas.NearSession(n.session, n.rank, n.score, n.time, n.shared, n.items, n.names) for n in nearest]
     return schemas.NeighboursAnswer(source.version, sessions)
 
 
@@ -224,11 +226,11 @@ async def items(served: Served, computing: Computing, request: schemas.ItemsQuer
     def search() -> schemas.ItemsAnswer:
         catalogue = source.opened("catalogue", lambda: open_catalogue(source.workspace, source.artifact))
         matches = search_catalogue(catalogue, request.query)
-        found = [
+        matched = [
             schemas.FoundItem(item.item, item.name, item.count, item.features)
             for item in catalogue_items(catalogue, matches.rows[: request.k])
         ]
-        return schemas.ItemsAnswer(source.version, found, matches.nearly, len(matches.rows))
+        return schemas.ItemsAnswer(source.version, matched, matches.nearly, len(matches.rows))
 
     return await computing.run(search)
 
@@ -249,8 +251,8 @@ async def _rows(
     if not unknown:
         return rows
     names = [texts[at] for at in unknown]
-    found = await computing.run(_find_names, source, vocab, names, skip)
-    for at, row in zip(unknown, found, strict=True):
+    named = await computing.run(_find_names, source, vocab, names, skip)
+    for at, row in zip(unknown, named, strict=True):
         rows[at] = row
     return rows
 

@@ -16,19 +16,19 @@ class PinnedWorkspace(Workspace):
     Answers of one version then never use artifacts of another: reading a file of one that was replaced is an error.
     """
 
-    _found: dict[tuple[str, str], Artifact] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _first: dict[tuple[str, str], Artifact] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """See `Workspace.find`."""
-        known = None if name is None or of is not None else self._found.get((kind, name))
+        known = None if name is None or of is not None else self._first.get((kind, name))
         if known is not None:
             return known
-        found = super().find(kind, name, of=of)
-        return self._found.setdefault((kind, found.name), found)
+        artifact = super().find(kind, name, of=of)
+        return self._first.setdefault((kind, artifact.name), artifact)
 
     def pin_sources(self, artifact: Artifact) -> None:
         """Find what an artifact derives from: the model of an index, the sessions of a model."""
-        self._found.setdefault((artifact.kind, artifact.name), artifact)
+        self._first.setdefault((artifact.kind, artifact.name), artifact)
         for kind, key in (("model", "indexed"), ("sessions", "trained_on")):
             origin = artifact.about.get(key)
             if isinstance(origin, dict) and "name" in origin:

@@ -103,13 +103,13 @@ class Source:
 
     def opened(self, key: Any, load: Callable[[], Any]) -> Any:
         """What `load` returns, loaded once."""
-        found = self._opened.get(key)
-        if found is None:
+        kept = self._opened.get(key)
+        if kept is None:
             with self._lock:
                 if key not in self._opened:
                     self._opened[key] = load()
                 return self._opened[key]
-        return found
+        return kept
 
     def remembered(self, key: Any, load: Callable[[], Any], most: int) -> Any:
         """What `load` returns; of each kind, `key[0]`, the last `most` are kept."""

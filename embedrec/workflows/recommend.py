@@ -208,8 +208,8 @@ def recommended_lists(results: TopK) -> list[list[RecommendedItem]]:
     for rows, scores in zip(results.rows, results.scores, strict=True):
         valid = rows[rows >= 0]
         labels = [""] * len(valid) if names is None else names[valid].tolist()
-        found = zip(ids[valid].tolist(), scores.tolist(), labels, strict=False)
+        ranked = zip(ids[valid].tolist(), scores.tolist(), labels, strict=False)
         lists.append(
-            [RecommendedItem(rank, item, round(score, 4), name) for rank, (item, score, name) in enumerate(found, 1)]
+            [RecommendedItem(rank, item, round(score, 4), name) for rank, (item, score, name) in enumerate(ranked, 1)]
         )
     return lists

@@ -1,4 +1,4 @@
-"""Services over small workspaces, asked without a network."""
+"""Services over small workspaces, client without a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedrec.storage.workspace import Workspace
 from tests.workflows.conftest import plays, vectors_root  # noqa: F401
 
 
-class Asked:
+class Client:
     """An application, its service and the events it reported; `get`, `post` and `send` return the response."""
 
     def __init__(self, workspace: Workspace, settings: ServeSettings) -> None:
@@ -33,8 +33,8 @@ class Asked:
 
         async def send() -> list[httpx.Response]:
             transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return list(await asyncio.gather(*(client.request(m, url, **given) for m, url, given in requests)))
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return list(await asyncio.gather(*(http.request(m, url, **given) for m, url, given in requests)))
 
         return asyncio.run(send())
 
@@ -45,22 +45,22 @@ class Asked:
         return self.send("POST", url, json=json, **given)
 
 
-Serve = Callable[..., Asked]
+Serve = Callable[..., Client]
 
 
 @pytest.fixture
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Make a service of a workspace with these settings."""
 
-    def make(workspace: Workspace, **settings: Any) -> Asked:
-        asked = Asked(workspace, ServeSettings(**settings))
-        request.addfinalizer(asked.service.close)
-        return asked
+    def make(workspace: Workspace, **settings: Any) -> Client:
+        client = Client(workspace, ServeSettings(**settings))
+        request.addfinalizer(client.service.close)
+        return client
 
     return make
 
 
 @pytest.fixture
-def asked(plays: Workspace, serve: Serve) -> Asked:  # noqa: F811
+def client(plays: Workspace, serve: Serve) -> Client:  # noqa: F811
     """The service of `plays`: the index "flat", the models "vectors", "cooccurrence" and "sknn"."""
     return serve(plays, index=("flat",), model=("vectors", "cooccurrence", "sknn"))

@@ -21,7 +21,7 @@ from embedrec.workflows.neighbours import nearest_sessions, open_session_neighbo
 from embedrec.workflows.recommend import open_recommender, recommend_items
 from embedrec.workflows.similar import open_item_neighbours, similar_items
 from embedrec.workflows.train import train_model
-from tests.serving.conftest import Asked, Serve
+from tests.serving.conftest import Client, Serve
 
 SOURCES = [("index", "flat"), ("model", "vectors"), ("model", "cooccurrence")]
 
@@ -52,60 +52,60 @@ def _sessions(sessions: list[dict[str, Any]] | None) -> list[tuple[Any, float]] 
 
 
 @pytest.mark.parametrize(("kind", "name"), SOURCES)
-def test_similar_items_are_those_of_the_workflow(asked: Asked, plays: Workspace, kind: str, name: str) -> None:
+def test_similar_items_are_those_of_the_workflow(client: Client, plays: Workspace, kind: str, name: str) -> None:
     for item in "abcd":
-        answer = asked.get(f"/v1/similar/{item}?k=2&{kind}={name}").json()
+        answer = client.get(f"/v1/similar/{item}?k=2&{kind}={name}").json()
         assert similar_fields(answer) == expected_similar(plays, kind, name, [item], count=2)
         assert answer["results"][0]["item"] == item
-    answer = asked.post("/v1/similar", {"items": list("dab"), kind: name}).json()
+    answer = client.post("/v1/similar", {"items": list("dab"), kind: name}).json()
     assert similar_fields(answer) == expected_similar(plays, kind, name, list("dab"))
     assert [result["item"] for result in answer["results"]] == list("dab")
     version = (
-        asked.service.current().find("similar", *(name if kind == k else None for k in ("index", "model"))).version
+        client.service.current().find("similar", *(name if kind == k else None for k in ("index", "model"))).version
     )
     assert answer["version"] == version
 
 
-def test_many_requests_at_once_have_each_their_answer(asked: Asked, plays: Workspace) -> None:
+def test_many_requests_at_once_have_each_their_answer(client: Client, plays: Workspace) -> None:
     items = list("abcdbadc") * 8
-    responses = asked.send_all(*(("GET", f"/v1/similar/{item}", {}) for item in items))
+    responses = client.send_all(*(("GET", f"/v1/similar/{item}", {}) for item in items))
     lists = [similar_fields(response.json())[0] for response in responses]
     assert lists == expected_similar(plays, "index", "flat", items)
 
 
-def test_filters_are_those_of_the_workflow(asked: Asked, plays: Workspace) -> None:
+def test_filters_are_those_of_the_workflow(client: Client, plays: Workspace) -> None:
     allowed = ItemFilter((), IdList("only", ("d", "b", "z")), IdList("exclude", ("b",)), None)
-    answer = asked.post("/v1/similar", {"items": ["a"], "only": ["d", "b", "z"], "exclude": ["b"], "k": 2}).json()
+    answer = client.post("/v1/similar", {"items": ["a"], "only": ["d", "b", "z"], "exclude": ["b"], "k": 2}).json()
     assert similar_fields(answer) == expected_similar(plays, "index", "flat", ["a"], count=2, allowed=allowed)
     assert answer["messages"] == ["1 of 4 items are allowed", "1 of the 3 ids in only are not among the items"]
-    assert asked.get("/v1/similar/a?k=2&only=d&only=b&only=z&exclude=b").json() == answer
+    assert client.get("/v1/similar/a?k=2&only=d&only=b&only=z&exclude=b").json() == answer
 
 
-def test_popularity_is_that_of_the_workflow(asked: Asked, plays: Workspace) -> None:
-    answer = asked.get("/v1/similar/a?model=vectors&popularity=1").json()
+def test_popularity_is_that_of_the_workflow(client: Client, plays: Workspace) -> None:
+    answer = client.get("/v1/similar/a?model=vectors&popularity=1").json()
     assert similar_fields(answer) == expected_similar(plays, "model", "vectors", ["a"], popularity=1.0)
-    refused = asked.get("/v1/similar/a?popularity=1")
+    refused = client.get("/v1/similar/a?popularity=1")
     assert refused.status_code == 422
     assert refused.json()["detail"].startswith("popularity=… cannot change the existing index flat")
 
 
-def test_explained_neighbours_name_sessions(asked: Asked, plays: Workspace) -> None:
-    answer = asked.get("/v1/similar/d?k=1&model=cooccurrence&explain=true").json()
+def test_explained_neighbours_name_sessions(client: Client, plays: Workspace) -> None:
+    answer = client.get("/v1/similar/d?k=1&model=cooccurrence&explain=true").json()
     ((found,),) = similar_fields(answer)
     ((expected,),) = expected_similar(plays, "model", "cooccurrence", ["d"], count=1, explain=True)
     assert found[:4] == expected[:4]
     assert found[4] == [(session, round(score, 4)) for session, score in expected[4]]
 
 
-def test_a_count_beyond_the_catalogue_has_a_message(asked: Asked) -> None:
-    answer = asked.get("/v1/similar/a?k=9").json()
+def test_a_count_beyond_the_catalogue_has_a_message(client: Client) -> None:
+    answer = client.get("/v1/similar/a?k=9").json()
     assert len(answer["results"][0]["neighbours"]) == 3
     assert answer["messages"] == ["an item has 3 others in a catalogue of 4, fewer than 9"]
 
 
 @pytest.mark.parametrize("name", ["vectors", "cooccurrence", "sknn"])
 @pytest.mark.parametrize("seen", [False, True])
-def test_next_items_are_those_of_the_workflow(asked: Asked, plays: Workspace, name: str, seen: bool) -> None:
+def test_next_items_are_those_of_the_workflow(client: Client, plays: Workspace, name: str, seen: bool) -> None:
     recommender = open_recommender(plays, name, None)
     histories = ["a", "ab", "dcb"]
     expected = [
@@ -114,16 +114,16 @@ def test_next_items_are_those_of_the_workflow(asked: Asked, plays: Workspace, na
     fields = [[(i.item, i.name, i.rank, i.score) for i in items] for items in expected]
     given = {"model": name, "k": 3, "exclude_seen": not seen}
     for history, wanted in zip(histories, fields, strict=True):
-        answer = asked.post("/v1/recommend", {"items": list(history), **given}).json()
+        answer = client.post("/v1/recommend", {"items": list(history), **given}).json()
         assert [tuple(item.values()) for item in answer["results"][0]["items"]] == wanted
-    many = asked.post("/v1/recommend", {"histories": [{"items": list(h)} for h in histories], **given}).json()
+    many = client.post("/v1/recommend", {"histories": [{"items": list(h)} for h in histories], **given}).json()
     assert [[tuple(item.values()) for item in result["items"]] for result in many["results"]] == fields
 
 
-def test_filtered_and_explained_next_items_are_those_of_the_workflow(asked: Asked, plays: Workspace) -> None:
+def test_filtered_and_explained_next_items_are_those_of_the_workflow(client: Client, plays: Workspace) -> None:
     allowed = ItemFilter((), None, IdList("exclude", ("c",)), None)
     results = recommend_items(plays, open_recommender(plays, "sknn", None), ["a"], 2, allowed, explain=True)
-    answer = asked.post(
+    answer = client.post(
         "/v1/recommend", {"items": ["a"], "model": "sknn", "k": 2, "exclude": ["c"], "explain": True}
     ).json()
     (found,) = answer["results"]
@@ -134,8 +134,8 @@ def test_filtered_and_explained_next_items_are_those_of_the_workflow(asked: Aske
     assert answer["messages"] == results.messages
 
 
-def test_models_see_times_kinds_and_users(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    recommender = asked.service.current().find("recommend", None, "sknn").recommender
+def test_models_see_times_kinds_and_users(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    recommender = client.service.current().find("recommend", None, "sknn").recommender
     seen: list[Sessions] = []
 
     def recommend(model: Any, histories: Sessions, k: int, **more: Any) -> Any:
@@ -145,23 +145,23 @@ def test_models_see_times_kinds_and_users(asked: Asked, monkeypatch: pytest.Monk
     original = type(recommender.model).recommend
     monkeypatch.setattr(type(recommender.model), "recommend", recommend)
     timed = {"items": ["a", "b"], "times": [5, 9]}
-    asked.post("/v1/recommend", {**timed, "model": "sknn"})
-    asked.post("/v1/recommend", {**timed, "kinds": ["click", "buy"], "user": 7, "model": "sknn"})
-    asked.post("/v1/recommend", {"histories": [timed, {"items": ["c"], "times": [1]}], "model": "sknn"})
+    client.post("/v1/recommend", {**timed, "model": "sknn"})
+    client.post("/v1/recommend", {**timed, "kinds": ["click", "buy"], "user": 7, "model": "sknn"})
+    client.post("/v1/recommend", {"histories": [timed, {"items": ["c"], "times": [1]}], "model": "sknn"})
     assert [s.times.tolist() for s in seen if s.times is not None] == [[5, 9], [5, 9], [5, 9, 1]]
     assert seen[1].users is not None and seen[1].users.tolist() == [7]
     assert seen[1].kind_names is not None and seen[1].kind_names[seen[1].kinds].tolist() == ["click", "buy"]
     mixed = {"histories": [timed, {"items": ["c"]}], "model": "sknn"}
-    assert asked.post("/v1/recommend", mixed).status_code == 422
+    assert client.post("/v1/recommend", mixed).status_code == 422
 
 
-def test_unknown_items_are_refused_or_skipped(asked: Asked) -> None:
-    refused = asked.post("/v1/recommend", {"items": ["a", "zz"], "model": "sknn"})
+def test_unknown_items_are_refused_or_skipped(client: Client) -> None:
+    refused = client.post("/v1/recommend", {"items": ["a", "zz"], "model": "sknn"})
     assert refused.status_code == 404 and "no item 'zz'" in refused.json()["detail"]
     given = {"items": ["zz", "a", "yy"], "times": [1, 2, 3], "model": "sknn", "skip_unknown": True}
-    skipped = asked.post("/v1/recommend", given).json()
+    skipped = client.post("/v1/recommend", given).json()
     assert skipped["messages"] == ["2 of 3 items of a history are unknown and left out"]
-    known = asked.post("/v1/recommend", {"items": ["a"], "times": [2], "model": "sknn"}).json()
+    known = client.post("/v1/recommend", {"items": ["a"], "times": [2], "model": "sknn"}).json()
     assert skipped["results"] == known["results"]
 
 
@@ -179,32 +179,32 @@ def test_unknown_items_are_refused_or_skipped(asked: Asked) -> None:
         ),
     ],
 )
-def test_requests_that_cannot_be_met_are_refused(asked: Asked, body: Any, detail: str) -> None:
-    response = asked.post("/v1/recommend", body)
+def test_requests_that_cannot_be_met_are_refused(client: Client, body: Any, detail: str) -> None:
+    response = client.post("/v1/recommend", body)
     assert response.status_code == 422
     assert response.json()["detail"].startswith(detail)
 
 
-def test_past_sessions_are_those_of_the_workflow(asked: Asked, plays: Workspace) -> None:
+def test_past_sessions_are_those_of_the_workflow(client: Client, plays: Workspace) -> None:
     source = open_session_neighbours(plays, "sknn", None)
     for body, items, session in (({"items": ["a", "b"]}, ["a", "b"], None), ({"session": 1}, [], "1")):
-        answer = asked.post("/v1/neighbours", {**body, "k": 3}).json()
+        answer = client.post("/v1/neighbours", {**body, "k": 3}).json()
         assert answer["sessions"] == [
             {"session" if key == "session" else key: value for key, value in asdict(found).items()}
             for found in nearest_sessions(source, items, session, 3)
         ]
-    assert asked.post("/v1/neighbours", {"items": ["a"], "session": 1}).status_code == 422
-    assert asked.post("/v1/neighbours", {"session": 99}).status_code == 404
+    assert client.post("/v1/neighbours", {"items": ["a"], "session": 1}).status_code == 422
+    assert client.post("/v1/neighbours", {"session": 99}).status_code == 404
 
 
-def test_items_are_found_as_on_the_command_line(asked: Asked, plays: Workspace) -> None:
+def test_items_are_found_as_on_the_command_line(client: Client, plays: Workspace) -> None:
     catalogue = open_catalogue(plays, plays.find("model", "sknn"))
-    answer = asked.get("/v1/items?query=a&model=sknn").json()
+    answer = client.get("/v1/items?query=a&model=sknn").json()
     found = catalogue_items(catalogue, search_catalogue(catalogue, "a").rows)
     assert answer["items"] == [asdict(item) for item in found]
     assert (answer["nearly"], answer["total"]) == (False, 1)
-    assert asked.get("/v1/items?query=zzz").status_code == 404
-    assert asked.get("/v1/items").status_code == 422
+    assert client.get("/v1/items?query=zzz").status_code == 404
+    assert client.get("/v1/items").status_code == 422
 
 
 GENRES = Categories(np.array([0, 0, 0, 1], dtype=np.int32), np.array(["space", "crime"], dtype=object))
@@ -238,9 +238,9 @@ def films(tmp_path: Any) -> Workspace:
     ],
 )
 def test_ids_and_names_may_hold_anything(films: Workspace, serve: Serve, path: str, item: str) -> None:
-    asked = serve(films)
+    client = serve(films)
     for _ in range(2):
-        response = asked.get(f"/v1/similar/{path}")
+        response = client.get(f"/v1/similar/{path}")
         assert response.status_code == 200, response.text
         assert response.json()["results"][0]["item"] == item
 
@@ -254,14 +254,14 @@ def test_near_items_are_named(films: Workspace, serve: Serve) -> None:
 
 
 def test_conditions_on_features_filter(films: Workspace, serve: Serve) -> None:
-    asked = serve(films)
+    client = serve(films)
     condition = ItemFilter((Condition.of("genre=crime"),), None, None, None)
     expected = expected_similar(films, "model", "cooccurrence", ["Alien"], allowed=condition)
-    answer = asked.get("/v1/similar/Alien?where=genre%3Dcrime").json()
+    answer = client.get("/v1/similar/Alien?where=genre%3Dcrime").json()
     assert similar_fields(answer) == expected
     assert [n["item"] for n in answer["results"][0]["neighbours"]] == ["film/4"]
-    wrong = asked.get("/v1/similar/Alien?where=genre")
+    wrong = client.get("/v1/similar/Alien?where=genre")
     assert wrong.status_code == 422 and "a condition is a feature" in wrong.json()["detail"]
-    assert asked.get("/v1/items?query=heat").json()["items"] == [
+    assert client.get("/v1/items?query=heat").json()["items"] == [
         {"item": "film/4", "name": "Heat", "count": 2, "features": {"genre": "crime"}}
     ]

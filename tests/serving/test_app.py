@@ -9,63 +9,64 @@ import pytest
 
 from embedrec.serving import answers
 from embedrec.storage.workspace import Workspace
-from tests.serving.conftest import Asked, Serve
+from tests.serving.conftest import Client, Serve
 
 KEY = "correct-horse"
 
 
-def test_answers_name_their_version(asked: Asked) -> None:
-    response = asked.get("/v1/similar/a")
+def test_answers_name_their_version(client: Client) -> None:
+    response = client.get("/v1/similar/a")
     assert response.headers["content-type"] == "application/json"
     assert response.headers["embedrec-version"] == response.json()["version"]
     assert response.json()["version"].startswith("flat@")
-    assert asked.get("/v1/version").headers["embedrec-version"] == asked.service.current().version
+    assert client.get("/v1/version").headers["embedrec-version"] == client.service.current().version
 
 
-def test_head_has_the_headers_of_get(asked: Asked) -> None:
-    head, get = asked.send("HEAD", "/health/live"), asked.get("/health/live")
+def test_head_has_the_headers_of_get(client: Client) -> None:
+    head, get = client.send("HEAD", "/health/live"), client.get("/health/live")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(get.content))
 
 
 def test_a_key_is_needed(plays: Workspace, serve: Serve) -> None:
-    asked = serve(plays, api_key=KEY, bind="0.0.0.0:80")
-    refused = asked.get("/v1/similar/a")
+    client = serve(plays, api_key=KEY, bind="0.0.0.0:80")
+    refused = client.get("/v1/similar/a")
     assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
     assert KEY not in refused.text
     for headers in ({"authorization": f"Bearer {KEY}"}, {"authorization": f"bearer {KEY}"}, {"x-api-key": KEY}):
-        assert asked.get("/v1/similar/a", headers=headers).status_code == 200
+        assert client.get("/v1/similar/a", headers=headers).status_code == 200
     for headers in ({"authorization": KEY}, {"authorization": f"Basic {KEY}"}, {"x-api-key": KEY + "x"}):
-        assert asked.get("/v1/similar/a", headers=headers).status_code == 401
-    assert asked.get("/health/ready").status_code == 200
+        assert client.get("/v1/similar/a", headers=headers).status_code == 401
+    assert client.get("/health/ready").status_code == 200
 
 
 def test_other_origins_are_refused(plays: Workspace, serve: Serve) -> None:
-    asked = serve(plays, cors=("https://shop.example",))
+    client = serve(plays, cors=("https://shop.example",))
     body = {"items": ["a"]}
-    assert asked.post("/v1/similar", body, headers={"origin": "http://test"}).status_code == 200
-    assert asked.post("/v1/similar", body, headers={"origin": "https://evil.example"}).status_code == 403
-    allowed = asked.post("/v1/similar", body, headers={"origin": "https://shop.example"})
+    assert client.post("/v1/similar", body, headers={"origin": "http://test"}).status_code == 200
+    assert client.post("/v1/similar", body, headers={"origin": "https://evil.example"}).status_code == 403
+    allowed = client.post("/v1/similar", body, headers={"origin": "https://shop.example"})
     assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
     assert (
-        "access-control-allow-origin" not in asked.get("/v1/similar/a", headers={"origin": "https://e.example"}).headers
+        "access-control-allow-origin"
+        not in client.get("/v1/similar/a", headers={"origin": "https://e.example"}).headers
     )
     preflight = {"origin": "https://shop.example", "access-control-request-method": "POST"}
-    response = asked.send("OPTIONS", "/v1/similar", headers=preflight)
+    response = client.send("OPTIONS", "/v1/similar", headers=preflight)
     assert (response.status_code, response.headers["access-control-allow-methods"]) == (204, "GET, POST, DELETE")
-    assert asked.send("OPTIONS", "/v1/similar", headers=preflight | {"origin": "https://e.example"}).status_code == 403
+    assert client.send("OPTIONS", "/v1/similar", headers=preflight | {"origin": "https://e.example"}).status_code == 403
 
 
 def test_bodies_that_are_too_large_are_refused(plays: Workspace, serve: Serve) -> None:
-    asked = serve(plays, max_body=100)
-    assert asked.post("/v1/similar", {"items": ["a"]}).status_code == 200
-    assert asked.post("/v1/similar", {"items": ["a" * 100]}).status_code == 413
+    client = serve(plays, max_body=100)
+    assert client.post("/v1/similar", {"items": ["a"]}).status_code == 200
+    assert client.post("/v1/similar", {"items": ["a" * 100]}).status_code == 413
 
 
 def test_requests_over_the_limit_are_refused_at_once(
     plays: Workspace, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = serve(plays, max_concurrent=2)
+    client = serve(plays, max_concurrent=2)
     similar = answers.similar
 
     async def slow(*given: Any) -> Any:
@@ -73,11 +74,11 @@ def test_requests_over_the_limit_are_refused_at_once(
         return await similar(*given)
 
     monkeypatch.setattr(answers, "similar", slow)
-    responses = asked.send_all(*[("GET", "/v1/similar/a", {})] * 5, ("GET", "/health/live", {}))
+    responses = client.send_all(*[("GET", "/v1/similar/a", {})] * 5, ("GET", "/health/live", {}))
     assert sorted(response.status_code for response in responses[:5]) == [200, 200, 429, 429, 429]
     assert all(response.headers["retry-after"] == "1" for response in responses if response.status_code == 429)
     assert responses[5].status_code == 200
-    assert asked.get("/v1/similar/a").status_code == 200
+    assert client.get("/v1/similar/a").status_code == 200
 
 
 def test_an_answer_that_takes_too_long_is_given_up(
@@ -85,31 +86,31 @@ def test_an_answer_that_takes_too_long_is_given_up(
 ) -> None:
     import time
 
-    asked = serve(plays, timeout=0.05)
+    client = serve(plays, timeout=0.05)
     monkeypatch.setattr(answers, "neighbours_of_rows", lambda *given, **more: time.sleep(0.3))
-    response = asked.post("/v1/similar", {"items": ["a", "b"]})
+    response = client.post("/v1/similar", {"items": ["a", "b"]})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert response.json()["detail"] == "the answer took longer than 0.05 seconds"
 
 
-def test_an_unexpected_error_is_logged_and_not_shown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_logged_and_not_shown(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*given: Any) -> Any:
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr(answers, "similar", fail)
-    response = asked.get("/v1/similar/a")
+    response = client.get("/v1/similar/a")
     assert response.status_code == 500 and "secret" not in response.text
-    event, fields = asked.events[-1]
+    event, fields = client.events[-1]
     assert event == "failed" and "ZeroDivisionError: secret" in fields["message"]
 
 
 def test_the_log_of_requests_holds_no_content(plays: Workspace, serve: Serve) -> None:
-    asked = serve(plays, log_json=True, api_key=KEY)
+    client = serve(plays, log_json=True, api_key=KEY)
     headers = {"x-api-key": KEY}
-    asked.post("/v1/recommend", {"items": ["a", "b"]}, headers=headers)
-    asked.get("/v1/similar/private", headers=headers)
-    asked.get("/private")
-    logged = [fields for event, fields in asked.events if event == "request"]
+    client.post("/v1/recommend", {"items": ["a", "b"]}, headers=headers)
+    client.get("/v1/similar/private", headers=headers)
+    client.get("/private")
+    logged = [fields for event, fields in client.events if event == "request"]
     assert [(one["method"], one["route"], one["status"]) for one in logged] == [
         ("POST", "/v1/recommend", 200),
         ("GET", "/v1/similar/{item}", 404),
