@@ -17,10 +17,11 @@ import numpy as np
 
 from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
-from embedrec.data.topk import TopK, check_k
-from embedrec.data.vocab import Vocab
+from embedrec.data.topk import TopK, check_k, check_neighbour_count
+from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, Model, model_summary
+from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.progress import Report, quiet
 from embedrec.ranking.candidates import Candidates, merge_lists
 from embedrec.ranking.part_training import IN_MEMORY, PartStore, TrainedPart
@@ -96,6 +97,16 @@ class CompositeModel(Described):
                 for _ in pool.map(run, starts):
                     pass
         return TopK(rows, scores, self.vocab)
+
+    def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
+        """See `ItemNeighbours`: what is recommended after each item alone.
+
+        allowed  items that may be results: (n,) bool or rows (m,); None for all
+        """
+        rows = valid_rows(rows, len(self.vocab))
+        check_neighbour_count(k, len(self.vocab))
+        alone = Sessions(np.arange(len(rows) + 1), rows.astype(np.int32), self.vocab, np.arange(len(rows)))
+        return recommend_filtered(self, alone, k, allowed=allowed)
 
     def candidates(self, histories: Sessions) -> Candidates:
         """The candidates of histories in the model's vocabulary, in order of rank."""

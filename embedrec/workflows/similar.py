@@ -1,4 +1,5 @@
-"""The nearest items of an item: through an index, exactly from a model's vectors, or from a model's neighbour lists."""
+"""The nearest items of an item: through an index, exactly from a model's vectors, from a model's neighbour lists, or
+what a composite model recommends after the item alone."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class ItemNeighbourSource:
 
     source      the artifact: an index or a model
     neighbours  rows (q,) int64, k → TopK (q, k); with allowed=, (n,) bool, among those only
-    vectors     the vectors compared; None for a model that stores neighbour lists
+    vectors     the vectors compared; None for a model without vectors
     """
 
     source: Artifact
@@ -146,10 +147,11 @@ def _from_model(
     from embedrec.models.neighbour_lists import ListsModel
     from embedrec.models.serialization import load_model, with_popularity
     from embedrec.models.vector_model import VectorModel
+    from embedrec.ranking.composite import CompositeModel
 
     settings.require_index(source.name)
     loaded = load_model(source)
-    if not isinstance(loaded, VectorModel | ListsModel):
+    if not isinstance(loaded, VectorModel | ListsModel | CompositeModel):
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no item neighbours; "
             "train word2vec or cooccurrence, or name another model with --model"
@@ -159,9 +161,7 @@ def _from_model(
     if device == "cpu":
         return ItemNeighbourSource(source, model.vocab, model.neighbours, vectors)
     if vectors is None:
-        raise SettingsError(
-            f"model {source.name} ({source.about['recipe']}) stores neighbour lists; leave --device out"
-        )
+        raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --device out")
     return ItemNeighbourSource(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from embedrec import Fusion, Sessions
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.ranking.composite import TASK_HISTORIES, CompositeModel
-from tests.conftest import of_lists
+from tests.conftest import of_lists, read_only
 
 
 def sessions(repeats: bool) -> Sessions:
@@ -88,6 +88,22 @@ def test_filters_keep_k_results(model: CompositeModel) -> None:
     allowed = np.arange(len(model.vocab) - 12, len(model.vocab))
     results = recommend_filtered(model, histories(model), 6, allowed=allowed)
     assert (results.rows >= len(model.vocab) - 12).all()
+
+
+def test_neighbours_are_recommended_after_the_item_alone(model: CompositeModel) -> None:
+    rows, n = read_only(np.array([3, 9, 3])), len(model.vocab)
+    alone = of_lists([[model.vocab.id(int(row))] for row in rows], model.vocab)
+    want, result = model.recommend(alone, 7), model.neighbours(rows, 7)
+    assert np.array_equal(result.rows, want.rows) and np.array_equal(result.scores, want.scores)
+    assert not (result.rows == rows[:, None]).any()
+    allowed = read_only(np.arange(n) % 3 == 0)
+    among = model.neighbours(rows, 5, allowed=allowed)
+    whole = model.neighbours(rows, n - 1).rows
+    assert among.rows.tolist() == [[row for row in line.tolist() if row % 3 == 0][:5] for line in whole]
+    with pytest.raises(SettingsError, match="the number of neighbours must be between 1 and "):
+        model.neighbours(rows, n)
+    with pytest.raises(UnknownItemError):
+        model.neighbours(np.array([-1]), 3)
 
 
 @pytest.mark.parametrize("value", [np.array([2], np.uint8), np.array([1, 1], np.uint8), np.array([1], np.int64)])

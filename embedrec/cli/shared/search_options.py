@@ -34,7 +34,9 @@ source_options = combine_options(
     [
         click.option("--index", metavar="NAME", help="Index to search."),
         click.option(
-            "--model", metavar="NAME", help="Model to search exactly: one with vectors, cooccurrence, ar or sr."
+            "--model",
+            metavar="NAME",
+            help="Model to search exactly: one with vectors, cooccurrence, ar, sr, fusion or ranker.",
         ),
     ]
 )
