@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,23 +85,27 @@ def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
         values["log_json"] = True
     written = {} if config is None else table(read_toml(config), "serve")
     settings = build(ServeSettings, {**written, **values}, source="[serve]")
-    with server.bind(settings) as bound:
+    with server.bind(settings) as bound, TemporaryDirectory(prefix="embedrec-serve-") as shared:
         note(f"serving {workspace.root.absolute()} at {server.url_of(bound)}")
-        server.serve(Worker(workspace, settings), bound, settings)
+        server.serve(Worker(workspace, settings, Path(shared)), bound, settings)
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Makes the application of one process."""
+    """Makes the application of one process.
+
+    shared  a folder for what the processes share
+    """
 
     workspace: Workspace
     settings: ServeSettings
+    shared: Path
 
     def __call__(self) -> Application:
         from embedrec.serving.app import Application
         from embedrec.serving.service import Service
 
-        return Application(Service(self.workspace, self.settings, self.report))
+        return Application(Service(self.workspace, self.settings, self.report, self.shared))
 
     def report(self, event: str, **fields: Any) -> None:
         """Write an event of the service to stderr: a line of text, or of JSON."""

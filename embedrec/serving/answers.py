@@ -85,7 +85,13 @@ async def similar(
     served: Served, computing: Computing, items: Sequence[Id], request: SimilarQuery | schemas.SimilarRequest
 ) -> schemas.SimilarAnswer:
     """The nearest items of each item. Raises EmbedrecError and Problem, see `problem_of`."""
-    source = served.find("similar", request.index, request.model)
+    with served.find("similar", request.index, request.model) as source:
+        return await _similar(source, computing, items, request)
+
+
+async def _similar(
+    source: Source, computing: Computing, items: Sequence[Id], request: SimilarQuery | schemas.SimilarRequest
+) -> schemas.SimilarAnswer:
     opened = source.similar() if request.popularity is None else await computing.run(source.similar, request.popularity)
     vocab = opened.vocab
     rows = await _rows(source, computing, vocab, items)
@@ -130,7 +136,13 @@ def recommend_batch(recommender: Recommender, count: int | None, exclude_seen: b
 
 async def recommend(served: Served, computing: Computing, request: schemas.RecommendRequest) -> schemas.RecommendAnswer:
     """The next items of each history. Raises EmbedrecError and Problem, see `problem_of`."""
-    source = served.find("recommend", request.index, request.model)
+    with served.find("recommend", request.index, request.model) as source:
+        return await _recommend(source, computing, request)
+
+
+async def _recommend(
+    source: Source, computing: Computing, request: schemas.RecommendRequest
+) -> schemas.RecommendAnswer:
     recommender = source.recommender
     vocab, messages, histories = recommender.model.vocab, [], []
     for given in _histories(request):
@@ -210,13 +222,17 @@ async def neighbours(
     """The nearest past sessions of a history or of a past session. Raises EmbedrecError and Problem."""
     if (request.items is None) == (request.session is None):
         raise SettingsError("give either items, a history, or session, the id of a past session")
-    source = served.find("neighbours", request.index, request.model)
-    past = await computing.run(lambda: source.past_sessions)
-    items = list(map(str, request.items or ()))
-    session = None if request.session is None else str(request.session)
-    nearest = await computing.run(_named(past.sessions.vocab, nearest_sessions), past, items, session, request.k or 10)
-    sessions = [schemas.NearSession(n.session, n.rank, n.score, n.time, n.shared, n.items, n.names) for n in nearest]
-    return schemas.NeighboursAnswer(source.version, sessions)
+    with served.find("neighbours", request.index, request.model) as source:
+        past = await computing.run(lambda: source.past_sessions)
+        items = list(map(str, request.items or ()))
+        session = None if request.session is None else str(request.session)
+        nearest = await computing.run(
+            _named(past.sessions.vocab, nearest_sessions), past, items, session, request.k or 10
+        )
+        sessions = [
+            schemas.NearSession(n.session, n.rank, n.score, n.time, n.shared, n.items, n.names) for n in nearest
+        ]
+        return schemas.NeighboursAnswer(source.version, sessions)
 
 
 async def items(served: Served, computing: Computing, request: schemas.ItemsQuery) -> schemas.ItemsAnswer:
@@ -232,7 +248,8 @@ async def items(served: Served, computing: Computing, request: schemas.ItemsQuer
         ]
         return schemas.ItemsAnswer(source.version, matched, matches.nearly, len(matches.rows))
 
-    return await computing.run(search)
+    with source:
+        return await computing.run(search)
 
 
 # ---------------------------------------------------------------------------------------------- common

@@ -14,7 +14,8 @@ from typing import Any
 
 from embedrec.serving.problems import Problem, problem_of
 from embedrec.serving.requests import Headers, Receive, header, parse_body, parse_query, read_body
-from embedrec.serving.routes import ROUTES, Call, Page, Route, Router
+from embedrec.serving.routes import ROUTES
+from embedrec.serving.routing import Call, Page, Route, Router
 from embedrec.serving.schemas import encode
 from embedrec.serving.service import Service
 
@@ -49,18 +50,29 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         """Open the artifacts after the start, while requests are already answered with 503; close at the end."""
         opening: asyncio.Future[None] | None = None
+        ticking: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 loop = asyncio.get_running_loop()
                 opening = loop.run_in_executor(None, self.service.open)
+                ticking = asyncio.create_task(self._tick())
                 await send({"type": "lifespan.startup.complete"})
             else:
+                if ticking is not None:
+                    ticking.cancel()
                 if opening is not None:
                     await opening
                 self.service.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _tick(self) -> None:
+        """What is done once a second."""
+        while True:
+            await asyncio.sleep(1)
+            if self.service.settings.workers > 1:
+                self.service.metrics.save()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = perf_counter()
@@ -85,6 +97,7 @@ class Application:
                         sent.append((b"embedrec-version", version.encode()))
         except Exception as e:
             problem = problem_of(e)
+            version = getattr(e, "version", "")
             if problem.status == 500:
                 self.service.report("failed", message="".join(format_exception(e)))
             status, body = problem.status, encode(problem.details)
@@ -94,6 +107,7 @@ class Application:
         sent.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        self.service.metrics.record("" if route is None else route.path, version, status, perf_counter() - start)
         if self.service.settings.log_json:
             self.service.report(
                 "request",

@@ -1,59 +1,12 @@
-"""The routes of the service: the only list of them. Routing, OpenAPI and metrics use it."""
+"""The routes of the service: the only list of them. Routing, OpenAPI and measurements use it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
-
-from embedrec.errors import did_you_mean
 from embedrec.serving import answers, schemas
-from embedrec.serving.problems import Problem
-from embedrec.serving.requests import decode_segment
+from embedrec.serving.openapi import openapi
+from embedrec.serving.reference_page import reference_page
+from embedrec.serving.routing import Call, Page, Route
 from embedrec.serving.service import Service
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request to a route.
-
-    segment  the value of the {…} in the path, decoded; "" if there is none
-    request  the query or body; None if the route has none
-    """
-
-    segment: str
-    request: Any
-
-
-@dataclass(frozen=True)
-class Route:
-    """A route.
-
-    path     may contain one {…}, which stands for any text, slashes included
-    handler  service, call → the answer, a struct, which may have a `version`; or a `Page`
-    summary  one line
-    query    type of the query string, or None
-    body     type of the body, or None
-    answer   type of the answer; None for a page
-    public   whether it needs no key
-    """
-
-    method: str
-    path: str
-    handler: Callable[[Service, Call], Awaitable[Any]]
-    summary: str
-    query: type | None = None
-    body: type | None = None
-    answer: type | None = None
-    public: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """An answer that is no struct."""
-
-    body: bytes
-    content_type: str
 
 
 async def similar_one(service: Service, call: Call) -> schemas.SimilarAnswer:
@@ -88,6 +41,18 @@ async def ready(service: Service, call: Call) -> schemas.Ready:
     return service.ready()
 
 
+async def metrics(service: Service, call: Call) -> Page:
+    return Page(service.metrics_text(), "text/plain; version=0.0.4; charset=utf-8")
+
+
+async def description(service: Service, call: Call) -> Page:
+    return Page(schemas.encode(openapi(tuple(ROUTES))), "application/json")
+
+
+async def reference(service: Service, call: Call) -> Page:
+    return Page(reference_page(openapi(tuple(ROUTES))), "text/html; charset=utf-8")
+
+
 ROUTES = [
     Route("GET", "/v1/similar/{item}", similar_one, "The items nearest to an item: an id, a bare id or a name.",
           query=schemas.SimilarQuery, answer=schemas.SimilarAnswer),
@@ -103,46 +68,7 @@ ROUTES = [
           answer=schemas.VersionAnswer),
     Route("GET", "/health/live", live, "Whether the process runs.", answer=schemas.Live, public=True),
     Route("GET", "/health/ready", ready, "Whether it answers.", answer=schemas.Ready, public=True),
+    Route("GET", "/metrics", metrics, "Measurements in the text format of Prometheus."),
+    Route("GET", "/openapi.json", description, "This description, as OpenAPI 3.1.", public=True),
+    Route("GET", "/docs", reference, "This description, as a page.", public=True),
 ]  # fmt: skip
-
-
-class Router:
-    """Finds the route of a request."""
-
-    def __init__(self, routes: list[Route]) -> None:
-        self.exact: dict[bytes, dict[str, Route]] = {}
-        self.prefixed: list[tuple[bytes, bytes, dict[str, Route]]] = []
-        methods: dict[str, dict[str, Route]] = {}
-        for route in routes:
-            methods.setdefault(route.path, {})[route.method] = route
-        for path, by_method in methods.items():
-            before, brace, rest = path.partition("{")
-            if brace:
-                self.prefixed.append((before.encode(), rest.partition("}")[2].encode(), by_method))
-            else:
-                self.exact[path.encode()] = by_method
-        self.prefixed.sort(key=lambda entry: -len(entry[1]))  # the paths with a suffix first
-
-    def find(self, method: str, path: bytes) -> tuple[Route, str]:
-        """The route of a method and a raw path, and the value of its {…}.
-
-        Raises Problem 404 for an unknown path, with near ones, and 405 for another method; DataError for a path that is
-        not UTF-8.
-        """
-        by_method = self.exact.get(path)
-        segment = b""
-        if by_method is None:
-            for prefix, suffix, candidates in self.prefixed:
-                end = len(path) - len(suffix)
-                if end > len(prefix) and path.startswith(prefix) and path.endswith(suffix):
-                    by_method, segment = candidates, path[len(prefix) : end]
-                    break
-            else:
-                shown = path[:200].decode("ascii", "backslashreplace")
-                hint = did_you_mean(shown, [known.decode() for known in self.exact]) or "; /openapi.json lists them"
-                raise Problem(404, f"there is no route {shown!r}{hint}")
-        route = by_method.get(method)
-        if route is None:
-            allowed = ", ".join(by_method)
-            raise Problem(405, f"the route takes {allowed}, not {method[:20]}", headers={"allow": allowed})
-        return route, decode_segment(segment)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from embedrec.errors import EmbedrecError
 from embedrec.progress import Report
 from embedrec.serving import schemas
 from embedrec.serving.answers import Computing
 from embedrec.serving.batches import Batches
+from embedrec.serving.metrics import Metrics
 from embedrec.serving.problems import Problem
 from embedrec.serving.settings import ServeSettings
 from embedrec.serving.sources import Served, open_served
@@ -24,13 +26,18 @@ class Service:
     served   None until artifacts are opened; a request uses the one it finds when it begins
     waiting  why nothing is served yet
     refused  artifacts that are not served, and why
+    shared   a folder for what several workers share; None for one worker
     report   called as report("serving", version=…), report("refused", …); see `embedrec.progress`
     """
 
-    def __init__(self, workspace: Workspace, settings: ServeSettings, report: Report) -> None:
+    def __init__(
+        self, workspace: Workspace, settings: ServeSettings, report: Report, shared: Path | None = None
+    ) -> None:
         self.workspace = workspace
         self.settings = settings
         self.report = report
+        self.shared = shared
+        self.metrics = Metrics(shared)
         self.served: Served | None = None
         self.waiting = "the artifacts are being opened"
         self.refused: list[schemas.Refusal] = []
@@ -65,6 +72,12 @@ class Service:
     def ready(self) -> schemas.Ready:
         """Whether it answers. Raises Problem 503 if it does not."""
         return schemas.Ready("ready", self.current().version, self.refused)
+
+    def metrics_text(self) -> bytes:
+        """Measurements in the text format of Prometheus, of all workers."""
+        sources = [] if self.served is None else self.served.sources.values()
+        listed = [(s.artifact.kind, s.name, s.artifact.fingerprint[:12]) for s in sources]
+        return self.metrics.text(listed, self.served is not None)
 
     def close(self) -> None:
         """End its threads; those that compute are waited for."""

@@ -101,6 +101,14 @@ class Source:
             "neighbours", lambda: open_session_neighbours(self.workspace, self._model_name, self._index_name)
         )
 
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """An error in a block of the source has its `version`, for measurements."""
+        if error is not None:
+            error.version = self.version  # type: ignore[attr-defined]
+
     def opened(self, key: Any, load: Callable[[], Any]) -> Any:
         """What `load` returns, loaded once."""
         kept = self._opened.get(key)

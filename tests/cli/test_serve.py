@@ -69,8 +69,8 @@ def test_wrong_options_are_refused(run: Run, options: tuple[str, ...], message: 
 
 def test_events_are_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fields: dict[str, Any] = {"version": "v", "names": ["flat@1", "sknn@2"]}
-    Worker(Workspace(tmp_path), ServeSettings()).report("serving", **fields)
-    Worker(Workspace(tmp_path), ServeSettings(log_json=True)).report("serving", **fields)
+    Worker(Workspace(tmp_path), ServeSettings(), tmp_path).report("serving", **fields)
+    Worker(Workspace(tmp_path), ServeSettings(log_json=True), tmp_path).report("serving", **fields)
     text, line = capsys.readouterr().err.splitlines()
     assert text == "serving flat@1, sknn@2"
     assert '"event": "serving"' in line and '"names": ["flat@1", "sknn@2"]' in line
