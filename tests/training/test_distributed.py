@@ -21,9 +21,14 @@ from tests.training.beside import curves
 SMALL: dict[str, Any] = {"recipe": "two-tower", "dim": 6, "epochs": 3, "batch": 31, "dropout": 0.0, "id_dropout": 0.0}
 STREAMS: dict[str, Any] = {"recipe": "gru4rec", "layers": "5,4", "epochs": 2, "n_sample": 6, "embedding_dropout": 0.0,
                            "hidden_dropout": 0.0}  # fmt: skip
+ATTENTION: dict[str, Any] = {"recipe": "sasrec", "dim": 8, "blocks": 2, "epochs": 3, "patience": None, "dropout": 0.0,
+                             "block_dropout": 0.0, "id_dropout": 0.0}  # fmt: skip
 SETTINGS: list[dict[str, Any]] = [
     {**SMALL, "negatives": 12, "users": True, "query_layers": "5", "patience": 2},
     {**SMALL, "negatives": 3, "loss": "bce", "scoring": "dot", "temperature": 1.0, "clip": 0.1, "patience": None},
+    {**ATTENTION, "batch": 31, "negatives": 12, "patience": 2},
+    {**ATTENTION, "batch": 17, "negatives": 9, "query": "last", "gates": True, "users": True, "hardest": 3},
+    {**ATTENTION, "batch": 40, "negatives": 9, "loss": "gbce", "order": "random", "positions": "learned", "history": 3},
     {**STREAMS, "batch": 31},
     {**STREAMS, "batch": 17, "loss": "cross-entropy", "input": "onehot", "patience": 1, "regularisation": 0.01},
 ]

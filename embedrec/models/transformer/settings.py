@@ -65,6 +65,7 @@ class SASRecSettings(Neural):
     SMALL: ClassVar[dict[str, object]] = {"dim": 8, "blocks": 2, "heads": 2, "epochs": 3, "negatives": 8}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
         {"query": "last", "scoring": "dot", "temperature": 1.0, "positions": "learned", "history": 3, "gates": True},
+        {"query": "last", "blocks": 1},
         {"loss": "gbce", "positions": "none", "patience": None, "order": "random", "users": True},
     )
     epochs: int = 10

@@ -44,6 +44,23 @@ def test_it_learns_an_order() -> None:
     assert [ids[0] for ids in model.recommend(histories, 1).ids()] == ["i5", "i3"]
 
 
+@pytest.mark.parametrize("query", ["last", "convex"])
+def test_scores_are_cosines_of_the_query_and_the_items(query: Any) -> None:
+    sessions = clustered_sessions(40)
+    model = SASRec(**{**SMALL, "query": query}).fit(sessions, seed=0)
+    queries = model.encode(sessions).vectors.astype(np.float64)
+    items = model.embeddings.vectors.astype(np.float64)
+    norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(items, axis=1)
+    cosines = queries @ items.T / norms
+    result = model.recommend(sessions, len(items), exclude_seen=False)
+    assert np.abs(result.scores).max() <= 1 + 1e-6
+    np.testing.assert_allclose(result.scores, np.take_along_axis(cosines, result.rows, axis=1), atol=1e-5)
+    longer = SASRec(**{**SMALL, "query": query, "scoring": "dot"}).fit(sessions, seed=0)
+    products = longer.encode(sessions).vectors.astype(np.float64) @ longer.embeddings.vectors.T
+    result = longer.recommend(sessions, len(items), exclude_seen=False)
+    np.testing.assert_allclose(result.scores, np.take_along_axis(products, result.rows, axis=1), atol=1e-4)
+
+
 def test_cold_items_are_found() -> None:
     sessions = featured(clustered_sessions(240))
     model = SASRec(**{**SMALL, "epochs": 25, "patience": None, "id_dropout": 0.3}).fit(sessions, seed=0)

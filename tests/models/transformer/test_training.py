@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedrec.data.events import DAY
 from embedrec.errors import DataError
 from embedrec.models.transformer.recipe import SASRec
 from embedrec.models.transformer.training import Windows
+from embedrec.training.context import TrainingContext
 from tests.conftest import of_lists
 from tests.models.transformer.toy_learner import SMALL, create_learner
 from tests.training.toy import clustered_sessions
@@ -55,6 +57,43 @@ def test_batches_hold_every_window_once_and_repeat(order: Any) -> None:
         assert (batch.each[1].diff() >= 0).all()
     parts = [one[0].part(number, 3) for number in range(3)]
     assert sorted(torch.cat([part.each[0] for part in parts]).tolist()) == sorted(one[0].each[0].tolist())
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"patience": None},
+        {"patience": 2, "query": "last", "gates": True, "users": True},
+        {"patience": None, "loss": "gbce", "order": "random", "positions": "learned", "history": 3},
+        {"patience": None, "hardest": 4, "schedule": "one-cycle", "candidate_dropout": 0.2},
+    ],
+)
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, settings: Any, stop: int) -> None:
+    recipe, sessions = SASRec(**{**SMALL, **settings}), clustered_sessions(40)
+    resumed: list[int] = []
+
+    def stopping(event: str, **numbers: Any) -> None:
+        if event == "epoch" and numbers["epoch"] == stop:
+            raise StoppedError
+
+    def recorded(event: str, **numbers: Any) -> None:
+        if event == "resumed":
+            resumed.append(numbers["epoch"])
+
+    with pytest.raises(StoppedError):
+        recipe.fit(sessions, seed=3, report=stopping, context=TrainingContext(checkpoint=tmp_path / "c"))
+    whole = recipe.fit(sessions, seed=3)
+    context = TrainingContext(checkpoint=tmp_path / "c", resume=True)
+    again = recipe.fit(sessions, seed=3, report=recorded, context=context)
+    assert resumed == [stop]
+    assert whole.arrays.keys() == again.arrays.keys()
+    for name, array in whole.arrays.items():
+        assert array.tobytes() == again.arrays[name].tobytes(), name
 
 
 def test_nothing_to_learn_from() -> None:
