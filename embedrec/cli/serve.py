@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.json_log import write_event
-from embedrec.cli.shared.options import log_option, logs_json, note, workspace_option
+from embedrec.cli.shared.options import logs_json, note, set_log_json, workspace_option
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -59,8 +59,25 @@ def _option(name: str, help_: str, **more: Any) -> Any:
     "Device of the search of similar items; cuda uses a GPU [default: cpu].",
     type=click.Choice(["cpu", "cuda"]),
 )
+@_option(
+    "--sessions",
+    "Live sessions: a SQLite file, or a Redis URL [default: serving/sessions.sqlite in the workspace].",
+    metavar="PLACE",
+)
+@_option(
+    "--session-ttl",
+    "Seconds that a live session is kept after its last event [default: 3600].",
+    type=click.FloatRange(0, min_open=True),
+)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file with a table [serve].")
-@log_option
+@_option(
+    "--log-json",
+    "Write notes, and a line for every request, to stderr as JSON.",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=set_log_json,
+)
 @workspace_option
 def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
     """Answer over HTTP: similar items, next items, past sessions.

@@ -121,7 +121,18 @@ class VectorModel(Described):
         """See `Model.recommend`; `allowed` is (n,) bool, rows (m,), or None for all."""
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
-        queries = self.encoder(histories)
+        return self.recommend_for(self.encoder(histories), histories, k, exclude_seen=exclude_seen, allowed=allowed)
+
+    def recommend_for(
+        self,
+        queries: np.ndarray,
+        histories: Sessions,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: np.ndarray | None = None,
+    ) -> TopK:
+        """See `recommend`; queries (S, e) are those of the encoder for the histories, in the model's vocabulary."""
         if not exclude_seen:
             return self.searcher.search(queries, k, allowed=allowed)
         reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))

@@ -94,8 +94,8 @@ async def _similar(
 ) -> schemas.SimilarAnswer:
     opened = source.similar() if request.popularity is None else await computing.run(source.similar, request.popularity)
     vocab = opened.vocab
-    rows = await _rows(source, computing, vocab, items)
-    if len(rows) > 1 or request.popularity is not None or _is_filtered(request):
+    rows = await rows_of(source, computing, vocab, items)
+    if len(rows) > 1 or request.popularity is not None or is_filtered(request):
         work = partial(neighbours_of_rows, explain=request.explain)
         lists, messages, _ = await computing.run(
             work, source.workspace, opened, np.array(rows), request.k, _item_filter(request)
@@ -147,20 +147,20 @@ async def _recommend(
     vocab, messages, histories = recommender.model.vocab, [], []
     for given in _histories(request):
         check_history(given)
-        rows: Sequence[int] = await _rows(source, computing, vocab, given.items, skip=request.skip_unknown)
+        rows: Sequence[int] = await rows_of(source, computing, vocab, given.items, skip=request.skip_unknown)
         history = History(rows, given.times, given.kinds, given.user)
         if -1 in rows:
-            messages.append(f"{list(rows).count(-1):,} of {len(rows):,} items of a history are unknown and left out")
+            messages.append(left_out(list(rows).count(-1), len(rows)))
             history = _without_unknown(history)
         histories.append(history)
-    if len(histories) > 1 or any(histories[0].columns[1:]) or _is_filtered(request):
+    if len(histories) > 1 or any(histories[0].columns[1:]) or is_filtered(request):
         work = partial(_recommend_all, source, histories, request)
         lists, more = await computing.run(work)
     else:
         key = ("recommend batch", request.k, request.exclude_seen, histories[0].columns)
         batch = source.opened(key, lambda: recommend_batch(recommender, request.k, request.exclude_seen))
         lists, more = [await computing.batches.ask(batch, histories[0])], []
-    results = [schemas.NextItems(list(map(_next_item, items))) for items in lists]
+    results = [schemas.NextItems(list(map(next_item, items))) for items in lists]
     return schemas.RecommendAnswer(source.version, results, messages + more)
 
 
@@ -168,7 +168,7 @@ def _recommend_all(
     source: Source, histories: Sequence[History], request: schemas.RecommendRequest
 ) -> tuple[list[list[RecommendedItem]], list[str]]:
     recommender = source.recommender
-    if not _is_filtered(request):
+    if not is_filtered(request):
         compute = recommend_batch(recommender, request.k, request.exclude_seen).compute
         return list(compute(histories)), []
     allowed = _item_filter(request)
@@ -186,6 +186,11 @@ def _recommend_all(
         lists.append(results.items)
         messages = results.messages
     return lists, messages
+
+
+def left_out(unknown: int, items: int) -> str:
+    """A remark on unknown items of a history."""
+    return f"{unknown:,} of {items:,} items of a history are unknown and left out"
 
 
 def _histories(request: schemas.RecommendRequest) -> list[HistoryRequest]:
@@ -207,7 +212,8 @@ def _without_unknown(history: History) -> History:
     return History([history.rows[at] for at in known], times, kinds, history.user)
 
 
-def _next_item(item: RecommendedItem) -> schemas.NextItem:
+def next_item(item: RecommendedItem) -> schemas.NextItem:
+    """A recommended item as it is answered."""
     return schemas.NextItem(
         item.item, item.name, item.rank, item.score, _past(item.sessions), item.parts, item.features
     )
@@ -255,7 +261,7 @@ async def items(served: Served, computing: Computing, request: schemas.ItemsQuer
 # ---------------------------------------------------------------------------------------------- common
 
 
-async def _rows(
+async def rows_of(
     source: Source, computing: Computing, vocab: Vocab, items: Sequence[Id], *, skip: bool = False
 ) -> Sequence[int]:
     """The rows of items given as ids or names; −1 for unknown ones if these are to be skipped.
@@ -320,7 +326,8 @@ def vocab_names(vocab: Vocab, rows: np.ndarray) -> list[str]:
     return [vocab.name(row) if row >= 0 else "" for row in rows.tolist()]
 
 
-def _is_filtered(request: SimilarQuery | Filtered) -> bool:
+def is_filtered(request: SimilarQuery | Filtered) -> bool:
+    """Whether results are filtered or explained, which no batch does."""
     return bool(request.where or request.explain) or request.only is not None or request.exclude is not None
 
 

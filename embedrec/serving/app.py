@@ -69,10 +69,10 @@ class Application:
 
     async def _tick(self) -> None:
         """What is done once a second."""
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
-            if self.service.settings.workers > 1:
-                self.service.metrics.save()
+            await loop.run_in_executor(None, self.service.tick)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = perf_counter()

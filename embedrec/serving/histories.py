@@ -10,7 +10,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import SettingsError
-from embedrec.serving.schemas import HistoryRequest
+from embedrec.serving.schemas import MAX_TIME, HistoryRequest
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,9 @@ def as_sessions(histories: Sequence[History], vocab: Vocab) -> Sessions:
     )
 
 
-_LIMIT = 8_640_000_000_000_000  # ms; the years ±275,000, see `embedrec.data.times`
-
-
 def _times(times: Sequence[int]) -> np.ndarray:
     """Times (E,) int64. Raises SettingsError for one that is no date."""
-    wrong = next((time for time in times if not -_LIMIT <= time <= _LIMIT), None)
+    wrong = next((time for time in times if not -MAX_TIME <= time <= MAX_TIME), None)
     if wrong is not None:
         raise SettingsError(f"times must be milliseconds since 1970, but one is {wrong}")
     return np.array(times, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedrec.serving import answers, schemas
+from embedrec.serving import answers, live_sessions, schemas
 from embedrec.serving.openapi import openapi
 from embedrec.serving.reference_page import reference_page
 from embedrec.serving.routing import Call, Page, Route
@@ -19,6 +19,22 @@ async def similar_many(service: Service, call: Call) -> schemas.SimilarAnswer:
 
 async def recommend(service: Service, call: Call) -> schemas.RecommendAnswer:
     return await answers.recommend(service.current(), service.computing, call.request)
+
+
+async def append_events(service: Service, call: Call) -> schemas.EventsAnswer:
+    return await live_sessions.append(
+        service.current(), service.computing, service.sessions, call.segment, call.request
+    )
+
+
+async def recommend_live(service: Service, call: Call) -> schemas.RecommendAnswer:
+    return await live_sessions.recommend(
+        service.current(), service.computing, service.sessions, service.states, call.segment, call.request
+    )
+
+
+async def delete_session(service: Service, call: Call) -> schemas.DeletedAnswer:
+    return await live_sessions.delete(service.current(), service.computing, service.sessions, call.segment)
 
 
 async def neighbours(service: Service, call: Call) -> schemas.NeighboursAnswer:
@@ -60,6 +76,11 @@ ROUTES = [
           body=schemas.SimilarRequest, answer=schemas.SimilarAnswer),
     Route("POST", "/v1/recommend", recommend, "The next items of one history or many.",
           body=schemas.RecommendRequest, answer=schemas.RecommendAnswer),
+    Route("POST", "/v1/sessions/{id}/events", append_events, "Add events to a live session.",
+          body=schemas.EventsRequest, answer=schemas.EventsAnswer),
+    Route("GET", "/v1/sessions/{id}/recommend", recommend_live, "The next items of a live session.",
+          query=schemas.LiveQuery, answer=schemas.RecommendAnswer),
+    Route("DELETE", "/v1/sessions/{id}", delete_session, "Forget a live session.", answer=schemas.DeletedAnswer),
     Route("POST", "/v1/neighbours", neighbours, "The past sessions nearest to a history or to a past session.",
           body=schemas.NeighboursRequest, answer=schemas.NeighboursAnswer),
     Route("GET", "/v1/items", items, "Items by parts of their ids and names, also with typos.",

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 MAX_K = 1000
 MAX_QUERIES = 100  # items or histories in one request
 MAX_HISTORY = 1000  # events of a history
+MAX_TIME = 8_640_000_000_000_000  # ms; the years ±275,000, see `embedrec.data.times`
 MAX_IDS = 100_000  # ids of `only` and `exclude`
 
 Id = int | str
@@ -98,6 +99,49 @@ class ItemsQuery(Struct, forbid_unknown_fields=True, kw_only=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 20
     index: Text | None = None
     model: Text | None = None
+
+
+class EventRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An event of a live session; its time is milliseconds since 1970, now if it is missing."""
+
+    item: Annotated[str, Meta(max_length=1000)] | int
+    time: Annotated[int, Meta(ge=-MAX_TIME, le=MAX_TIME)] | None = None
+    kind: Annotated[str, Meta(max_length=100)] = ""
+
+
+class EventsRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Events of a live session, oldest first. Without consent nothing is kept, and what was kept is deleted."""
+
+    events: Annotated[list[EventRequest], Meta(max_length=MAX_QUERIES)]
+    user: Id | None = None
+    consent: bool = True
+
+
+class LiveQuery(Question, kw_only=True):
+    """The query string of GET /v1/sessions/{id}/recommend; where, only and exclude may be repeated."""
+
+    where: Conditions = []
+    only: QueryIds | None = None
+    exclude: QueryIds | None = None
+    explain: bool = False
+    exclude_seen: bool = True
+
+
+class EventsAnswer(Struct):
+    """How many events a live session has; whether they are kept."""
+
+    version: str
+    session: str
+    events: int
+    kept: bool
+
+
+class DeletedAnswer(Struct):
+    """A live session was deleted."""
+
+    version: str
+    session: str
+    deleted: bool
 
 
 class PastSession(Struct):

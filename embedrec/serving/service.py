@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from embedrec.progress import Report
 from embedrec.serving import schemas
 from embedrec.serving.answers import Computing
 from embedrec.serving.batches import Batches
+from embedrec.serving.live_sessions import States
 from embedrec.serving.metrics import Metrics
 from embedrec.serving.problems import Problem
+from embedrec.serving.session_store import open_store
 from embedrec.serving.settings import ServeSettings
 from embedrec.serving.sources import Served, open_served
 from embedrec.storage.workspace import Workspace
 from embedrec.version import __version__
 
+_SESSIONS = "sessions.sqlite"
+_PURGE = 60.0  # seconds between two looks for sessions whose time is over
 THREADS = 2  # of a worker, for answers that take long
 
 
@@ -41,6 +46,9 @@ class Service:
         self.served: Served | None = None
         self.waiting = "the artifacts are being opened"
         self.refused: list[schemas.Refusal] = []
+        self.sessions = open_store(settings.sessions, workspace.root / "serving" / _SESSIONS, settings.session_ttl)
+        self.states = States()
+        self._purged = 0.0
         self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="embedrec-answers")
         self.computing = Computing(Batches(self.executor), self.executor, settings.timeout)
 
@@ -72,6 +80,18 @@ class Service:
     def ready(self) -> schemas.Ready:
         """Whether it answers. Raises Problem 503 if it does not."""
         return schemas.Ready("ready", self.current().version, self.refused)
+
+    def tick(self) -> None:
+        """What is done once a second, in a thread."""
+        if self.settings.workers > 1:
+            self.metrics.save()
+        now = time.time()
+        if now - self._purged > _PURGE:
+            self._purged = now
+            try:
+                self.sessions.purge(now)
+            except EmbedrecError as e:
+                self.report("note", message=str(e))
 
     def metrics_text(self) -> bytes:
         """Measurements in the text format of Prometheus, of all workers."""

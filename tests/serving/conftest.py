@@ -13,15 +13,15 @@ from embedrec.serving.app import Application
 from embedrec.serving.service import Service
 from embedrec.serving.settings import ServeSettings
 from embedrec.storage.workspace import Workspace
-from tests.workflows.conftest import plays, vectors_root  # noqa: F401
+from tests.workflows.conftest import plays, vectors_root, workspace  # noqa: F401
 
 
 class Client:
     """An application, its service and the events it reported; `get`, `post` and `send` return the response."""
 
-    def __init__(self, workspace: Workspace, settings: ServeSettings) -> None:
+    def __init__(self, served: Workspace, settings: ServeSettings) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.service = Service(workspace, settings, lambda event, **fields: self.events.append((event, fields)))
+        self.service = Service(served, settings, lambda event, **fields: self.events.append((event, fields)))
         self.app = Application(self.service)
         self.service.open()
 
@@ -52,8 +52,8 @@ Serve = Callable[..., Client]
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Make a service of a workspace with these settings."""
 
-    def make(workspace: Workspace, **settings: Any) -> Client:
-        client = Client(workspace, ServeSettings(**settings))
+    def make(served: Workspace, **settings: Any) -> Client:
+        client = Client(served, ServeSettings(**settings))
         request.addfinalizer(client.service.close)
         return client
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from embedrec.serving.openapi import openapi, parameters
 from embedrec.serving.routes import ROUTES
@@ -44,7 +45,7 @@ def test_references_lead_to_schemas() -> None:
 CASES = [(operation, schemathesis.GenerationMode.POSITIVE) for operation in OPERATIONS] + [
     (operation, schemathesis.GenerationMode.NEGATIVE)
     for operation in OPERATIONS
-    if {"parameters", "requestBody"} & operation.definition.raw.keys()  # others cannot be asked wrongly
+    if operation.query or operation.body  # others cannot be asked wrongly
 ]
 
 
@@ -54,11 +55,21 @@ def test_generated_requests_are_answered_as_described(
 ) -> None:
     """Valid and invalid ones; no answer is a server error."""
 
-    @settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=25,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        phases=[Phase.generate],  # shrinking takes minutes
+    )
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case) -> None:
         request = case.as_transport_kwargs(base_url="http://test")
-        response = client.send(request["method"], request["url"], **arguments(request))
+        try:
+            response = client.send(request["method"], request["url"], **arguments(request))
+        except httpx.InvalidURL:  # too long for httpx; scripts/bench/serve.py sends such requests
+            return
         described = operation.definition.raw["responses"]
         assert str(response.status_code) in described or response.status_code == 405, response.text
         assert response.status_code < 500, response.text

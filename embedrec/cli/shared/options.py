@@ -102,7 +102,8 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")(command)
 
 
-def _log(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+def set_log_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """The callback of `--log-json`."""
     if value:
         ctx.meta[LOG_JSON] = True
 
@@ -114,7 +115,7 @@ def log_option(command: F) -> F:
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=_log,
+        callback=set_log_json,
         help="Write notes and progress to stderr as JSON, one object per line.",
     )(command)
 
