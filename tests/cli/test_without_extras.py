@@ -94,6 +94,7 @@ model = "gru4rec"
         ("torch", "train gru4rec", "training gru4rec"),
         ("torch", "train two-tower", "training two-tower"),
         ("torch", "train neural-cf", "training neural-cf"),
+        ("torch", "train sasrec", "training sasrec"),
         ("torch", "train mf --set loss=bpr", "training mf"),
         ("torch", "evaluate two-tower", "training two-tower"),
         ("torch", "compare cooccurrence gru4rec", "training gru4rec"),
@@ -102,6 +103,11 @@ model = "gru4rec"
         ("torch", "similar a --device cuda", "device cuda"),
         ("torch", "train fusion --candidates sr=3,gru4rec=3", "training gru4rec"),
         ("lightgbm", "train ranker", "training a ranker"),
+        ("lightgbm", "train ranker --candidates sr=3,popular=3 --force", "training a ranker"),
+        ("lightgbm", "evaluate ranker", "training a ranker"),
+        ("lightgbm", "compare popular ranker", "training a ranker"),
+        ("lightgbm", "tune ranker", "training a ranker"),
+        ("lightgbm", "run rank.toml", "training a ranker"),
         ("gensim", "train word2vec --set backend=gensim", "word2vec with backend=gensim"),
         ("matplotlib", "evaluate sknn --grid", "the plot"),
         ("optuna", "tune popular", "tuning"),
@@ -116,6 +122,7 @@ def test_messages_name_the_missing_extra(
     run("train", "svd", "--set", "dim=2")
     run("build-index", "--model", "svd", "--type", "flat")
     Path("study.toml").write_text(STUDY)
+    Path("rank.toml").write_text(STUDY.replace("gru4rec", "ranker"))
     monkeypatch.setitem(sys.modules, module, None)
     result = run(*words.split())
     remedy = f"install it with `pip install 'embedrec[{EXTRAS[module]}]'`"
