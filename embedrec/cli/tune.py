@@ -112,18 +112,18 @@ def tune(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import parse_pairs
     from embedrec.models import recipe_class
-    from embedrec.models.torch_recipe import check_torch
     from embedrec.tune import search
     from embedrec.tune.journal import Journal
     from embedrec.tune.result import SearchFiles, write_best
     from embedrec.tune.search_space import space_beside
+    from embedrec.workflows.composite_parts import check_packages
     from embedrec.workflows.evaluation_options import EvaluationOptions
     from embedrec.workflows.train import recipe_of
 
     search.check_optuna()
     cls = recipe_class(model)
     recipe = recipe_of(cls, config, pairs)
-    check_torch(recipe)
+    check_packages(recipe)
     space = space_beside(cls, parse_pairs(spaces), fixed=parse_pairs(pairs))
     settings_search = search.Search(recipe, space, metric, method, prune, seed)
     files = SearchFiles.of(workspace, name or model)

@@ -30,10 +30,10 @@ from embedrec.experiments.validate import (
 from embedrec.export.policies.settings import Policies
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.models.pair_counts import PairCountRecipe
-from embedrec.models.torch_recipe import check_torch
 from embedrec.splitting.rules import rule_class
 from embedrec.storage.artifacts import plain_from
 from embedrec.workflows.build_index import index_name
+from embedrec.workflows.composite_parts import check_packages
 from embedrec.workflows.evaluation_options import EvaluationOptions
 
 _TABLES = ("prepare", "split", "ask", "compare", "report")  # at most one of each
@@ -174,7 +174,7 @@ def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
         raise SettingsError(f"{empty!r} in the grid of {where} has no values; add some")
     if step.grid:
         check_measured([step.best], evaluation, where)
-    check_torch(step.recipes[0])
+    check_packages(step.recipes[0])
     if step.memory is not None and not isinstance(step.recipes[0], PairCountRecipe):
         raise SettingsError(f"{where}: {step.model} has no memory budget; remove memory")
     return step

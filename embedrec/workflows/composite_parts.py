@@ -11,7 +11,7 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models import MODELS
 from embedrec.models.base import Model, Recipe
 from embedrec.models.serialization import PARTS, load_model
-from embedrec.models.torch_recipe import choose_device, is_torch_recipe
+from embedrec.models.torch_recipe import check_torch, choose_device, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeRecipe
 from embedrec.ranking.part_training import PartStore, keep, part_name, read_kept, sessions_digest
@@ -39,27 +39,39 @@ def prepare_parts(
     whole     whether they are all training sessions of the artifact, so that models trained on it serve as parts
     device    "cpu", "cuda" or "auto", for parts that train with torch
 
-    Raises SettingsError for an unknown name, an imported model, a model of the workspace that was trained on other
-    sessions than `source`, and a GPU that is missing or that no part uses.
+    Default candidates are models of the workspace where these fit, and recipes with their defaults otherwise. Raises
+    SettingsError for missing packages, an unknown name, an imported model, a model of the workspace that was trained on
+    other sessions than `source`, and a GPU that is missing or that no part uses.
     """
+    recipe.check()
     text = recipe.candidates or default_candidates(sessions)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
     existing, models = [], _models(source)
     for name, _ in parse_candidates(text):
         trained = _model(models, name)
-        if "recipe" in settings.get(name, {}) or (trained is None and name in MODELS):
+        wrong = None if trained is None else _obstacle(trained, source if whole else None)
+        by_default = wrong is not None and not recipe.candidates  # then the recipe of that name is meant
+        if "recipe" in settings.get(name, {}) or by_default or (trained is None and name in MODELS):
             continue
+        if wrong is not None:
+            raise SettingsError(wrong)
         if trained is None:
             known = [*MODELS, *(folder.name for folder in models.glob("*") if _model(models, folder.name) is not None)]
             hint = did_you_mean(name, known) or f"; valid are {', '.join(n for n in known if n not in COMPOSITES)}"
             raise SettingsError(f"candidates name the model {name!r}, which does not exist{hint}")
         about = trained.about
-        _check(trained, source if whole else None)
         settings[name] = {"recipe": about["recipe"], **about["settings"], **settings.get(name, {})}
         existing.append(trained)
     prepared = replace(recipe, candidates=text, parts=settings)
     chosen = _device(prepared, device, report)
     return prepared, PartStore(models / PARTS, existing if whole else (), chosen)
+
+
+def check_packages(recipe: Recipe) -> None:
+    """Raises SettingsError for a package that is not installed and that the training of a recipe needs."""
+    check_torch(recipe)
+    if isinstance(recipe, CompositeRecipe):
+        recipe.check()
 
 
 def device_for(recipe: Recipe, requested: str) -> str:
@@ -125,16 +137,18 @@ def _model(models: Path, name: str) -> Artifact | None:
     return artifacts.read(models / name, "model")
 
 
-def _check(trained: Artifact, source: Artifact | None) -> None:
+def _obstacle(trained: Artifact, source: Artifact | None) -> str | None:
+    """Why a model cannot be a part of one that is trained on the sessions `source`; None if it can."""
     about = trained.about
     if about.get("recipe") not in MODELS:
-        raise SettingsError(
+        return (
             f"model {trained.name} was imported and may know the last window, so it cannot propose candidates; "
             "name a recipe in its place"
         )
     sessions = about.get("trained_on") or {}
     if source is not None and sessions.get("fingerprint") != source.fingerprint:
-        raise SettingsError(
+        return (
             f"model {trained.name} was trained on the sessions {sessions.get('name')}, not on {source.name} as they "
             f"are now; train it again on {source.name}"
         )
+    return None

@@ -24,7 +24,7 @@ from embedrec.ranking.part_training import part_name, sessions_digest
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
-from embedrec.workflows.composite_parts import keep_model, kept_model, part_names, prepare_parts
+from embedrec.workflows.composite_parts import check_packages, keep_model, kept_model, part_names, prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
@@ -131,13 +131,15 @@ def train_for_evaluation(
 
 def check_model_names(workspace: Workspace, names: Iterable[str]) -> None:
     """Raises SettingsError, with near misses, for a name that is neither a trained model nor a recipe."""
-    known = list(dict.fromkeys([*(f.name for f in workspace.folders("model")), *MODELS]))
+    trained = [folder.name for folder in workspace.folders("model")]
+    known = list(dict.fromkeys([*trained, *MODELS]))
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"; valid are {', '.join(known)}"
             raise SettingsError(f"no model is called {name!r}{hint}")
         if name in MODELS:
-            check_torch(recipe_class(name)())
+            check = check_torch if name in trained else check_packages  # a trained ranker needs no LightGBM
+            check(recipe_class(name)())
 
 
 def check_session_knn(name: str, recipe: type[Any], where: str = "") -> None:

@@ -180,3 +180,65 @@ def test_an_experiment_trains_and_compares_them(run: Run, name: str) -> None:
     assert "validation" in model.about and {a.name for a in part_artifacts(model).values()} == {"popular", "sr"}
     again = succeed(run, "run", "study.toml", "--workspace", "new")
     assert again.rows == rows
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ("sr=5", "candidates must come from two models or more, but are 'sr=5'; add a model"),
+        ("sr=5,sr=6", "candidates name the model sr twice; name it once"),
+        (
+            "sr=5,ranker=5",
+            "ranker cannot propose candidates, as it ranks those of other models; name these instead",
+        ),
+        ("sr=5,srr=5", "candidates name the model 'srr', which does not exist; did you mean 'sr'?"),
+        (
+            "sr=5,foreign=5",
+            "model foreign was imported and may know the last window, so it cannot propose candidates; "
+            "name a recipe in its place",
+        ),
+        (
+            "sr=5,other=5",
+            "model other was trained on the sessions few, not on s as they are now; train it again on s",
+        ),
+    ],
+)
+def test_parts_that_cannot_propose_candidates(run: Run, name: str, candidates: str, message: str) -> None:
+    _vectors_and_another_model(run)
+    assert fails(run, "train", name, "--name", "new", "--sessions", "s", "--candidates", candidates) == message
+    assert not Path("models", "new").exists()
+
+
+def _vectors_and_another_model(run: Run) -> None:
+    """The imported model foreign, the sessions few, and the model other of them."""
+    Path("foreign.txt").write_text("c1 1.0 0.5\nc2 0.5 1.0\n")
+    succeed(run, "vectors", "import", "foreign.txt")
+    of_lists(["ab"] * 9 + ["a"]).save(Path("sessions", "few"), {})
+    succeed(run, "train", "sr", "--sessions", "few", "--name", "other")
+
+
+def test_a_window_without_questions(run: Run, name: str) -> None:
+    of_lists(["ab"] * 9 + ["a"]).save(Path("sessions", "few"), {})
+    message = fails(run, "train", name, "--name", "new", "--candidates", "sr=5,popular=5", "--sessions", "few")
+    assert message == (
+        "the last window of the sessions, a share of 0.1, has no questions, as no session in it has two items; set a "
+        "larger window, or prepare longer sessions"
+    )
+    assert not Path("models", "new").exists()
+
+
+def test_parts_are_retrained_for_an_evaluation(run: Run, name: str) -> None:
+    """A model of the workspace that knows the held-out part lends its settings only."""
+    succeed(run, "split", "tail:share=.2", "--sessions", "s", "--name", "half")
+    succeed(run, "train", "sr", "--sessions", "s", "--set", "steps=3", "--name", "knows")
+    small = ("--config", "small.toml") if name == "ranker" else ()
+    Path("small.toml").write_text("[train.ranker]\ntrees = 3\nleaves = 4\nmin_leaf = 1\n")
+    words = ("train", name, "--candidates", "knows=5,popular=5", "--name", "new", *small)
+    assert fails(run, *words, "--sessions", "half") == (
+        "model knows was trained on the sessions s, not on half as they are now; train it again on half"
+    )
+    succeed(run, *words, "--sessions", "s", "--force")
+    succeed(run, "evaluate", "new", "--sessions", "half", "--at", 5)
+    parts = [artifacts.read(folder, "model") for folder in Path("models", "parts").iterdir()]
+    fresh = [part for part in parts if part.about["settings"].get("steps") == 3]
+    assert len({part.about["sessions"] for part in fresh}) == len(fresh) >= 2  # before a window, of the half

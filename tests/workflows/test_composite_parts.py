@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import Fusion, GRU4Rec, Popular, SequentialRules
+from embedrec import Cooccurrence, Fusion, GRU4Rec, Popular, SequentialRules
 from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
 from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, part_artifacts, save_model
+from embedrec.ranking.parts import parse_candidates
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
@@ -208,6 +209,21 @@ def test_invalid_parts_are_refused(workspace: Workspace, candidates: str, messag
     with pytest.raises(SettingsError) as error:
         train_model(Fusion(candidates), source_of(workspace), workspace.folder("model", "new"))
     assert message in str(error.value)
+
+
+def test_default_candidates_are_recipes_where_models_of_that_name_do_not_fit(workspace: Workspace) -> None:
+    sessions, source, old = two_kinds(400), source_of(workspace), {"name": "s", "fingerprint": "0" * 64}
+    vectors: Any = {"items": np.ones((len(sessions.vocab), 2), np.float32)}
+    save_model(Vectors().from_arrays(sessions.vocab, vectors), workspace.folder("model", "mf"), {})
+    save_model(SequentialRules(steps=2).fit(sessions), workspace.folder("model", "sr"), {"trained_on": old})
+    train_model(Cooccurrence(measure="raw"), source, workspace.folder("model", "cooccurrence"))
+    prepared, store = prepare_parts(Fusion(), sessions, source, whole=True)
+    assert [artifact.name for artifact in store.existing] == ["cooccurrence"]
+    assert sorted(prepared.parts) == ["cooccurrence"] and prepared.parts["cooccurrence"]["measure"] == "raw"
+    assert {"mf", "sr"} <= {name for name, _ in parse_candidates(prepared.candidates)}
+    for name in ("mf", "sr"):
+        with pytest.raises(SettingsError, match=f"^model {name} was "):
+            prepare_parts(Fusion(f"{name}=3,popular=3"), sessions, source, whole=True)
 
 
 def test_given_settings_override_those_of_the_workspace(workspace: Workspace) -> None:
