@@ -9,7 +9,7 @@ _F = np.float32
 _LOG2E, _LN2_HIGH, _LN2_LOW = _F(1.44269504), _F(0.693359375), _F(-2.12194440e-4)
 _P = tuple(_F(p) for p in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5))
 _P0, _P1, _P2, _P3, _P4, _P5 = _P
-_ONE, _HALF, _LOWEST, _HIGHEST, _LEAST = _F(1), _F(0.5), _F(-87), _F(80), _F(-3e38)
+_ONE, _HALF, _LOWEST, _HIGHEST, LEAST = _F(1), _F(0.5), _F(-87), _F(80), _F(-3e38)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -25,10 +25,32 @@ def exp(x):  # type: ignore[no-untyped-def]
     return (p * r * r + r + _ONE) * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-_LOOSE = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; infinity and NaN keep their meaning
+LOOSE = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; infinity and NaN keep their meaning
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=LOOSE, inline="always")
+def softmax_loss(r, own, right):  # type: ignore[no-untyped-def]
+    """The cross-entropy of scores r (u,) float32, which are replaced by its gradient; LEAST is left out.
+
+    own    the target's column
+    right  its score
+    """
+    top = LEAST
+    for j in range(r.shape[0]):
+        top = max(top, r[j])
+    total = _F(0)
+    for j in range(r.shape[0]):
+        e = exp(r[j] - top) if r[j] > LEAST else _F(0)
+        r[j] = e
+        total += e
+    one = _ONE / total
+    for j in range(r.shape[0]):
+        r[j] *= one
+    r[own] -= _ONE
+    return top + np.log(total) - right
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=LOOSE)
 def cross_entropy(scores, column, logs, own, losses):  # type: ignore[no-untyped-def]
     """See `gru4rec_losses.cross_entropy`; scores (b, u) float32 are replaced by their gradient.
 
@@ -41,23 +63,12 @@ def cross_entropy(scores, column, logs, own, losses):  # type: ignore[no-untyped
     for i in range(scores.shape[0]):
         r = scores[i]
         right = r[column[i]] + own[i]
-        top = _LEAST
         for j in range(u):
             r[j] += logs[j]
-            top = max(top, r[j])
-        total = _F(0)
-        for j in range(u):
-            e = exp(r[j] - top) if r[j] > _LEAST else _F(0)
-            r[j] = e
-            total += e
-        losses[i] = top + np.log(total) - right
-        one = _ONE / total
-        for j in range(u):
-            r[j] *= one
-        r[column[i]] -= _ONE
+        losses[i] = softmax_loss(r, column[i], right)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=LOOSE)
 def bpr_max(scores, column, weights, elu, bpreg, losses):  # type: ignore[no-untyped-def]
     """See `gru4rec_losses.bpr_max`; scores (b, u) float32 are replaced by their gradient.
 
@@ -76,9 +87,9 @@ def bpr_max(scores, column, weights, elu, bpreg, losses):  # type: ignore[no-unt
             for j in range(u):
                 score = r[j]
                 r[j] = score if score > 0 else elu * (exp(score) - _ONE)
-        top = _LEAST
+        top = LEAST
         for j in range(u):
-            top = max(top, r[j] if left[j] > 0 else _LEAST)
+            top = max(top, r[j] if left[j] > 0 else LEAST)
         right = r[own]
         scale = exp(top - right)
         total, mean, squared, length = _F(0), _F(0), _F(0), _F(0)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.sampled_losses import exp
-
-_F = np.float32
-_LEAST = _F(-3e38)
-_LOOSE = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; infinity and NaN keep their meaning
+from embedrec.kernels.sampled_losses import LEAST, LOOSE, softmax_loss
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=LOOSE)
 def softmax(scores, column, logs, own, top, losses):  # type: ignore[no-untyped-def]
     """See `transformer.losses.softmax`; scores (b, u) float32 are replaced by their gradient.
 
@@ -29,21 +25,9 @@ def softmax(scores, column, logs, own, top, losses):  # type: ignore[no-untyped-
         for j in range(u):
             r[j] += logs[j]
         if top < u - 1:
-            r[c] = _LEAST
+            r[c] = LEAST
             least = np.partition(r, u - top)[u - top]
             for j in range(u):
-                r[j] = r[j] if r[j] >= least else _LEAST
+                r[j] = r[j] if r[j] >= least else LEAST
         r[c] = right
-        highest = _LEAST
-        for j in range(u):
-            highest = max(highest, r[j])
-        total = _F(0)
-        for j in range(u):
-            e = exp(r[j] - highest) if r[j] > _LEAST else _F(0)
-            r[j] = e
-            total += e
-        losses[i] = highest + np.log(total) - right
-        one = _F(1) / total
-        for j in range(u):
-            r[j] *= one
-        r[c] -= _F(1)
+        losses[i] = softmax_loss(r, c, right)
