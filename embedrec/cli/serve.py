@@ -30,6 +30,13 @@ def _option(name: str, help_: str, **more: Any) -> Any:
 @_option(
     "--model", "Model to serve; repeatable [default: the newest, and the newest ranker].", multiple=True, metavar="NAME"
 )
+@_option(
+    "--pin",
+    "Index or model that stays when it is replaced or a newer one comes; repeatable.",
+    multiple=True,
+    metavar="NAME",
+)
+@_option("--watch", "Seconds between two looks for new artifacts; 0 for none [default: 1].", type=click.FloatRange(0))
 @_option("--workers", "Number of processes [default: 1].", type=click.IntRange(1))
 @_option(
     "--api-key",
@@ -130,5 +137,7 @@ class Worker:
             write_event("serve", event, **fields)
         elif event == "serving":
             note(f"serving {', '.join(fields['names'])}")
+        elif event == "refused":
+            note(f"{fields['kind']} {fields['name']} is not served: {fields['reason']}")
         else:
             note(fields["message"])

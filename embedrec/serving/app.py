@@ -24,6 +24,7 @@ Scope = MutableMapping[str, Any]
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
+_TICK = 0.2  # seconds
 _CHANGING = ("POST", "DELETE")
 
 
@@ -68,10 +69,10 @@ class Application:
                 return
 
     async def _tick(self) -> None:
-        """What is done once a second."""
+        """What is done beside the answers."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(_TICK)
             await loop.run_in_executor(None, self.service.tick)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -55,10 +55,10 @@ async def read_body(headers: Headers, receive: Receive, most: int, timeout: floa
 
 
 def parse_body(body: bytes, kind: type[S]) -> S:
-    """The body as a request. Raises Problem 400 if it is no JSON, 422 if it does not fit the schema."""
+    """The body as a request, {} if it is empty. Raises DataError if it is no JSON, Problem 422 if it does not fit."""
     try:
         with decoding(lambda why: DataError(f"the body is not valid JSON: {why}"), passing=(msgspec.ValidationError,)):
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as e:
         raise Problem(422, f"the body does not fit its schema: {e}") from e
 

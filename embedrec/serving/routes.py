@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from embedrec.serving import answers, live_sessions, schemas
 from embedrec.serving.openapi import openapi
 from embedrec.serving.reference_page import reference_page
@@ -49,6 +51,15 @@ async def version(service: Service, call: Call) -> schemas.VersionAnswer:
     return service.version()
 
 
+async def reload(service: Service, call: Call) -> schemas.VersionAnswer:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, lambda: service.reload(force=call.request.force))
+
+
+async def rollback(service: Service, call: Call) -> schemas.VersionAnswer:
+    return await asyncio.get_running_loop().run_in_executor(None, service.rollback)
+
+
 async def live(service: Service, call: Call) -> schemas.Live:
     return schemas.Live("live")
 
@@ -87,6 +98,10 @@ ROUTES = [
           query=schemas.ItemsQuery, answer=schemas.ItemsAnswer),
     Route("GET", "/v1/version", version, "What is served: names, fingerprints, measurements.",
           answer=schemas.VersionAnswer),
+    Route("POST", "/v1/reload", reload, "Serve what is new in the workspace, in every worker.",
+          body=schemas.ReloadRequest, answer=schemas.VersionAnswer),
+    Route("POST", "/v1/rollback", rollback, "Serve again what was served before, in every worker.",
+          body=schemas.RollbackRequest, answer=schemas.VersionAnswer),
     Route("GET", "/health/live", live, "Whether the process runs.", answer=schemas.Live, public=True),
     Route("GET", "/health/ready", ready, "Whether it answers.", answer=schemas.Ready, public=True),
     Route("GET", "/metrics", metrics, "Measurements in the text format of Prometheus."),

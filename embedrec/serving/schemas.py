@@ -144,6 +144,16 @@ class DeletedAnswer(Struct):
     deleted: bool
 
 
+class ReloadRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Look for new artifacts; with `force`, also serve those that are worse than what is served."""
+
+    force: bool = False
+
+
+class RollbackRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Serve again what was served before."""
+
+
 class PastSession(Struct):
     """A past session that explains a result."""
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 from embedrec.errors import EmbedrecError
 from embedrec.progress import Report
 from embedrec.serving import schemas
 from embedrec.serving.answers import Computing
 from embedrec.serving.batches import Batches
+from embedrec.serving.control import Command, Control
 from embedrec.serving.live_sessions import States
 from embedrec.serving.metrics import Metrics
 from embedrec.serving.problems import Problem
+from embedrec.serving.selection import select
 from embedrec.serving.session_store import open_store
 from embedrec.serving.settings import ServeSettings
-from embedrec.serving.sources import Served, open_served
-from embedrec.storage.workspace import Workspace
+from embedrec.serving.sources import Served
+from embedrec.storage.artifacts import MANIFEST
+from embedrec.storage.workspace import FOLDERS, Workspace
 from embedrec.version import __version__
 
 _SESSIONS = "sessions.sqlite"
@@ -28,11 +33,13 @@ THREADS = 2  # of a worker, for answers that take long
 class Service:
     """What a worker serves.
 
-    served   None until artifacts are opened; a request uses the one it finds when it begins
-    waiting  why nothing is served yet
-    refused  artifacts that are not served, and why
-    shared   a folder for what several workers share; None for one worker
-    report   called as report("serving", version=…), report("refused", …); see `embedrec.progress`
+    served    None until artifacts are opened; a request uses the one it finds when it begins
+    previous  what was served before, to go back to
+    waiting   why nothing is served yet
+    refused   artifacts that are not served, and why
+    shared    a folder for what several workers share; None for one worker
+    report    called as report("serving", version=, names=), report("refused", kind=, name=, reason=) and
+              report("note", message=); see `embedrec.progress`
     """
 
     def __init__(
@@ -41,30 +48,110 @@ class Service:
         self.workspace = workspace
         self.settings = settings
         self.report = report
-        self.shared = shared
         self.metrics = Metrics(shared)
         self.served: Served | None = None
+        self.previous: Served | None = None
         self.waiting = "the artifacts are being opened"
         self.refused: list[schemas.Refusal] = []
         self.sessions = open_store(settings.sessions, workspace.root / "serving" / _SESSIONS, settings.session_ttl)
         self.states = States()
-        self._purged = 0.0
+        self.control = Control(shared)
         self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="embedrec-answers")
         self.computing = Computing(Batches(self.executor), self.executor, settings.timeout)
+        self._changing = RLock()
+        self._state: Any = None
+        self._skipped: tuple[str, ...] = ()
+        self._purged = self._looked = 0.0
 
     def open(self) -> None:
         """Open what is to be served; if that fails, `waiting` says why."""
         import faiss
 
         faiss.omp_set_num_threads(1)  # requests are answered side by side
-        try:
-            served = open_served(self.workspace, self.settings)
-        except EmbedrecError as e:
-            self.waiting = str(e)
-            self.report("note", message=f"nothing is served yet: {e}")
-            return
-        self.served = served
+        self.load()
+
+    def load(self, *, force: bool = False) -> None:
+        """Open what is new in the workspace beside what is served, check it, and serve it from the next request on.
+
+        What does not pass the checks is refused, and the old stays. force serves also what is worse than the old.
+        """
+        with self._changing:
+            self._state = self._workspace_state()
+            try:
+                selection = select(self.workspace, self.settings, self.served, skipped=self._skipped, force=force)
+            except EmbedrecError as e:
+                if str(e) != self.waiting:
+                    self.report("note", message=f"nothing is served yet: {e}")
+                self.waiting = str(e)
+                return
+            for refusal in selection.refused:
+                if refusal not in self.refused:
+                    self.report("refused", kind=refusal.kind, name=refusal.name, reason=refusal.reason)
+            self.refused = selection.refused
+            if self.served is None or selection.served.version != self.served.version:
+                self._serve(selection.served)
+
+    def _serve(self, served: Served) -> None:
+        self.previous, self.served = self.served, served
         self.report("serving", version=served.version, names=[source.version for source in served.sources.values()])
+
+    def tick(self) -> None:
+        """Follow commands, look for new artifacts, forget sessions; called several times a second, in a thread."""
+        command = self.control.read()
+        if command is not None:
+            self._follow(command)
+        now = time.monotonic()
+        if self.settings.watch and now - self._looked >= self.settings.watch:
+            self._looked = now
+            if self.settings.workers > 1:
+                self.metrics.save()
+            if self._workspace_state() != self._state:
+                self.load()
+        if now - self._purged >= _PURGE:
+            self._purged = now
+            try:
+                self.sessions.purge(time.time())
+            except EmbedrecError as e:
+                self.report("note", message=str(e))
+
+    def reload(self, *, force: bool = False) -> schemas.VersionAnswer:
+        """Look for new artifacts now, in every worker; also for those that were skipped by a rollback."""
+        self._follow(self.control.write(Command(force=force)))
+        return self.version()
+
+    def rollback(self) -> schemas.VersionAnswer:
+        """Serve again what was served before, in every worker, until something newer comes or `reload` is called.
+
+        Raises Problem 422 if nothing was served before.
+        """
+        with self._changing:
+            current, previous = self.current(), self.previous
+            if previous is None:
+                raise Problem(422, "nothing was served before")
+            before = {source.artifact.digest for source in previous.sources.values()}
+            skipped = {source.artifact.digest for source in current.sources.values()} - before
+            self._follow(self.control.write(Command(version=previous.version, skipped=tuple(sorted(skipped)))))
+        return self.version()
+
+    def _follow(self, command: Command) -> None:
+        with self._changing:
+            self._skipped = command.skipped
+            if not command.version:
+                self.load(force=command.force)
+            elif self.previous is not None and self.previous.version == command.version:
+                self._serve(self.previous)
+
+    def _workspace_state(self) -> Any:
+        """It changes with the manifests of the workspace."""
+        state = []
+        for kind in ("index", "model"):
+            for manifest in sorted((self.workspace.root / FOLDERS[kind]).glob(f"*/{MANIFEST}")):
+                try:
+                    info = manifest.stat()
+                except OSError:  # it is being replaced
+                    continue
+                state.append((str(manifest), info.st_ino, info.st_mtime_ns, info.st_size))
+        return state
 
     def current(self) -> Served:
         """What is served. Raises Problem 503 if there is nothing."""
@@ -80,18 +167,6 @@ class Service:
     def ready(self) -> schemas.Ready:
         """Whether it answers. Raises Problem 503 if it does not."""
         return schemas.Ready("ready", self.current().version, self.refused)
-
-    def tick(self) -> None:
-        """What is done once a second, in a thread."""
-        if self.settings.workers > 1:
-            self.metrics.save()
-        now = time.time()
-        if now - self._purged > _PURGE:
-            self._purged = now
-            try:
-                self.sessions.purge(now)
-            except EmbedrecError as e:
-                self.report("note", message=str(e))
 
     def metrics_text(self) -> bytes:
         """Measurements in the text format of Prometheus, of all workers."""

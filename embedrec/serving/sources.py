@@ -12,13 +12,10 @@ from typing import Any
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.serving.pinned_workspace import PinnedWorkspace
 from embedrec.serving.schemas import ServedArtifact
-from embedrec.serving.settings import ServeSettings
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.workspace import Workspace
 
 QUESTIONS = ("similar", "recommend", "neighbours")
 _INDEXES = {"items": "similar", "answers": "recommend", "sessions": "neighbours"}  # vectors of an index → its question
-_COMPOSITES = ("ranker", "fusion")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +150,10 @@ class Served:
     defaults  question → the source that answers it if none is named; a question without one is not answered
     """
 
-    workspace: PinnedWorkspace
     sources: dict[tuple[str, str], Source]
     defaults: dict[str, Source]
 
-    @property
+    @cached_property
     def version(self) -> str:
         """It changes with any of the artifacts."""
         digests = sorted(f"{s.artifact.kind}/{s.version}" for s in self.sources.values())
@@ -208,49 +204,3 @@ class Served:
                 )
             )  # fmt: skip
         return described
-
-
-def open_served(workspace: Workspace, settings: ServeSettings) -> Served:
-    """The sources that settings name, or the newest index, model and ranker; what answers by default is opened.
-
-    Raises ArtifactError if there is none, or one is damaged.
-    """
-    pinned = PinnedWorkspace(workspace.root)
-    preferred = {} if settings.index or settings.model else newest_artifacts(pinned)
-    named = [pinned.find("index", name) for name in settings.index]
-    named += [pinned.find("model", name) for name in settings.model]
-    sources: dict[tuple[str, str], Source] = {}
-    for artifact in [*named, *preferred.values()]:
-        if (artifact.kind, artifact.name) not in sources:
-            pinned.pin_sources(artifact)
-            source = Source(artifact, pinned, settings.device)
-            source.open()
-            sources[artifact.kind, artifact.name] = source
-    defaults: dict[str, Source] = {}
-    for question in QUESTIONS:
-        chosen = preferred.get(question)
-        first = [] if chosen is None else [sources[chosen.kind, chosen.name]]
-        for source in [*first, *sources.values()]:
-            if question in source.questions:
-                defaults.setdefault(question, source)
-    return Served(pinned, sources, defaults)
-
-
-def newest_artifacts(workspace: Workspace) -> dict[str, Artifact]:
-    """Question → the artifact that the command line uses for it; "ranker" → the newest ranker or fusion, if any.
-
-    Raises ArtifactError if there is neither an index of items nor a model.
-    """
-    from embedrec.workflows.neighbours import session_sources
-    from embedrec.workflows.similar import find_item_source, item_sources
-
-    models = workspace.artifacts("model")
-    newest = {"similar": find_item_source(workspace)} if item_sources(workspace) else {}
-    newest["recommend"] = models[-1] if newest and models else newest.get("similar") or workspace.find("model")
-    for question, sources in (
-        ("neighbours", session_sources(workspace)),
-        ("ranker", [model for model in models if model.about.get("recipe") in _COMPOSITES]),
-    ):
-        if sources:
-            newest[question] = sources[-1]
-    return newest

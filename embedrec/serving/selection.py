@@ -1,0 +1,244 @@
+"""Which artifacts of a workspace are served, and whether a new one may take the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import ArtifactError, EmbedrecError, SettingsError
+from embedrec.serving.pinned_workspace import PinnedWorkspace
+from embedrec.serving.schemas import Refusal
+from embedrec.serving.settings import ServeSettings
+from embedrec.serving.sources import QUESTIONS, Served, Source
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
+
+_COMPOSITES = ("ranker", "fusion")
+_SAMPLE = 200  # items whose neighbours are compared with the exact ones
+_K = 10
+_SLACK = 0.02  # by which recall may be below that of the manifest
+_FEWEST = 0.5  # share of the items of the old artifact that a new one must have
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be served, and what is not.
+
+    refused  artifacts that are not served, and why
+    """
+
+    served: Served
+    refused: list[Refusal]
+
+
+@dataclass(frozen=True)
+class _Without(Workspace):
+    """A workspace without some artifacts, given by their digests."""
+
+    excluded: frozenset[str] = frozenset()
+
+    def artifacts(self, kind: str) -> list[Artifact]:
+        """See `Workspace.artifacts`."""
+        return [artifact for artifact in super().artifacts(kind) if artifact.digest not in self.excluded]
+
+
+def select(
+    workspace: Workspace,
+    settings: ServeSettings,
+    old: Served | None = None,
+    *,
+    skipped: Collection[str] = (),
+    force: bool = False,
+) -> Selection:
+    """The sources that settings name, or the newest index, model and ranker; open and checked.
+
+    old      what is served: its sources are kept where nothing newer passes the checks
+    skipped  digests of artifacts that are not to be served
+    force    serve artifacts that are worse than the old ones
+
+    Raises ArtifactError if there is nothing to serve.
+    """
+    refused = [
+        Refusal(kind, folder.name, str(error))
+        for kind in ("index", "model")
+        for folder, error in workspace.unreadable(kind).items()
+    ]
+    excluded = set(skipped)
+    while True:
+        chosen = _choose(_Without(workspace.root, frozenset(excluded)), settings, old, refused)
+        sources: dict[str, Source] = {}
+        failed = False
+        for role, artifact in chosen.items():
+            before = _source_of(old, role)
+            try:
+                sources[role] = _open(workspace.root, settings, artifact, old, before, force)
+            except EmbedrecError as e:
+                refused.append(Refusal(artifact.kind, artifact.name, str(e)))
+                if before is not None:
+                    sources[role] = before
+                elif role in QUESTIONS or role == "ranker":
+                    excluded.add(artifact.digest)
+                    failed = True
+                else:
+                    raise
+        if not failed:
+            return Selection(_served(sources), _distinct(refused))
+
+
+def _choose(
+    workspace: _Without, settings: ServeSettings, old: Served | None, refused: list[Refusal]
+) -> dict[str, Artifact]:
+    """Role → artifact. A role is a question, "ranker", or the kind and name of an artifact that settings name."""
+    chosen: dict[str, Artifact] = {}
+    named = [("index", name) for name in settings.index] + [("model", name) for name in settings.model]
+    for kind, name in named:
+        before = _source_of(old, f"{kind} {name}")
+        try:
+            chosen[f"{kind} {name}"] = workspace.find(kind, name)
+        except ArtifactError as e:
+            if before is None:
+                raise
+            refused.append(Refusal(kind, name, str(e)))
+            chosen[f"{kind} {name}"] = before.artifact
+    if not named:
+        try:
+            chosen = newest_artifacts(workspace)
+        except ArtifactError as e:
+            if old is None:
+                raise ArtifactError(refused[0].reason if refused else str(e)) from e
+    for role, artifact in list(chosen.items()):
+        before = _source_of(old, role)
+        if before is not None and (
+            before.name in settings.pin
+            or artifact.digest in workspace.excluded
+            or (not named and artifact.created < before.artifact.created)
+        ):
+            chosen[role] = before.artifact
+    if old is not None:
+        chosen |= {role: old.defaults[role].artifact for role in old.defaults if not named and role not in chosen}
+    return chosen if named else chosen | _pinned(workspace, settings, old)
+
+
+def _pinned(workspace: Workspace, settings: ServeSettings, old: Served | None) -> dict[str, Artifact]:
+    """Question → pinned artifact that answers it, at the start."""
+    pinned: dict[str, Artifact] = {}
+    for name in settings.pin if old is None else ():
+        artifact = workspace.named("index", name)
+        if artifact is not None:
+            role = {"sessions": "neighbours", "answers": "recommend"}.get(artifact.about.get("of", ""), "similar")
+            pinned[role] = artifact
+        else:
+            pinned["recommend"] = workspace.find("model", name)
+    return pinned
+
+
+def newest_artifacts(workspace: Workspace) -> dict[str, Artifact]:
+    """Question → the artifact that the command line uses for it; "ranker" → the newest ranker or fusion, if any.
+
+    Raises ArtifactError if there is neither an index of items nor a model.
+    """
+    from embedrec.workflows.neighbours import session_sources
+    from embedrec.workflows.similar import find_item_source, item_sources
+
+    models = workspace.artifacts("model")
+    newest = {"similar": find_item_source(workspace)} if item_sources(workspace) else {}
+    newest["recommend"] = models[-1] if models else newest.get("similar") or workspace.find("model")
+    for question, sources in (
+        ("neighbours", session_sources(workspace)),
+        ("ranker", [model for model in models if model.about.get("recipe") in _COMPOSITES]),
+    ):
+        if sources:
+            newest[question] = sources[-1]
+    return newest
+
+
+def _source_of(old: Served | None, role: str) -> Source | None:
+    """What is served for a role."""
+    if old is None:
+        return None
+    if role in QUESTIONS:
+        return old.defaults.get(role)
+    if role == "ranker":
+        composites = [s for s in old.sources.values() if s.artifact.about.get("recipe") in _COMPOSITES]
+        return composites[-1] if composites else None
+    kind, _, name = role.partition(" ")
+    return old.sources.get((kind, name))
+
+
+def _open(
+    root: Path, settings: ServeSettings, artifact: Artifact, old: Served | None, before: Source | None, force: bool
+) -> Source:
+    """The source of an artifact: that of the old ones, or a new one that passed its checks."""
+    known = None if old is None else old.sources.get((artifact.kind, artifact.name))
+    if known is not None and known.artifact.digest == artifact.digest:
+        return known
+    pinned = PinnedWorkspace(root)
+    pinned.pin_sources(artifact)
+    source = Source(artifact, pinned, settings.device)
+    source.open()
+    if old is not None:
+        check(source, None if force else before)
+    return source
+
+
+def check(source: Source, old: Source | None) -> None:
+    """Raises SettingsError unless a source answers, and is not worse than the old one, if there is one.
+
+    It is worse if its recall on a sample of items is, beyond chance, or if it has less than half of the items.
+    """
+    items, before = source.artifact.about.get("items", 0), 0 if old is None else old.artifact.about.get("items", 0)
+    if items < _FEWEST * before:
+        raise SettingsError(f"{source.name} has {items:,} items, less than half of the {before:,} that are served")
+    if "recommend" in source.questions:
+        model = source.recommender.model
+        history = Sessions([0, 1], [0], model.vocab, [0])  # type: ignore[arg-type]
+        model.recommend(history, min(_K, len(model.vocab)))
+    if "similar" in source.questions:
+        mean, high, _ = sample_recall(source)
+        recorded = source.artifact.about.get("facts", {}).get("recall@20", 0.0)
+        if high < recorded - _SLACK:
+            raise SettingsError(
+                f"{source.name} has a recall of {mean:.3f} on a sample, but {recorded:.3f} was measured"
+            )
+        if old is not None and "similar" in old.questions:
+            served, _, low = sample_recall(old)
+            if high < low:
+                raise SettingsError(f"{source.name} has a recall of {mean:.3f}, below the {served:.3f} that is served")
+
+
+def sample_recall(source: Source) -> tuple[float, float, float]:
+    """The recall of a source of similar items on a sample: mean, upper and lower end of its interval."""
+    from embedrec.index.measure import Recall, sample_items
+
+    def measure() -> tuple[float, float, float]:
+        opened = source.similar()
+        n = len(opened.vocab)
+        if opened.vectors is None or source.artifact.kind == "model" or n < 2:  # searched exactly
+            opened.neighbours(np.zeros(1, dtype=np.int64), 1) if n > 1 else None
+            return 1.0, 1.0, 1.0
+        sample = sample_items(opened.vectors, 0, _SAMPLE, _K)
+        recall = Recall.of(opened.neighbours(sample.rows, sample.k), sample.exact)
+        return recall.mean, recall.high, recall.low
+
+    measured: tuple[float, float, float] = source.opened("recall", measure)
+    return measured
+
+
+def _served(sources: dict[str, Source]) -> Served:
+    by_name = {(source.artifact.kind, source.name): source for source in sources.values()}
+    defaults: dict[str, Source] = {}
+    for question in QUESTIONS:
+        first = [sources[question]] if question in sources else []
+        for source in [*first, *by_name.values()]:
+            if question in source.questions:
+                defaults.setdefault(question, source)
+    return Served(by_name, defaults)
+
+
+def _distinct(refused: list[Refusal]) -> list[Refusal]:
+    """The refusals without repetitions."""
+    return list({(one.kind, one.name): one for one in refused}.values())

@@ -1,0 +1,30 @@
+"""Commands that all workers follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embedrec.serving.control import Command, Control
+
+
+def test_a_command_reaches_the_others_once(tmp_path: Path) -> None:
+    first, second = Control(tmp_path), Control(tmp_path)
+    assert first.read() is None
+    written = first.write(Command(version="v", skipped=("d",), force=True))
+    assert written.number == 1
+    assert first.read() is None
+    assert (second.read(), second.read()) == (written, None)
+    assert second.write(Command()).number == 2
+    assert first.read() == Command(number=2)
+
+
+def test_a_file_that_is_no_command_is_ignored(tmp_path: Path) -> None:
+    control = Control(tmp_path)
+    (tmp_path / "command.json").write_text("{")
+    assert control.read() is None
+
+
+def test_one_worker_commands_itself() -> None:
+    control = Control(None)
+    assert control.write(Command()).number == 1
+    assert control.read() is None
