@@ -52,12 +52,13 @@ def other_lines(workspace: Workspace, member: Artifact, among: Iterable[Artifact
 
 
 def outdated_by(workspace: Workspace, source: Artifact) -> list[Artifact]:
-    """The artifacts that derive from an older version of `source`."""
+    """The artifacts that derive from an older version of `source`, or have it as a part."""
     outdated = []
-    for kind, (_, of) in _ORIGIN.items():
-        if of == source.kind:
-            read = (_readable(workspace, kind, folder.name) for folder in workspace.folders(kind))
-            outdated += [a for a in read if a is not None and a.folder != source.folder and _is_outdated(a, source)]
+    kinds = [kind for kind, (_, of) in _ORIGIN.items() if of == source.kind] + ["model"] * (source.kind == "model")
+    for kind in kinds:
+        read = (_readable(workspace, kind, folder.name) for folder in workspace.folders(kind))
+        derived = [a for a in read if a is not None and a.folder != source.folder]
+        outdated += [a for a in derived if _is_outdated(a, source) or _had_part(a, source)]
     return outdated
 
 
@@ -112,6 +113,12 @@ def _readable(workspace: Workspace, kind: str, name: str) -> Artifact | None:
         return artifacts.read(workspace.folder(kind, name), kind)
     except ArtifactError:
         return None
+
+
+def _had_part(composite: Artifact, part: Artifact) -> bool:
+    """Whether a composite model was trained with another content under the name of a model."""
+    parts = composite.about.get("parts", {}).values() if composite.kind == part.kind == "model" else ()
+    return any(entry["name"] == part.name and entry["fingerprint"] != part.fingerprint for entry in parts)
 
 
 def _is_outdated(derived: Artifact, source: Artifact) -> bool:

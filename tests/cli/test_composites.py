@@ -182,6 +182,17 @@ def test_an_experiment_trains_and_compares_them(run: Run, name: str) -> None:
     assert again.rows == rows
 
 
+def test_training_a_part_again_is_noted(run: Run, name: str) -> None:
+    note = f"model {name} derives from the old model sr and is now stale\n"
+    succeed(run, "train", "sr")
+    succeed(run, "train", name, "--candidates", "sr=5,popular=5", "--force")
+    assert note not in succeed(run, "train", "sr").err  # it is the same
+    assert note in succeed(run, "train", "sr", "--set", "steps=2").err
+    assert fails(run, "recommend", "c3", "--model", name).startswith(
+        f"model {name} was trained with another part sr than the one in "
+    )
+
+
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [
