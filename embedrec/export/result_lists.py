@@ -83,6 +83,14 @@ class ListBlocks(Protocol):
         ...
 
 
+class CandidateLists(ListBlocks, Protocol):
+    """Lists from which policies select."""
+
+    def mapped(self) -> np.ndarray:
+        """All rows (q, k) int32."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class LazyLists:
     """Lists that are computed on access, with at most `limit` results."""
@@ -102,6 +110,11 @@ class LazyLists:
         """See `ListBlocks`."""
         block = self.lists.block(part, self.k)
         return block.rows.astype(np.int32), block.scores
+
+    def mapped(self) -> np.ndarray:
+        """All rows (q, k) int32, computed."""
+        blocks = [self.block(part)[0] for part in slices(0, self.q)]
+        return np.concatenate([np.empty((0, self.k), dtype=np.int32), *blocks])
 
 
 def slices(start: int, stop: int, step: int | None = None) -> Iterator[slice]:

@@ -22,7 +22,7 @@ from embedrec.serving.histories import History, as_sessions, check_history
 from embedrec.serving.problems import Problem, problem_of
 from embedrec.serving.schemas import Filtered, HistoryRequest, Id, PastSession, SimilarQuery
 from embedrec.serving.sources import Served, Source
-from embedrec.workflows.items import catalogue_items, open_catalogue, search_catalogue
+from embedrec.workflows.items import catalogue_items, search_catalogue
 from embedrec.workflows.lineage import distinguishing_features, item_features
 from embedrec.workflows.neighbours import nearest_sessions
 from embedrec.workflows.recommend import (
@@ -93,12 +93,14 @@ async def _similar(
     source: Source, computing: Computing, items: Sequence[Id], request: SimilarQuery | schemas.SimilarRequest
 ) -> schemas.SimilarAnswer:
     opened = source.similar() if request.popularity is None else await computing.run(source.similar, request.popularity)
+    if request.exact:
+        opened = opened.exact()
     vocab = opened.vocab
     rows = await rows_of(source, computing, vocab, items)
-    if len(rows) > 1 or request.popularity is not None or is_filtered(request):
+    if len(rows) > 1 or request.popularity is not None or request.exact or is_filtered(request):
         work = partial(neighbours_of_rows, explain=request.explain)
         lists, messages, _ = await computing.run(
-            work, source.workspace, opened, np.array(rows), request.k, _item_filter(request)
+            work, source.workspace, opened, np.array(rows), request.k, item_filter(request)
         )
     else:
         messages = neighbour_count(vocab, request.k)[1]
@@ -108,13 +110,15 @@ async def _similar(
             )
         ]
     results = [
-        schemas.ItemNeighbours(vocab.ids[row : row + 1].tolist()[0], vocab.name(row), list(map(_neighbour, neighbours)))
+        schemas.ItemNeighbours(
+            vocab.ids[row : row + 1].tolist()[0], vocab.name(row), list(map(as_neighbour, neighbours))
+        )
         for row, neighbours in zip(rows, lists, strict=True)
     ]
     return schemas.SimilarAnswer(source.version, results, messages)
 
 
-def _neighbour(neighbour: SimilarItem) -> schemas.Neighbour:
+def as_neighbour(neighbour: SimilarItem) -> schemas.Neighbour:
     return schemas.Neighbour(
         neighbour.similar, neighbour.name, neighbour.rank, neighbour.score, _past(neighbour.sessions)
     )
@@ -171,7 +175,7 @@ def _recommend_all(
     if not is_filtered(request):
         compute = recommend_batch(recommender, request.k, request.exclude_seen).compute
         return list(compute(histories)), []
-    allowed = _item_filter(request)
+    allowed = item_filter(request)
     lists, messages = [], []
     for history in histories:
         results = recommend_next(
@@ -246,7 +250,7 @@ async def items(served: Served, computing: Computing, request: schemas.ItemsQuer
     source = served.any_source(request.index, request.model)
 
     def search() -> schemas.ItemsAnswer:
-        catalogue = source.opened("catalogue", lambda: open_catalogue(source.workspace, source.artifact))
+        catalogue = source.catalogue
         matches = search_catalogue(catalogue, request.query)
         matched = [
             schemas.FoundItem(item.item, item.name, item.count, item.features)
@@ -284,7 +288,7 @@ def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool) 
     """The rows of names, see `find_items`; texts that were found are remembered."""
     features = item_features(
         source.workspace,
-        lambda: source.workspace.find("model", source.artifact.about.get("indexed", {}).get("name", source.name)),
+        lambda: source.model,
         vocab,
         None,
         source.artifact if source.artifact.kind == "index" else None,
@@ -331,7 +335,7 @@ def is_filtered(request: SimilarQuery | Filtered) -> bool:
     return bool(request.where or request.explain) or request.only is not None or request.exclude is not None
 
 
-def _item_filter(request: SimilarQuery | Filtered) -> ItemFilter | None:
+def item_filter(request: SimilarQuery | Filtered) -> ItemFilter | None:
     """The filter of a request; None if it has none. Raises SettingsError for a condition that is none."""
     lists = {
         name: None if ids is None else IdList(name, tuple(map(str, ids)))

@@ -90,7 +90,10 @@ class Application:
                 answer = await self._call(route, segment, scope, receive)
                 status = 200
                 if isinstance(answer, Page):
-                    body, sent = answer.body, [(b"content-type", answer.content_type.encode())]
+                    body, sent = answer.body, [(b"content-type", answer.content_type.encode()), *answer.headers]
+                    etag = header(sent, b"etag")
+                    if etag is not None and header(headers, b"if-none-match") == etag:
+                        status, body = 304, b""
                 else:
                     body, sent = encode(answer), [_JSON]
                     version = getattr(answer, "version", "")
@@ -105,7 +108,8 @@ class Application:
             sent = [_PROBLEM, *((name.encode(), value.encode()) for name, value in problem.headers.items())]
         if self.origins:
             sent += self._cors(headers)
-        sent.append((b"content-length", str(len(body)).encode()))
+        if status != 304:  # its length would be that of the body which is left out
+            sent.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
         self.service.metrics.record("" if route is None else route.path, version, status, perf_counter() - start)

@@ -17,7 +17,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 S = TypeVar("S")
 
 _MOST_FIELDS = 1000  # of a query string
-_LISTS = ("where", "only", "exclude")  # fields that a query string may repeat
+_LISTS = ("where", "only", "exclude", "cap")  # fields that a query string may repeat
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from embedrec.serving import answers, live_sessions, schemas
+from embedrec.serving.explore.routes import EXPLORE_ROUTES
 from embedrec.serving.openapi import openapi
 from embedrec.serving.reference_page import reference_page
 from embedrec.serving.routing import Call, Page, Route
@@ -102,6 +103,7 @@ ROUTES = [
           body=schemas.ReloadRequest, answer=schemas.VersionAnswer),
     Route("POST", "/v1/rollback", rollback, "Serve again what was served before, in every worker.",
           body=schemas.RollbackRequest, answer=schemas.VersionAnswer),
+    *EXPLORE_ROUTES,
     Route("GET", "/health/live", live, "Whether the process runs.", answer=schemas.Live, public=True),
     Route("GET", "/health/ready", ready, "Whether it answers.", answer=schemas.Ready, public=True),
     Route("GET", "/metrics", metrics, "Measurements in the text format of Prometheus."),

@@ -49,10 +49,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Page:
-    """An answer that is no struct."""
+    """An answer that is no struct.
+
+    headers  further ones; a request whose If-None-Match equals the ETag among them is answered without the body
+    """
 
     body: bytes
     content_type: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Router:

@@ -21,6 +21,7 @@ Conditions = Annotated[
 ]
 Ids = Annotated[list[Id], Meta(max_length=MAX_IDS)]
 QueryIds = Annotated[list[Text], Meta(max_length=MAX_IDS)]
+Exact = Annotated[bool, Meta(description="Compare every vector instead of searching through the index.")]
 Popularity = Annotated[
     float, Meta(ge=0, le=1, description="Exponent of the item norms of a model: 0 for cosine, 1 for dot product.")
 ]
@@ -52,6 +53,7 @@ class SimilarQuery(Question, kw_only=True):
     exclude: QueryIds | None = None
     explain: bool = False
     popularity: Popularity | None = None
+    exact: Exact = False
 
 
 class SimilarRequest(Filtered, kw_only=True):
@@ -59,6 +61,7 @@ class SimilarRequest(Filtered, kw_only=True):
 
     items: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUERIES, description="Ids or names.")]
     popularity: Popularity | None = None
+    exact: Exact = False
 
 
 class HistoryRequest(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -257,6 +260,7 @@ class ServedArtifact(Struct):
     version   its name and the start of its fingerprint, as answers state it
     answers   what it is asked for: "similar", "recommend", "neighbours"
     default   of these, those that it answers if a request names neither an index nor a model
+    options   "popularity" if similar items take an exponent, "explain similar", "explain recommend"
     measured  figures of an index, such as "recall@20"
     """
 
@@ -269,6 +273,7 @@ class ServedArtifact(Struct):
     items: int
     answers: list[str]
     default: list[str]
+    options: list[str]
     measured: dict[str, Any]
 
 

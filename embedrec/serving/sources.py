@@ -62,6 +62,23 @@ class Source:
                 return ("recommend", "neighbours")
         return ("recommend",)
 
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """What it can do beyond its questions: "popularity" exponents of similar items, and explain answers."""
+        from embedrec.models.session_knn.model import SessionKnnModel
+        from embedrec.models.vector_model import VectorModel
+        from embedrec.ranking.composite import CompositeModel
+
+        able = []
+        model = self.recommender.model if "recommend" in self.questions else None
+        if self.artifact.kind == "model" and isinstance(model, VectorModel):
+            able.append("popularity")
+        if "similar" in self.questions and self.artifact.about.get("trained_on"):
+            able.append("explain similar")
+        if isinstance(model, SessionKnnModel | CompositeModel):
+            able.append("explain recommend")
+        return tuple(able)
+
     def open(self) -> None:
         """Open what is asked most. Raises EmbedrecError if the artifact is damaged or does not fit its sources."""
         if "similar" in self.questions:
@@ -97,6 +114,28 @@ class Source:
         return self.opened(
             "neighbours", lambda: open_session_neighbours(self.workspace, self._model_name, self._index_name)
         )
+
+    @property
+    def model(self) -> Artifact:
+        """The model: itself, or the one that the index was built from. Raises ArtifactError if it is missing."""
+        if self.artifact.kind == "model":
+            return self.artifact
+        return self.workspace.find("model", self.artifact.about.get("indexed", {}).get("name", self.name))
+
+    @property
+    def training_sessions(self) -> Any:
+        """The `Sessions` that its model was trained on. Raises SettingsError if they are unknown or have changed."""
+        from embedrec.data.sessions import Sessions
+        from embedrec.workflows.lineage import training_sessions
+
+        return self.opened("sessions", lambda: Sessions.load(training_sessions(self.workspace, self.model)))
+
+    @property
+    def catalogue(self) -> Any:
+        """A `Catalogue` of its items."""
+        from embedrec.workflows.items import open_catalogue
+
+        return self.opened("catalogue", lambda: open_catalogue(self.workspace, self.artifact))
 
     def __enter__(self) -> Source:
         return self
@@ -200,7 +239,7 @@ class Served:
             described.append(
                 ServedArtifact(
                     kind, name, source.version, artifact.fingerprint, artifact.created, recipe, about.get("items", 0),
-                    list(source.questions), default, measured,
+                    list(source.questions), default, list(source.options), measured,
                 )
             )  # fmt: skip
         return described

@@ -52,7 +52,7 @@ class SessionNeighbourSource:
                 past.vocab, items, None if features is None else partial(feature_differences, features, past.vocab)
             )
             return Sessions(np.array([0, len(rows)]), rows, past.vocab, np.array([0]))
-        row = _row(past.ids, session)
+        row = session_row(past.ids, session)
         if row < 0:
             near = did_you_mean(session, map(str, past.ids.tolist()))
             raise UnknownItemError(f"no training session has the id {session!r}{near or '; check it'}")
@@ -104,7 +104,7 @@ def nearest_sessions(
                 rank,
                 sessions.ids[number : number + 1].tolist()[0],
                 round(score, 4),
-                _last_time(sessions, number),
+                last_time(sessions, number),
                 len(queried & set(rows)),
                 [vocab.id(row) for row in rows],
                 [vocab.name(row) or str(vocab.id(row)) for row in rows],
@@ -113,14 +113,15 @@ def nearest_sessions(
     return neighbours
 
 
-def _last_time(sessions: Sessions, number: int) -> str:
+def last_time(sessions: Sessions, number: int) -> str:
+    """The time of the last event of a session, ISO 8601 in UTC; "" if sessions have no times."""
     if sessions.times is None:
         return ""
     milliseconds = int(sessions.times[sessions.offsets[number + 1] - 1])
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _row(ids: np.ndarray, session: str) -> int:
+def session_row(ids: np.ndarray, session: str) -> int:
     """The row of a session, as `Vocab.rows_of` finds it; −1 for none. Session ids may repeat."""
     integer = ids.dtype == np.int64
     for candidate in (session, convert_id(session, integer=integer)):

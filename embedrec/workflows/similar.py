@@ -46,6 +46,17 @@ class ItemNeighbourSource:
         """The same source, restricted to the items allowed: (n,) bool; None allows all."""
         return self if allowed is None else replace(self, neighbours=partial(self.neighbours, allowed=allowed))
 
+    def exact(self) -> ItemNeighbourSource:
+        """The same source without an index: every vector is compared."""
+        vectors = self.vectors
+        if vectors is None or self.index is None:
+            return self
+
+        def neighbours(rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
+            return vectors.search(vectors.vectors[rows], k + 1, allowed=allowed).without(rows)
+
+        return replace(self, neighbours=neighbours)
+
     def model(self, workspace: Workspace) -> Artifact:
         """The model it comes from."""
         return self.source if self.index is None else workspace.find("model", self.source.about["indexed"]["name"])

@@ -78,6 +78,14 @@ def test_lazy_lists_have_the_rows_and_scores_of_the_lists() -> None:
     assert LazyLists(lists_of(LISTS), 99).k == 4
 
 
+def test_all_rows_of_lazy_lists_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_lists, "BLOCK", 3)
+    rows = LazyLists(lists_of(LISTS), 2).mapped()
+    assert rows.dtype == np.int32
+    assert rows.tolist() == LISTS.rows[:, :2].tolist()
+    assert LazyLists(lists_of(some_lists(0, 4, seed=3)), 2).mapped().shape == (0, 2)
+
+
 def test_slices_cover_the_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(slices(0, 7, 3)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
     assert list(slices(4, 4, 3)) == []

@@ -265,3 +265,12 @@ def test_conditions_on_features_filter(films: Workspace, serve: Serve) -> None:
     assert client.get("/v1/items?query=heat").json()["items"] == [
         {"item": "film/4", "name": "Heat", "count": 2, "features": {"genre": "crime"}}
     ]
+
+
+def test_exact_neighbours_equal_those_of_the_model(client: Client) -> None:
+    exact = client.get("/v1/similar/a", params={"exact": "true", "k": 3}).json()
+    model = client.get("/v1/similar/a", params={"model": "vectors", "k": 3}).json()
+    assert exact["results"] == model["results"]
+    assert exact["version"].startswith("flat@")
+    many = client.post("/v1/similar", {"items": ["a", "d"], "exact": True, "k": 3}).json()
+    assert many["results"][0] == exact["results"][0]

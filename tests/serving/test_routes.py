@@ -12,5 +12,5 @@ def test_routes_are_distinct_and_described() -> None:
 
 def test_only_routes_without_data_are_public() -> None:
     assert {route.path for route in ROUTES if route.public} == {
-        "/health/live", "/health/ready", "/openapi.json", "/docs",
+        "/health/live", "/health/ready", "/openapi.json", "/docs", "/", "/page/{file}",
     }  # fmt: skip

@@ -23,6 +23,11 @@ def test_named_artifacts_answer_in_their_order(plays: Workspace) -> None:
         "cooccurrence": ("similar", "recommend"),
         "sknn": ("recommend", "neighbours"),
     }
+    assert {source.name: source.options for source in served.sources.values()} == {
+        "flat": (),
+        "cooccurrence": ("explain similar",),
+        "sknn": ("explain recommend",),
+    }
     assert served.find("recommend", None, "sknn").name == "sknn"
     assert [(a.name, a.answers, a.default) for a in served.describe()] == [
         ("flat", ["similar"], ["similar"]),
@@ -61,6 +66,18 @@ def test_what_is_opened_is_kept(plays: Workspace) -> None:
     scaled = [source.similar(popularity / 10) for popularity in range(6)]
     assert source.similar(0.5) is scaled[5]  # the last four are kept
     assert source.similar(0.0) is not scaled[0]
+
+
+def test_a_source_knows_its_model_and_training_sessions(plays: Workspace) -> None:
+    served = open_served(plays, ServeSettings(index=("flat",), model=("vectors", "sknn")))
+    flat, vectors, sknn = served.sources.values()
+    assert flat.model.name == vectors.model.name == "vectors"
+    assert vectors.options == ("popularity",)
+    assert sknn.training_sessions.ids.tolist() == [0, 1, 2, 3, 4, 5]
+    assert sknn.training_sessions is sknn.training_sessions
+    assert sknn.catalogue.vocab.ids.tolist() == list("abcde")
+    with pytest.raises(SettingsError, match="imported from a file"):
+        _ = flat.training_sessions
 
 
 def test_the_version_changes_with_any_artifact(plays: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from embedrec.data.item_filter import IdList, ItemFilter
@@ -23,6 +24,17 @@ def test_neighbours_of_an_index_are_those_of_its_model(plays: Workspace) -> None
         results = similar_items(plays, open_item_neighbours(source), ["a"], 3)
         assert [(n.item, n.rank, n.similar, n.score) for n in results.neighbours] == expected
         assert (results.messages, results.explained_by) == ([], None)
+
+
+def test_exact_neighbours_are_those_of_all_vectors(plays: Workspace) -> None:
+    source = open_item_neighbours(plays.find("index", "flat"))
+    exact = source.exact().neighbours(np.array([0, 3]), 2)
+    assert exact.ids() == source.neighbours(np.array([0, 3]), 2).ids() == [["b", "c"], ["c", "b"]]
+    allowed = np.array([True, False, True, True])
+    assert source.exact().neighbours(np.array([0]), 2, allowed=allowed).ids() == [["c", "d"]]
+    for name in ("vectors", "cooccurrence"):
+        model = open_item_neighbours(plays.find("model", name))
+        assert model.exact() is model
 
 
 def test_a_count_beyond_the_catalogue_returns_all_other_items(plays: Workspace) -> None:

@@ -16,7 +16,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.export.policies.session_index import ItemSessionIndex, index_sessions
 from embedrec.export.policies.settings import Policies
-from embedrec.export.resume import StoredLists
+from embedrec.export.result_lists import CandidateLists
 from embedrec.vectors.embeddings import Embeddings
 
 
@@ -63,7 +63,7 @@ class PolicyContext:
 
     policies: Policies
     k: int
-    candidates: StoredLists
+    candidates: CandidateLists
     inputs: PolicyInputs
 
     @cached_property

@@ -10,7 +10,7 @@ from embedrec.config import resolve
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import Policy, PolicyContext, PolicyInputs
 from embedrec.export.policies.settings import POLICIES, Policies
-from embedrec.export.resume import StoredLists
+from embedrec.export.result_lists import CandidateLists
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Chain:
         return TopK(rows, np.pad(lists.scores, padding, constant_values=-np.inf)[:, : self.k], lists.vocab)
 
 
-def build_chain(policies: Policies, k: int, candidates: StoredLists, inputs: PolicyInputs) -> Chain:
+def build_chain(policies: Policies, k: int, candidates: CandidateLists, inputs: PolicyInputs) -> Chain:
     """Build the chain of the enabled policies for the lists `candidates`.
 
     Raises SettingsError and ArtifactError if an input of a policy is missing.

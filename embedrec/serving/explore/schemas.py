@@ -1,0 +1,97 @@
+"""Requests and answers of the routes for exploring."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from embedrec.serving.schemas import MAX_K, Conditions, Id, Neighbour, Popularity, Question, Text
+
+MAX_ITEMS = 1000  # items in one request
+
+Rows = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_ITEMS)]
+
+Candidates = Annotated[int, Meta(ge=1, le=MAX_K, description="Results that policies select from; 3 k by default.")]
+Caps = Annotated[list[Text], Meta(max_length=10, description="ATTRIBUTE=N, such as artist=2.")]
+
+
+class ItemsRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Items by id, or by their row in the index or model, as in the points of the map."""
+
+    items: Annotated[list[Id], Meta(max_length=MAX_ITEMS)] | None = None
+    rows: Rows | None = None
+    index: Text | None = None
+    model: Text | None = None
+
+
+class KnownItem(Struct):
+    """An item with its row, its number of events and its features."""
+
+    item: Id
+    name: str
+    row: int
+    count: int | None
+    features: dict[str, Any]
+
+
+class KnownItems(Struct):
+    """Items in the order of the request; null for an unknown one."""
+
+    version: str
+    items: list[KnownItem | None]
+
+
+class PolicyQuery(Question, kw_only=True):
+    """The query string of GET /v1/policies: an item, policies of `embedrec export`; cap and where may be repeated."""
+
+    item: Text
+
+    candidates: Annotated[int, Meta(ge=1, le=MAX_K, description="Results that policies select from; 3 k.")] | None = (
+        None
+    )
+    where: Conditions = field(default_factory=list)
+    popularity: Popularity | None = None
+    min_score: float | None = None
+    min_evidence: int | None = None
+    mutual: bool = False
+    csls: int | None = None
+    discount: float | None = None
+    cap: Caps = field(default_factory=list)
+    mmr: float | None = None
+    back_off: bool = False
+
+
+class PolicyStep(Struct):
+    """A list after a policy; the first step, whose policy is "", is the list of candidates before any."""
+
+    policy: str
+    neighbours: list[Neighbour]
+
+
+class PolicyAnswer(Struct):
+    """The neighbours of an item before and after each policy, in the order of application."""
+
+    version: str
+    item: Id
+    name: str
+    steps: list[PolicyStep]
+    messages: list[str]
+
+
+class PastSessionQuery(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The query string of GET /v1/past-sessions."""
+
+    session: Text
+    index: Text | None = None
+    model: Text | None = None
+
+
+class PastSessionAnswer(Struct):
+    """A training session of an index or model: its items and their names, in order, and the time of its last event."""
+
+    version: str
+    session: Id
+    time: str
+    items: list[Id]
+    names: list[str]
