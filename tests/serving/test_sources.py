@@ -69,7 +69,7 @@ def test_what_is_opened_is_kept(plays: Workspace) -> None:
 
 
 def test_a_source_knows_its_model_and_training_sessions(plays: Workspace) -> None:
-    served = open_served(plays, ServeSettings(index=("flat",), model=("vectors", "sknn")))
+    served = select(plays, ServeSettings(index=("flat",), model=("vectors", "sknn"))).served
     flat, vectors, sknn = served.sources.values()
     assert flat.model.name == vectors.model.name == "vectors"
     assert vectors.options == ("popularity",)

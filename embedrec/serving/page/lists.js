@@ -58,17 +58,32 @@ function pastSessions(item, source) {
       list.append(entry);
       try {
         const past = await get("/v1/past-sessions", { session, ...named(source) });
-        const names = past.items.map((id, at) => past.names[at] || String(id));
-        const shown = names.slice(0, 30);
-        const rest = names.length - shown.length;
         entry.replaceChildren(make("b", {}, make("bdi", {}, String(session))), `, similarity ${similarity}${past.time && `, ${past.time}`}: `,
-          shown.flatMap((name, at) => [at ? ", " : "", make("bdi", {}, name)]), rest ? ` and ${number(rest)} more` : "");
+          ...sessionText(past, [...state.items, state.item, String(item.item)]));
       } catch (error) {
         entry.replaceChildren(`${session}, similarity ${similarity}: ${error.message}`);
       }
     }
   });
   return box;
+}
+
+const SHORT = 24; // a session of so many items is shown whole
+const AROUND = 3; // items around those that explain, of a longer one
+
+// The names of a session's items, those of some ids in bold; of a long session the parts around these.
+function sessionText(past, ids) {
+  const bold = past.items.map((id) => ids.includes(String(id)));
+  const near = (at) => bold.slice(Math.max(0, at - AROUND), at + AROUND + 1).some(Boolean);
+  const parts = [];
+  let gap = false;
+  past.items.forEach((id, at) => {
+    if (past.items.length > SHORT && !near(at)) { gap = true; return; }
+    if (parts.length || gap) parts.push(gap ? " … " : ", ");
+    gap = false;
+    parts.push(make(bold[at] ? "b" : "span", {}, make("bdi", {}, past.names[at] || String(id))));
+  });
+  return [...parts, gap ? " …" : "", ` (${number(past.items.length)} items)`];
 }
 
 // Fill in the features of the items of a list, which the answers lack.

@@ -64,7 +64,7 @@ def test_a_url_restores_the_state(page: PageBrowser) -> None:
     assert page.texts(".chip bdi") == ["year>=2000", "item:41"]
     assert "The index finds 4 of the exact 4." in page.one("[aria-label='index flat']").text
     page.click("[aria-label='model cooccurrence'] details summary")
-    page.wait(lambda: "river 12" in page.one("[aria-label='model cooccurrence'] details ul").text)
+    page.wait(lambda: "river 12" in page.texts("[aria-label='model cooccurrence'] details li:last-child b"))
 
 
 def test_controls_change_the_lists_and_the_url(page: PageBrowser) -> None:
