@@ -29,7 +29,7 @@ def test_paths_lead_to_routes(method: str, path: bytes, found: str, segment: str
 @pytest.mark.parametrize(
     ("method", "path", "status", "detail"),
     [
-        ("GET", b"/v1/versio", 404, "there is no route '/v1/versio'; did you mean '/v1/version'?"),
+        ("GET", b"/metricss", 404, "there is no route '/metricss'; did you mean '/metrics'?"),
         ("GET", b"/v1/similar/", 404, None),
         ("GET", b"/\xff", 404, None),
         ("DELETE", b"/v1/version", 405, "the route takes GET, not DELETE"),
