@@ -22,7 +22,9 @@ M = TypeVar("M", bound=Model)
 NO_PARTS: Mapping[str, Artifact] = MappingProxyType({})
 
 # settings that older artifacts lack, with the values they were trained with
-LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
+LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {
+    "word2vec": {"smoothing": 0.0, "popularity": 0.0, "similar_popularity": 0.0}
+}
 
 
 PARTS = "parts"  # folder beside models, of the parts of composite models

@@ -56,6 +56,7 @@ def make(root: Path) -> None:
     everything.save(root / "sessions" / "all", {"source": "golden"})
     fits: dict[str, Any] = {
         "word2vec": Word2Vec(dim=6, epochs=5, min_count=1).fit(everything),
+        "word2vec-contexts": Word2Vec(dim=4, epochs=5, min_count=1, smoothing=0.5).fit(everything),
         "popular": Popular().fit(everything),
         "cooccurrence": Cooccurrence().fit(everything),
         "svd": Spectral(dim=4, min_count=1).fit(everything),

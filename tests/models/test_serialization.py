@@ -71,7 +71,7 @@ def test_missing_settings_of_older_artifacts_have_their_old_defaults(tmp_path: P
     model = Word2Vec(dim=2, epochs=1, min_count=1, sample=0).fit(tiny_sessions())
     source = saved(model, tmp_path / "m")
     loaded = load_model(rewritten(source, tmp_path / "old", lambda about: about["settings"].pop("popularity")))
-    assert LEGACY_DEFAULTS == {"word2vec": {"popularity": 0.0}}
+    assert LEGACY_DEFAULTS == {"word2vec": {"smoothing": 0.0, "popularity": 0.0, "similar_popularity": 0.0}}
     assert loaded.recipe.popularity == 0.0 and Word2Vec().popularity is None  # type: ignore[attr-defined]
 
 

@@ -3,7 +3,7 @@
 Mikolov et al. 2013a, 2013b (skip-gram and CBOW with negative sampling); Barkan & Koenigstein 2016 (item2vec:
 baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (the settings to tune: noise exponent,
 sub-sampling, epochs); Levy & Goldberg 2014 (what it factorises); Pennington, Socher & Manning 2014 (the sum of both
-vectors).
+vectors). `smoothing` has what is done to the vectors after training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import DataError, SettingsError, need_package
-from embedrec.models.array_packing import names_or_empty
+from embedrec.models.array_packing import names_or_empty, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent_items
@@ -23,6 +23,7 @@ from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
+from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 
@@ -57,7 +58,7 @@ class Word2Vec(Word2VecSettings):
         threads: int = 1,
         report: Report = quiet,
         init: VectorModel | None = None,
-    ) -> VectorModel:
+    ) -> Word2VecModel:
         """Train on S sessions of E events.
 
         seed     source of all randomness; the same seed and one thread give the same bytes
@@ -69,8 +70,8 @@ class Word2Vec(Word2VecSettings):
         init     a word2vec model to continue: its items come first, in its order; new items follow. Items that do not
                  occur in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
 
-        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when no pair is left
-        to learn from, SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
+        Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
+        SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
         """
         check_sessions(sessions)
         if self.backend == "gensim":
@@ -92,24 +93,55 @@ class Word2Vec(Word2VecSettings):
         else:
             from embedrec.models.word2vec.training import train
         x, y = train(self, sessions, start, seed=seed, threads=threads, report=report)
-        arrays = {"input": x, "output": y}
-        if self.popularity is not None:
-            return self.from_arrays(vocab, arrays)
-        model = replace(self, popularity=0.0).from_arrays(vocab, arrays)
-        share = best_share(model.embeddings, model.encoder, sessions, seed=seed)
-        return replace(self, popularity=share).from_arrays(vocab, arrays)
+        contexts = self._contexts(sessions, WordVectors(x, y), init)
+        arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
+        popularity = self.popularity
+        if popularity is None:
+            # contexts must not contain the items that the choice of the exponent predicts
+            early = sessions.take(np.arange(len(sessions)), np.maximum(sessions.lengths - 1, 0))
+            context = self._contexts(early, WordVectors(x, y), init).mean
+            items = replace(self, popularity=0.0).from_arrays(vocab, {**arrays, "context": context}).items
+            popularity = best_share(items, mean_encoder(items.vectors, self.decay), sessions, seed=seed)
+        return replace(self, popularity=popularity).from_arrays(vocab, arrays)
 
-    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
-        """The model of arrays "input" and "output", both (n, dim) float32. Raises DataError when they do not fit."""
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Word2VecModel:
+        """The model of arrays.
+
+        input, output  (n, dim) float32
+        context        (n, dim) float32 and "mentions" (n,) int64, see `Contexts`; models of earlier versions have
+                       neither
+
+        Raises DataError when they do not fit.
+        """
         x, y = arrays["input"], arrays["output"]
         if x.shape != y.shape:
             raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
         if x.dtype != np.float32 or y.dtype != np.float32:
             raise DataError(f"vectors must be float32, but are {x.dtype} and {y.dtype}")
-        vectors = {"input": x, "output": y}.get(self.vectors)
-        embeddings = Embeddings(x + y if vectors is None else vectors, vocab, "cosine")
-        answers = scale_norms(embeddings, self.popularity or 0.0)
-        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
+        vectors = self._trained(WordVectors(x, y))
+        if "context" in arrays:
+            counts = shaped(arrays, "mentions", (len(vocab),), self.name, "int64")
+            if (counts < 0).any():
+                raise DataError("mentions of a word2vec model must not be negative")
+            contexts = Contexts(shaped(arrays, "context", x.shape, self.name), counts)
+            vectors = smooth(vectors, contexts, self.smoothing)
+        items = Embeddings(vectors, vocab, "cosine")
+        encoder = mean_encoder(items.vectors, self.decay)
+        similar = scale_norms(items, self.similar_popularity)
+        answers = scale_norms(items, self.popularity or 0.0)
+        return Word2VecModel(self, arrays, similar, encoder, answers, answers, items)
+
+    def _trained(self, vectors: WordVectors) -> np.ndarray:
+        """The items' trained vectors: (n, dim)."""
+        sides = {"input": vectors.input, "output": vectors.output}
+        return sides[self.vectors] if self.vectors in sides else vectors.input + vectors.output
+
+    def _contexts(self, sessions: Sessions, vectors: WordVectors, init: VectorModel | None) -> Contexts:
+        """The contexts of all items in the sessions, and in those of a continued model."""
+        contexts = mean_contexts(sessions, self._trained(vectors), self.window)
+        if init is None or "context" not in init.arrays:
+            return contexts
+        return add_contexts(Contexts(init.arrays["context"], init.arrays["mentions"]), contexts)
 
     def _initial(self, vocab: Vocab, init: VectorModel | None, seed: int) -> WordVectors:
         """Initial vectors (n, dim): random inputs and zero outputs, or those of `init`."""
@@ -122,6 +154,26 @@ class Word2Vec(Word2VecSettings):
                 raise SettingsError(f"a model of {dim} dimensions cannot be continued with dim={self.dim}")
             x[: len(init.vocab)], y[: len(init.vocab)] = init.arrays["input"], init.arrays["output"]
         return WordVectors(x, y)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Word2VecModel(VectorModel):
+    """A model whose similar items and recommendations scale the norms of the same vectors.
+
+    items  the vectors with their full norm; those of sessions are compared by the cosine
+    """
+
+    recipe: Word2Vec
+    items: Embeddings
+
+    def scale_norms(self, share: float) -> VectorModel:
+        """See `VectorModel.scale_norms`; it starts from the full norms."""
+        items = scale_norms(self.items, share)
+        return replace(self, embeddings=items, answers=items, searcher=items)
+
+    def encode(self, sessions: Sessions) -> Embeddings:
+        """See `VectorModel.encode`."""
+        return replace(super().encode(sessions), metric="cosine")
 
 
 _CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005

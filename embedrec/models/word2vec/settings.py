@@ -40,9 +40,13 @@ class Word2VecSettings(Settings):
     architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
     vectors         which vectors are the items': "input", "output", or their "sum"
     decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
-    popularity      exponent of an item's norm, which grows with its popularity, in recommendations: from 0, the cosine,
-                    to 1, the dot product; None selects the best on training sessions (`best_share`), which the model's
-                    recipe then holds. Similar items use the cosine
+    smoothing       weight of the mean vector of an item's contexts, added to its own after training; 0 for the trained
+                    vectors only. Contexts are those of `window`, but at most 5 items on each side
+    popularity      exponent of an item's norm in recommendations, from 0, the cosine, to 1, the dot product. The norm
+                    grows with the item's mentions. None selects the best exponent on training sessions
+                    (`best_share`), which the model's recipe then holds
+    similar_popularity
+                    the same exponent for similar items
     backend         "embedrec", or "gensim" with the same settings, for comparison
     deterministic   the same bytes at any number of threads (otherwise: with one thread)
 
@@ -57,6 +61,7 @@ class Word2VecSettings(Settings):
         "sample": "1e-5..1e-2 log",
         "alpha": "0.01..0.1 log",
         "decay": "0.4..1",
+        "smoothing": "0..2",
     }
     SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3, "min_count": 1, "sample": 0.0}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
@@ -77,7 +82,9 @@ class Word2VecSettings(Settings):
     architecture: Architecture = "skip-gram"
     vectors: Side = "sum"
     decay: float = 0.7
+    smoothing: float = 1.0
     popularity: float | None = None
+    similar_popularity: float = 0.2
     backend: Backend = "embedrec"
     deterministic: bool = False
 
@@ -93,5 +100,6 @@ class Word2VecSettings(Settings):
 _BOUNDS = {
     "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
     "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
-    "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
+    "min_count": (1, np.inf), "decay": (1e-6, 1), "smoothing": (0, 1000), "popularity": (0, 1),
+    "similar_popularity": (0, 1),
 }  # fmt: skip

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
+import embedrec.models.word2vec.recipe as module
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.popularity_scaling import scale_norms
+from embedrec.models.serialization import LEGACY_DEFAULTS
+from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
+from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists
 from tests.models.planted_groups import GROUPS, SIZE, clusters, purity
 
@@ -110,16 +116,87 @@ def test_threads_below_one_are_refused():
 
 def test_from_arrays_gives_the_same_vectors():
     model = Word2Vec(**SMALL).fit(clusters())
-    for side, vectors in (
-        ("input", model.arrays["input"]),
-        ("output", model.arrays["output"]),
-        ("sum", model.arrays["input"] + model.arrays["output"]),
+    again = model.recipe.from_arrays(model.vocab, model.arrays)
+    for one, other in (
+        (again.items, model.items),
+        (again.embeddings, model.embeddings),
+        (again.answers, model.answers),
     ):
-        restored = Word2Vec(**SMALL, vectors=side).from_arrays(model.vocab, model.arrays)
-        assert (restored.embeddings.vectors == vectors).all()
-        assert restored.embeddings.metric == "cosine"
+        assert (one.vectors == other.vectors).all() and one.metric == other.metric
     with pytest.raises(DataError, match="input vectors are"):
         Word2Vec().from_arrays(model.vocab, {"input": np.zeros((3, 2)), "output": np.zeros((3, 4))})
+    with pytest.raises(DataError, match="mentions of a word2vec model must not be negative"):
+        model.recipe.from_arrays(model.vocab, {**model.arrays, "mentions": -model.arrays["mentions"]})
+
+
+@pytest.mark.parametrize("side", ["input", "output", "sum"])
+def test_vectors_of_a_side_are_smoothed(side):
+    model = Word2Vec(**SMALL, vectors=side).fit(clusters())
+    x, y = model.arrays["input"], model.arrays["output"]
+    trained = {"input": x, "output": y, "sum": x + y}[side]
+    contexts = mean_contexts(clusters(), trained, model.recipe.window)
+    assert (model.arrays["context"] == contexts.mean).all()
+    assert model.arrays["mentions"].tolist() == model.vocab.counts.tolist()
+    assert (model.items.vectors == smooth(trained, contexts, 1.0)).all()
+
+
+@pytest.mark.parametrize("side", ["input", "output", "sum"])
+def test_models_of_earlier_versions_keep_their_vectors(side):
+    model = Word2Vec(**SMALL).fit(clusters())
+    arrays = {name: model.arrays[name] for name in ("input", "output")}
+    recipe = Word2Vec(**SMALL, vectors=side, **LEGACY_DEFAULTS["word2vec"] | {"popularity": 0.5})
+    old = recipe.from_arrays(model.vocab, arrays)
+    trained = {**arrays, "sum": arrays["input"] + arrays["output"]}[side]
+    assert (old.embeddings.vectors == trained).all() and old.embeddings.metric == "cosine"
+    assert (old.answers.vectors == scale_norms(Embeddings(trained, model.vocab), 0.5).vectors).all()
+
+
+def test_popularity_scales_the_full_norms():
+    model = Word2Vec(**SMALL, popularity=0.5, similar_popularity=0.25).fit(clusters())
+    assert (model.embeddings.vectors == scale_norms(model.items, 0.25).vectors).all()
+    assert (model.answers.vectors == scale_norms(model.items, 0.5).vectors).all()
+    scaled = model.scale_norms(1.0)
+    for one in (scaled.embeddings, scaled.answers, scaled.searcher):
+        assert (one.vectors == scale_norms(model.items, 1.0).vectors).all() and one.metric == "dot"
+    assert model.scale_norms(0.0).embeddings is model.items
+
+
+def test_vectors_of_sessions_are_compared_by_the_cosine():
+    model = Word2Vec(**SMALL).fit(clusters())
+    assert model.embeddings.metric == "dot"
+    sessions = clusters().take(np.arange(3))
+    encoded = model.encode(sessions)
+    assert encoded.metric == "cosine"
+    assert (encoded.vectors == mean_encoder(model.items.vectors, 0.7)(sessions)).all()
+
+
+def test_continued_models_add_contexts():
+    old = Word2Vec(**SMALL, smoothing=0.5).fit(clusters())
+    fresh = clusters(1, count=40)
+    model = old.recipe.continuing().fit(fresh, init=old)
+    assert model.recipe.smoothing == 0.5
+    trained = model.arrays["input"] + model.arrays["output"]
+    before = Contexts(old.arrays["context"], old.arrays["mentions"])
+    expected = add_contexts(before, mean_contexts(fresh, trained, old.recipe.window))
+    assert (model.arrays["context"] == expected.mean).all()
+    assert (model.arrays["mentions"] == old.arrays["mentions"] + np.bincount(fresh.items)).all()
+
+
+def test_the_choice_of_the_popularity_does_not_see_the_items_it_predicts(monkeypatch):
+    chosen = {}
+
+    def choose(embeddings, encoder, sessions, *, seed):
+        chosen["items"], chosen["sessions"] = embeddings, sessions
+        return 0.25
+
+    monkeypatch.setattr(module, "best_share", choose)
+    model = Word2Vec(**SMALL).fit(clusters())
+    assert model.recipe.popularity == 0.25
+    early = clusters().take(np.arange(600), np.full(600, 7))
+    trained = model.arrays["input"] + model.arrays["output"]
+    contexts = mean_contexts(early, trained, model.recipe.window)._replace(counts=model.arrays["mentions"])
+    assert (chosen["items"].vectors == smooth(trained, contexts, 1.0)).all()
+    assert chosen["sessions"].lengths.tolist() == [8] * 600
 
 
 def test_recommends_from_the_group_of_the_history():
