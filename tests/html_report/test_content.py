@@ -143,7 +143,7 @@ def test_content_describes_sessions_models_and_indexes(report_workspace: Workspa
     assert [model["name"] for model in content.models] == ["popular", "word2vec", "cooccurrence"]
     assert content.models[1]["settings"]["dim"] == 4 and len(content.models[1]["epochs"]) == 3
     (index,) = content.indexes
-    assert (index["name"], index["spec"], index["metric"]) == ("flat", "Flat", "cosine")
+    assert (index["name"], index["spec"], index["metric"]) == ("flat", "Flat", "dot")
     assert "curve" not in index
 
 

@@ -64,7 +64,7 @@ def test_the_command_line_and_the_pipeline_continue_each_other(run: Run, log: Pa
     succeed(run, "build-index", "--type", "flat", "--workspace", tmp_path)
     index = BuiltIndex.open(tmp_path)
     assert index.name == "word2vec-flat" and len(index.index.vocab) == 20
-    assert repr(index).startswith("index word2vec-flat: Flat, 20 items, cosine, recall@")
+    assert repr(index).startswith("index word2vec-flat: Flat, 20 items, dot, recall@")
 
 
 def test_steps_of_a_replaced_artifact_are_refused(log: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_an_index_records_its_model_and_settings(prepared: Artifact, tmp_path: P
     model = train_model(WORD2VEC, prepared, tmp_path / "m")
     artifact = build_index_artifact(model, tmp_path / "i", IndexSettings("flat", seed=5))
     assert artifact.about["indexed"] == provenance(model)
-    assert (artifact.about["type"], artifact.about["spec"], artifact.about["metric"]) == ("flat", "Flat", "cosine")
+    assert (artifact.about["type"], artifact.about["spec"], artifact.about["metric"]) == ("flat", "Flat", "dot")
     assert artifact.about["seed"] == 5
     other = build_index_artifact(model, tmp_path / "j", IndexSettings("flat", metric="l2"))
     assert load_index(other).metric == other.about["metric"] == "l2"

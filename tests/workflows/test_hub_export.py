@@ -33,7 +33,7 @@ def test_a_card_describes_the_training_of_the_vectors(tmp_path: Path) -> None:
     assert "- Trained on 80 sessions, 400 events, 26 items\n" in body and "| dim | `8` |" in body
     assert source.fingerprint in body and str(tmp_path) not in card and "Validation" not in body
     config = json.loads((tmp_path / "hub" / "config.json").read_text())
-    assert config["settings"]["dim"] == 8 and config["metric"] == "cosine" and config["vectors"] == 26
+    assert config["settings"]["dim"] == 8 and config["metric"] == "dot" and config["vectors"] == 26
     loaded = load_model(import_vectors(tmp_path / "hub", workspace.folder("model", "back")))
     assert loaded.vocab.ids.tolist() == model.vocab.ids.tolist()
     assert loaded.vocab.counts is not None and model.vocab.counts is not None

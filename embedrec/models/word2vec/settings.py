@@ -41,7 +41,7 @@ class Word2VecSettings(Settings):
     vectors         which vectors are the items': "input", "output", or their "sum"
     decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
     smoothing       weight of the mean vector of an item's contexts, added to its own after training; 0 for the trained
-                    vectors only. Contexts are those of `window`, but at most 5 items on each side
+                    vectors only. Contexts are those of `window`, but at most 2 items on each side
     popularity      exponent of an item's norm in recommendations, from 0, the cosine, to 1, the dot product. The norm
                     grows with the item's mentions. None selects the best exponent on training sessions
                     (`best_share`), which the model's recipe then holds

@@ -13,7 +13,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.vectors.exact_search import unit
 
-MOST_BESIDE = 5  # items on each side of a mention that are its context, at most
+MOST_BESIDE = 2  # items on each side of a mention that are its context, at most
 NORM_POWER = 0.1  # norms of smoothed vectors grow with this power of the mentions
 
 
@@ -32,7 +32,7 @@ def mean_contexts(sessions: Sessions, vectors: np.ndarray, window: int) -> Conte
     """The contexts of all items in sessions of their vocabulary.
 
     vectors  (n, d) of the items
-    window   of the training; contexts are the same mentions, but at most 5 on each side
+    window   of the training; contexts are the same mentions, but at most 2 on each side
     """
     from embedrec.kernels.context_means import add_context_means
 
