@@ -36,7 +36,7 @@ demo
 prepare mpd {data} --level artist --threads 2
 info
 split last-item --sessions mpd-artist --name parts
-train word2vec --sessions mpd-artist --set epochs=1 --set dim=8 --threads 1
+train word2vec --sessions mpd-artist --set epochs=1 --set dim=8 --set similar_popularity=0 --threads 1
 train ar --sessions mpd-artist
 build-index --type RQ2x4 --model word2vec --name nsg
 similar {item} --index nsg
