@@ -7,7 +7,8 @@ EmbedrecError
  ├── TargetNotMet        an index or a model that does not meet its target
  ├── ArtifactError       a missing, damaged or incompatible artifact
  ├── TrainingError       training that failed (loss not finite)
- └── PublishError        a service that cannot be reached, or that rejects the published content
+ ├── PublishError        a service that cannot be reached, or that rejects the published content
+ └── ServiceError        an error that `embedrec serve` answers with, or that it cannot be reached
 
 A message says what is wrong, what was given, and what to do; it is one sentence, without a full stop where
 a path or an id ends it.
@@ -72,8 +73,18 @@ class PublishError(EmbedrecError):
     """A service that cannot be reached, or that rejects the published content."""
 
 
+class ServiceError(EmbedrecError):
+    """An answer of a service that is an error; status 0 if it cannot be reached. `near` are items that may be meant."""
+
+    def __init__(self, message: str, status: int = 0, near: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.near = near
+
+
 EXTRAS = {  # module that is no dependency of embedrec itself → the extra that installs it
     "gensim": "gensim",
+    "httpx": "client",
     "lightgbm": "rank",
     "matplotlib": "plots",
     "mlflow": "mlflow",

@@ -30,7 +30,7 @@ LAYERS = [
     {"evaluation", "html_report", "ranking"},
     {"workflows"},
     {"experiments", "pipeline", "serving", "tune"},
-    {"cli"},
+    {"cli", "client"},
 ]
 APART = [LAYERS[4]]  # its rooms know nothing of each other
 FAMILIES = {path.parent.name for path in (PACKAGE / "models").glob("*/__init__.py")}  # of models

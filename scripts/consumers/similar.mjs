@@ -1,6 +1,7 @@
-// A Node.js reader of what `embedrec publish redis` wrote: the neighbours of an item, best first.
+// A Node.js reader of what `embedrec publish redis` wrote, or `embedrec serve` answers: an item's neighbours, best first.
 //
 // usage: node scripts/consumers/similar.mjs redis://[user:password@]host[:port]/[db] ITEM [PREFIX] [--json]
+//        node scripts/consumers/similar.mjs http://host:port/v1 ITEM      the key is in EMBEDREC_API_KEY
 //
 // It needs no package: a Redis command is a few lines on a socket (TLS for rediss://). With the package `redis`, the
 // same two reads are `await client.get(...)` and `await client.lRange(...)`.
@@ -14,6 +15,27 @@ const [address, item, prefix = "embedrec"] = words;
 if (!item) {
   console.error("usage: node similar.mjs redis://host:6379/0 ITEM [PREFIX] [--json]");
   process.exit(2);
+}
+
+/** The neighbours from `embedrec serve`; none for an unknown item. */
+async function fromService(url) {
+  const key = process.env.EMBEDREC_API_KEY;
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  const response = await fetch(`${url}/similar/${encodeURIComponent(item)}?k=20`, { headers });
+  if (response.status === 404) return [];
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.detail);
+  return answer.results[0].neighbours.map((neighbour) => neighbour.item);
+}
+
+if (/^https?:/.test(address)) {
+  try {
+    for (const other of await fromService(address)) console.log(String(other));
+  } catch (error) {
+    console.error(`similar.mjs: ${error.cause?.message || error.message}`);
+    process.exit(1);
+  }
+  process.exit(0);
 }
 
 /** One connection; `send("GET", "key")` is a promise of the response. */

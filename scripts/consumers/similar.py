@@ -1,15 +1,17 @@
-"""A Python reader of what `embedrec publish` wrote: the neighbours of an item, best first.
+"""A Python reader of what `embedrec publish` wrote, or `embedrec serve` answers: an item's neighbours, best first.
 
 usage: python scripts/consumers/similar.py URL ITEM [--prefix embedrec] [--json]
 
-URL is the one of `embedrec publish`: redis://, postgresql://, http:// (Qdrant), or a folder of Parquet files. Each
-function is self-contained, to be copied; a service keeps its connection open.
+URL is the one of `embedrec publish`: redis://, postgresql://, http:// (Qdrant), or a folder of Parquet files; or that
+of `embedrec serve` with /v1, such as http://127.0.0.1:8000/v1, whose key is in EMBEDREC_API_KEY. Each function is
+self-contained, to be copied; a service keeps its connection open.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -72,6 +74,25 @@ def from_qdrant(url: str, prefix: str, item: str) -> list[str]:
         client.close()
 
 
+def from_service(url: str, item: str) -> list[str]:
+    """An answer of `embedrec serve`; `embedrec.client` also keeps the connection open and tries again."""
+    from urllib.error import HTTPError
+    from urllib.parse import quote
+    from urllib.request import Request, urlopen
+
+    request = Request(f"{url}/similar/{quote(item, safe='')}?k=20", headers={"accept": "application/json"})
+    if key := os.environ.get("EMBEDREC_API_KEY"):
+        request.add_header("authorization", f"Bearer {key}")
+    try:
+        with urlopen(request, timeout=10) as response:
+            (result,) = json.load(response)["results"]
+    except HTTPError as e:
+        if e.code == 404:
+            return []
+        raise LookupError(json.load(e)["detail"]) from None
+    return [str(neighbour["item"]) for neighbour in result["neighbours"]]
+
+
 def from_parquet(folder: str, item: str) -> list[str]:
     """Opens the file once, so that all rows belong to one generation."""
     import pyarrow.compute as pc
@@ -102,6 +123,8 @@ def similar(url: str, prefix: str, item: str, as_json: bool) -> list[str]:
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "unix"):
         return from_redis(url, prefix, item, as_json)
+    if scheme in ("http", "https") and url.endswith("/v1"):
+        return from_service(url, item)
     if scheme in ("postgres", "postgresql"):
         return from_postgres(url, prefix, item)
     if (Path(url) / "neighbours.parquet").exists():
