@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from embedrec.data.feature_conditions import Condition
 from embedrec.data.find_items import find_items, parse_id
-from embedrec.data.item_filter import IdList, ItemFilter
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, UnknownItemError
 from embedrec.serving import schemas
 from embedrec.serving.batches import Batch, Batches
+from embedrec.serving.filters import is_filtered, item_filter
 from embedrec.serving.histories import History, as_sessions, check_history
 from embedrec.serving.problems import Problem, problem_of
-from embedrec.serving.schemas import Filtered, HistoryRequest, Id, PastSession, SimilarQuery
+from embedrec.serving.schemas import HistoryRequest, Id, PastSession, SimilarQuery
 from embedrec.serving.sources import Served, Source
 from embedrec.workflows.items import catalogue_items, search_catalogue
 from embedrec.workflows.lineage import distinguishing_features, item_features
@@ -100,7 +99,7 @@ async def _similar(
     if len(rows) > 1 or request.popularity is not None or request.exact or is_filtered(request):
         work = partial(neighbours_of_rows, explain=request.explain)
         lists, messages, _ = await computing.run(
-            work, source.workspace, opened, np.array(rows), request.k, item_filter(request)
+            work, source.workspace, opened, np.array(rows), request.k, item_filter(source, request)
         )
     else:
         messages = neighbour_count(vocab, request.k)[1]
@@ -175,7 +174,7 @@ def _recommend_all(
     if not is_filtered(request):
         compute = recommend_batch(recommender, request.k, request.exclude_seen).compute
         return list(compute(histories)), []
-    allowed = item_filter(request)
+    allowed = item_filter(source, request)
     lists, messages = [], []
     for history in histories:
         results = recommend_next(
@@ -285,10 +284,10 @@ async def rows_of(
 
 
 def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool) -> list[int]:
-    """The rows of names, see `find_items`; texts that were found are remembered."""
+    """The rows of names, see `find_items`; −1 for unknown ones if these are to be skipped."""
     features = item_features(
         source.workspace,
-        lambda: source.model,
+        lambda: source.workspace.find("model", source.artifact.about.get("indexed", {}).get("name", source.name)),
         vocab,
         None,
         source.artifact if source.artifact.kind == "index" else None,
@@ -296,20 +295,25 @@ def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool) 
     find = _named(vocab, partial(find_items, describe=distinguishing_features(features, vocab)))
     rows = []
     for text in texts:
-        try:
-            rows.append(source.remembered(("row", text), partial(_find_name, find, vocab, text), _NAMES))
-        except Problem:
-            if not skip:
-                raise
+        row = source.remembered(("row", text), partial(_find_name, find, vocab, text), _NAMES)
+        if isinstance(row, int):
+            rows.append(row)
+        elif skip:
             rows.append(-1)
+        else:
+            raise Problem(row.status, str(row), near=row.near)
     return rows
 
 
-def _find_name(find: Callable[..., np.ndarray], vocab: Vocab, text: str) -> int:
-    return int(find(vocab, [text])[0])
+def _find_name(find: Callable[..., np.ndarray], vocab: Vocab, text: str) -> int | Problem:
+    """The row of a name, or the problem if it is unknown: both are remembered, as a search reads all names."""
+    try:
+        return int(find(vocab, [text])[0])
+    except Problem as e:
+        return e
 
 
-_NAMES = 10_000  # found names that are remembered
+_NAMES = 10_000  # names that are remembered
 
 
 def _named(vocab: Vocab, work: Callable[..., T]) -> Callable[..., T]:
@@ -328,20 +332,6 @@ def _named(vocab: Vocab, work: Callable[..., T]) -> Callable[..., T]:
 def vocab_names(vocab: Vocab, rows: np.ndarray) -> list[str]:
     """The names of rows (m,), "" for missing ones."""
     return [vocab.name(row) if row >= 0 else "" for row in rows.tolist()]
-
-
-def is_filtered(request: SimilarQuery | Filtered) -> bool:
-    """Whether results are filtered or explained, which no batch does."""
-    return bool(request.where or request.explain) or request.only is not None or request.exclude is not None
-
-
-def item_filter(request: SimilarQuery | Filtered) -> ItemFilter | None:
-    """The filter of a request; None if it has none. Raises SettingsError for a condition that is none."""
-    lists = {
-        name: None if ids is None else IdList(name, tuple(map(str, ids)))
-        for name, ids in (("only", request.only), ("exclude", request.exclude))
-    }
-    return ItemFilter(tuple(map(Condition.of, request.where)), lists["only"], lists["exclude"]) or None
 
 
 def _past(sessions: Sequence[tuple[Any, float]] | None) -> list[PastSession] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from embedrec.models.gru4rec.recipe import RecurrentModel
 from embedrec.serving import answers, schemas
 from embedrec.serving.answers import Computing
+from embedrec.serving.filters import is_filtered
 from embedrec.serving.histories import History, as_sessions
 from embedrec.serving.problems import Problem
 from embedrec.serving.session_store import Event, LiveSession, SessionStore
@@ -113,7 +114,7 @@ async def recommend(
             skip_unknown=True,
         )
         model = source.recommender.model
-        if not isinstance(model, RecurrentModel) or answers.is_filtered(given):
+        if not isinstance(model, RecurrentModel) or is_filtered(given):
             return await answers.recommend(served, computing, given)
         rows = await answers.rows_of(source, computing, model.vocab, given.items or (), skip=True)
         items = await computing.run(_advance, source, states, session, live, rows, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -17,6 +18,7 @@ from embedrec.errors import SettingsError, need_package
 from embedrec.serving.settings import ServeSettings
 
 _BACKLOG = 2048
+_SWITCH = 0.0005  # seconds that a thread may compute before the event loop has its turn
 _LOOK = 0.2  # seconds between two looks at the workers and at signals
 
 
@@ -78,6 +80,7 @@ def run_worker(make_application: Callable[[], Any], bound: socket.socket, settin
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.timeout)),
     )
+    sys.setswitchinterval(_SWITCH)
     parent = parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

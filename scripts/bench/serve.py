@@ -95,6 +95,14 @@ class Server:
                 sums[name] += int(kilobytes)
         return {name: kilobytes / 1024 for name, kilobytes in sums.items()}
 
+    def processor_seconds(self) -> float:
+        """Processor time of all workers until now."""
+        ticks = 0
+        for pid in self.workers():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
@@ -139,9 +147,14 @@ def measure(server: Server, requests: list[bytes], given: argparse.Namespace) ->
     """The most requests a second, and latency at a lower rate."""
     print("| | offered/s | answered/s | p50 ms | p99 ms | failed |\n|---|---|---|---|---|---|")
     offer(server.address, requests, min(given.at, 500), WARM_UP)
-    row("latency", offer(server.address, requests, given.at, given.seconds))
+    before = server.processor_seconds()
+    load = offer(server.address, requests, given.at, given.seconds)
+    used = server.processor_seconds() - before
+    row("latency", load)
     row("throughput", offer(server.address, requests, given.rate, given.seconds))
-    print("\nmemory of all workers, MB:", {name: round(mb) for name, mb in server.memory().items()})
+    micros = used / sum(load.statuses.values()) * 1e6
+    print(f"\nprocessor time of the workers: {micros:.0f} µs a request at the lower rate")
+    print("memory of all workers, MB:", {name: round(mb) for name, mb in server.memory().items()})
 
 
 def similar(given: argparse.Namespace) -> None:

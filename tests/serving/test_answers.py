@@ -15,6 +15,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.session_knn.variants import VSKNN
+from embedrec.serving import answers
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.items import catalogue_items, open_catalogue, search_catalogue
 from embedrec.workflows.neighbours import nearest_sessions, open_session_neighbours
@@ -274,3 +275,21 @@ def test_exact_neighbours_equal_those_of_the_model(client: Client) -> None:
     assert exact["version"].startswith("flat@")
     many = client.post("/v1/similar", {"items": ["a", "d"], "exact": True, "k": 3}).json()
     assert many["results"][0] == exact["results"][0]
+
+
+def test_filters_and_unknown_names_are_searched_once(
+    films: Workspace, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features and names are read once for many requests, and answers stay the same."""
+    client = serve(films)
+    calls: list[str] = []
+
+    def counting(name: str, function: Any) -> Any:
+        return lambda *given, **more: calls.append(name) or function(*given, **more)
+
+    monkeypatch.setattr(ItemFilter, "mask", counting("mask", ItemFilter.mask))
+    monkeypatch.setattr(answers, "find_items", counting("names", answers.find_items))
+    for path in ("Heat?where=genre%3Dspace", "Heat?where=genre%3Dcrime|space", "Aliens2"):
+        first, second = (client.get(f"/v1/similar/{path}") for _ in range(2))
+        assert (first.status_code, first.content) == (second.status_code, second.content)
+    assert calls == ["names", "mask", "mask", "names"]

@@ -14,8 +14,9 @@ from embedrec.export.policies.chain import Chain, build_chain
 from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import LazyLists, item_lists
 from embedrec.export.write_lists import ExportSettings
-from embedrec.serving.answers import Computing, as_neighbour, item_filter, rows_of
+from embedrec.serving.answers import Computing, as_neighbour, rows_of
 from embedrec.serving.explore.schemas import PolicyAnswer, PolicyQuery, PolicyStep
+from embedrec.serving.filters import item_filter
 from embedrec.serving.schemas import SimilarQuery
 from embedrec.serving.sources import Served, Source
 from embedrec.workflows.lineage import filter_items, item_features
@@ -63,7 +64,7 @@ def _steps(source: Source, opened: Any, row: int, request: PolicyQuery, policies
         )
     k, messages = neighbour_count(vocab, request.k)
     settings = ExportSettings(k, policies, request.candidates if policies.enabled() else None)
-    given = item_filter(SimilarQuery(where=request.where))
+    given = item_filter(source, SimilarQuery(where=request.where))
     attributes = None if given is None else given.attributes
     features = item_features(source.workspace, lambda: source.model, vocab, attributes, opened.index)
     mask, more = filter_items(given, vocab, features)
