@@ -260,7 +260,7 @@ class ServedArtifact(Struct):
     version   its name and the start of its fingerprint, as answers state it
     answers   what it is asked for: "similar", "recommend", "neighbours"
     default   of these, those that it answers if a request names neither an index nor a model
-    options   "popularity" if similar items take an exponent, "explain similar", "explain recommend"
+    options   "popularity" if similar items take an exponent, "map", "explain similar", "explain recommend"
     measured  figures of an index, such as "recall@20"
     """
 

@@ -64,7 +64,7 @@ class Source:
 
     @cached_property
     def options(self) -> tuple[str, ...]:
-        """What it can do beyond its questions: "popularity" exponents of similar items, and explain answers."""
+        """What it can do beyond its questions, see `ServedArtifact`."""
         from embedrec.models.session_knn.model import SessionKnnModel
         from embedrec.models.vector_model import VectorModel
         from embedrec.ranking.composite import CompositeModel
@@ -73,6 +73,8 @@ class Source:
         model = self.recommender.model if "recommend" in self.questions else None
         if self.artifact.kind == "model" and isinstance(model, VectorModel):
             able.append("popularity")
+        if "similar" in self.questions and self.similar().vectors is not None:
+            able.append("map")
         if "similar" in self.questions and self.artifact.about.get("trained_on"):
             able.append("explain similar")
         if isinstance(model, SessionKnnModel | CompositeModel):

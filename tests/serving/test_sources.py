@@ -24,7 +24,7 @@ def test_named_artifacts_answer_in_their_order(plays: Workspace) -> None:
         "sknn": ("recommend", "neighbours"),
     }
     assert {source.name: source.options for source in served.sources.values()} == {
-        "flat": (),
+        "flat": ("map",),
         "cooccurrence": ("explain similar",),
         "sknn": ("explain recommend",),
     }
@@ -72,7 +72,7 @@ def test_a_source_knows_its_model_and_training_sessions(plays: Workspace) -> Non
     served = select(plays, ServeSettings(index=("flat",), model=("vectors", "sknn"))).served
     flat, vectors, sknn = served.sources.values()
     assert flat.model.name == vectors.model.name == "vectors"
-    assert vectors.options == ("popularity",)
+    assert vectors.options == ("popularity", "map")
     assert sknn.training_sessions.ids.tolist() == [0, 1, 2, 3, 4, 5]
     assert sknn.training_sessions is sknn.training_sessions
     assert sknn.catalogue.vocab.ids.tolist() == list("abcde")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedrec.serving.explore import schemas
 from embedrec.serving.explore.item_details import item_details
+from embedrec.serving.explore.item_map import item_map, map_colours
 from embedrec.serving.explore.past_session import past_session
 from embedrec.serving.explore.policy_steps import policy_steps
 from embedrec.serving.page.files import front_page, page_file
@@ -23,6 +24,14 @@ async def past(service: Service, call: Call) -> schemas.PastSessionAnswer:
     return await past_session(service.current(), service.computing, call.request)
 
 
+async def places(service: Service, call: Call) -> Page:
+    return await item_map(service.current(), service.computing, call.request)
+
+
+async def colours(service: Service, call: Call) -> Page:
+    return await map_colours(service.current(), service.computing, call.request)
+
+
 async def front(service: Service, call: Call) -> Page:
     return front_page()
 
@@ -38,6 +47,9 @@ EXPLORE_ROUTES = [
           query=schemas.PastSessionQuery, answer=schemas.PastSessionAnswer),
     Route("GET", "/v1/policies", policies, "The neighbours of an item before and after each policy.",
           query=schemas.PolicyQuery, answer=schemas.PolicyAnswer),
+    Route("GET", "/v1/map", places, "All items in a plane: a head of JSON and binary arrays.", query=schemas.MapQuery),
+    Route("GET", "/v1/map/colours", colours, "The group of each item of the map by a feature, binary.",
+          query=schemas.ColoursQuery),
     Route("GET", "/", front, "The page to explore what is served.", public=True),
     Route("GET", "/page/{file}", file, "A file of the page.", public=True),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
+from embedrec.serving.explore.map_groups import Cluster
 from embedrec.serving.schemas import MAX_K, Conditions, Id, Neighbour, Popularity, Question, Text
 
 MAX_ITEMS = 1000  # items in one request
@@ -95,3 +96,55 @@ class PastSessionAnswer(Struct):
     time: str
     items: list[Id]
     names: list[str]
+
+
+class MapQuery(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The query string of GET /v1/map: the index or model whose items are placed; by default the first with vectors."""
+
+    index: Text | None = None
+    model: Text | None = None
+
+
+class ColoursQuery(MapQuery, kw_only=True):
+    """The query string of GET /v1/map/colours."""
+
+    feature: Text
+
+
+class ArrayOf(Struct):
+    """An array of a binary answer: its type as NumPy writes it ("<f4", "u1") and its shape."""
+
+    name: str
+    type: str
+    shape: list[int]
+
+
+class Label(Struct):
+    """The most frequent item near a place of the map."""
+
+    text: str
+    x: float
+    y: float
+    row: int
+
+
+class MapHead(Struct):
+    """The head of GET /v1/map. Positions are between −1 and 1; popularity is between 0 and 1, logarithmic."""
+
+    version: str
+    items: int
+    method: str
+    arrays: list[ArrayOf]
+    clusters: list[Cluster]
+    labels: list[Label]
+    features: list[str]
+
+
+class ColoursHead(Struct):
+    """The head of GET /v1/map/colours: the names of the groups; the group 255 is that of items without one."""
+
+    version: str
+    feature: str
+    groups: list[str]
+    ordered: bool
+    arrays: list[ArrayOf]

@@ -2,12 +2,13 @@
 
 import { get, setKey } from "./api.js";
 import { announce, byId, make, notice, number, plainName, problem } from "./dom.js";
+import { mapView } from "./map.js";
 import { startSearch } from "./search.js";
 import { sessionView } from "./session.js";
 import { similarView } from "./similar.js";
 import { EMPTY, go, onChange, state } from "./state.js";
 
-const VIEWS = { similar: similarView, session: sessionView };
+const VIEWS = { similar: similarView, session: sessionView, map: mapView };
 
 const page = { served: [], shown: null, view: "" };
 

@@ -76,7 +76,8 @@ export function similarView(box, served) {
     const facts = item ? [item.name && `id ${item.item}`, item.count !== null && `${number(item.count)} events`, featureText(item.features)] : [];
     head.replaceChildren(make("h1", {}, nameOf(title)), make("p", { class: "facts" }, facts.filter(Boolean).join(" · ")),
       make("p", { class: "actions" },
-        make("button", { type: "button", onclick: () => { addToSession(title); announce(`${plainName(title)} is in the session`); } }, "Add to the session")));
+        make("button", { type: "button", onclick: () => { addToSession(title); announce(`${plainName(title)} is in the session`); } }, "Add to the session"),
+        served.some((one) => one.options.includes("map")) && make("button", { type: "button", onclick: () => go({ view: "map" }) }, "On the map")));
   }
 
   function lists(signal) {

@@ -11,6 +11,8 @@ def test_they_are_served() -> None:
         ("POST", "/v1/items"),
         ("GET", "/v1/past-sessions"),
         ("GET", "/v1/policies"),
+        ("GET", "/v1/map"),
+        ("GET", "/v1/map/colours"),
         ("GET", "/"),
         ("GET", "/page/{file}"),
     ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import httpx
-import pytest
+from io import BytesIO
 
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.serving.explore.test_item_map import unpack
 from tests.serving.explored import HOSTILE
 from tests.serving.page.conftest import PageBrowser
 
@@ -136,6 +141,94 @@ def test_a_session_grows_and_is_reordered(page: PageBrowser) -> None:
     page.wait(lambda: len(page.find(".starts button")) == 4)
 
 
+def drawn(page: PageBrowser) -> dict[str, str]:
+    """What the map says of itself, once it is drawn."""
+    page.wait(lambda: page.run("return document.querySelector('.map')?.dataset.labels"), "the map")
+    state: dict[str, str] = page.run("return {...document.querySelector('.map').dataset}")
+    return state
+
+
+def colours_of_map(page: PageBrowser) -> set[tuple[int, ...]]:
+    """The colours of more than a few pixels of the map."""
+    picture = Image.open(BytesIO(page.one(".map").screenshot_as_png)).convert("RGB")
+    return {colour for count, colour in picture.getcolors(1 << 24) if count > 20}
+
+
+@pytest.mark.parametrize("renderer", ["webgl", "canvas"])
+def test_the_map_draws_all_items_and_marks_the_chosen_one(page: PageBrowser, renderer: str) -> None:
+    page.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+    page.open("/?view=map&colour=feature:group" + ("&canvas=1" if renderer == "canvas" else ""))
+    state = drawn(page)
+    assert (state["renderer"], state["drawn"]) == (renderer, "60")
+    assert int(state["labels"]) > 5
+    assert ("no WebGL" in page.one("main").text) == (renderer == "canvas")
+    page.wait(lambda: page.texts(".legend bdi") == ["river", "stone", "cloud", "other or none"])
+    three = {(44, 107, 179), (209, 102, 42), (35, 135, 106)}
+    page.wait(lambda: all(any(near(c, d) for d in colours_of_map(page)) for c in three), "points of three colours")
+    page.one("#query").send_keys("cloud 41")
+    page.wait(lambda: page.find("#match-0"))
+    page.one("#query").send_keys("\ue007")
+    page.wait(lambda: page.items("Chosen items") == neighbours(page.url, "item:41", index="flat"))
+    assert page.run("return location.search").endswith("&item=item%3A41")
+    page.click("[aria-label='Chosen items'] a.item")
+    first = neighbours(page.url, "item:41", index="flat")[0]
+    page.wait(lambda: page.items("Chosen items") == neighbours(page.url, first, index="flat"))
+    page.driver.back()
+    page.wait(lambda: page.items("Chosen items") == neighbours(page.url, "item:41", index="flat"))
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two colours differ little."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) < 40
+
+
+def test_points_are_hovered_clicked_and_drawn_around(page: PageBrowser) -> None:
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+    page.emulate("setDeviceMetricsOverride", width=1300, height=1100, deviceScaleFactor=1, mobile=False)
+    page.open("/?view=map")
+    drawn(page)
+    edges: dict[str, float] = page.run("return document.querySelector('.overlay').getBoundingClientRect().toJSON()")
+    wide, tall = edges["width"], edges["height"]
+    data = unpack(httpx.get(f"{page.url}/v1/map").content)
+    row = int(np.argmax(data["position"][:, 0]))  # at the right
+    x, y = data["position"][row].tolist()
+    left = edges["left"] + wide / 2 + 0.47 * min(wide, 1.5 * tall) * x
+    top = edges["top"] + tall / 2 - 0.47 * min(tall, 1.5 * wide) * y
+    item = httpx.post(f"{page.url}/v1/items", json={"rows": [row]}).json()["items"][0]
+
+    def move(*places: tuple[float, float], click: bool = False, hold: bool = False) -> None:
+        actions = ActionBuilder(page.driver, duration=0)
+        for n, place in enumerate(places):
+            actions.pointer_action.move_to_location(round(place[0]), round(place[1]))
+            if hold and n == 0:
+                actions.pointer_action.pointer_down()
+        if click:
+            actions.pointer_action.click()
+        if hold:
+            actions.pointer_action.pointer_up()
+        actions.perform()
+
+    move((left, top))
+    page.wait(lambda: page.one(".tip").text == item["name"])
+    move((left, top), click=True)
+    page.wait(lambda: page.texts("[aria-label='Chosen items'] h2") == [item["name"]])
+    page.click(".toolbar button[title^=Draw]")
+    x0, x1, y0, y1 = edges["left"] + 3, edges["right"] - 3, edges["top"] + 3, edges["bottom"] - 3
+    move((x0, y0), (x1, y0), (x1, y1), (x0, y1), hold=True)
+    page.wait(lambda: page.texts("[aria-label='Chosen items'] h2") == ["60 items"])
+    assert len(page.items("Chosen items")) == 30
+
+
+def test_the_keyboard_moves_the_map(page: PageBrowser) -> None:
+    page.open("/?view=map")
+    drawn(page)
+    page.run("document.querySelector('.overlay').focus()")
+    page.type("+", "+", "\ue014", "\ue007")
+    page.wait(lambda: page.find("[aria-label='Chosen items'] li"))
+    assert "Arrow keys move" in page.one(".overlay").get_attribute("aria-label")
+
+
 def test_the_keyboard_is_enough(page: PageBrowser) -> None:
     page.open()
     page.wait(lambda: page.find(".starts a.item"))
@@ -162,11 +255,17 @@ def test_the_keyboard_is_enough(page: PageBrowser) -> None:
     assert names == []
 
 
-@pytest.mark.parametrize("path", ["/", "/?item=item:6&exact=1&explain=1", "/?view=session&items=item:6&items=item:5"])
+PHONE = ("/", "/?item=item:6&exact=1&explain=1", "/?view=session&items=item:6&items=item:5", "/?view=map&item=item:6")
+
+
+@pytest.mark.parametrize("path", PHONE)
 def test_a_phone_needs_no_sideways_scrolling(page: PageBrowser, path: str) -> None:
     page.emulate("setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=2, mobile=True)
     page.open(path)
-    if "item" in path:
+    if "map" in path:
+        drawn(page)
+        page.wait(lambda: page.find("[aria-label='Chosen items'] li"))
+    elif "item" in path:
         page.wait_lists(NEXT if "session" in path else SIMILAR)
     else:
         page.wait(lambda: page.find(".starts a.item"))
