@@ -16,11 +16,12 @@ from embedrec.export.read_lists import IdCodes, RankedLists
 class Difference:
     """The comparison of two exports, list by list.
 
-    k        results compared in each list
-    p        persistence of rank-biased overlap
-    overlap  mean overlap over the old lists; 0 for a list that is missing in the new export
-    figures  name → number; a pair holds the numbers of the old and the new export
-    worst    lists in both that changed most: item, overlap, rank-biased overlap, items lost, items gained
+    k         results compared in each list
+    p         persistence of rank-biased overlap
+    overlap   mean overlap over the old lists; 0 for a list that is missing in the new export
+    figures   name → number; a pair holds the numbers of the old and the new export
+    worst     lists in both that changed most: item, overlap, rank-biased overlap, items lost, items gained
+    overlaps  (m,) float64, of each list in both
     """
 
     k: int
@@ -28,6 +29,7 @@ class Difference:
     overlap: float
     figures: dict[str, float | tuple[float, float]]
     worst: list[dict[str, Any]]
+    overlaps: np.ndarray
 
 
 def compare_exports(
@@ -97,7 +99,7 @@ def compare_exports(
         }
         for i in changed.tolist()
     ]
-    return Difference(k, p, float(overlap.sum() / len(old)), figures, named)
+    return Difference(k, p, float(overlap.sum() / len(old)), figures, named, overlap)
 
 
 def _ids(items: np.ndarray, codes: IdCodes) -> list[str]:

@@ -278,12 +278,13 @@ class ServedArtifact(Struct):
 
 
 class VersionAnswer(Struct):
-    """What is served. `version` changes with any of the artifacts."""
+    """What is served. `version` changes with any of the artifacts; `previous` was served before the last swap."""
 
     version: str
     embedrec: str
     served: list[ServedArtifact]
     refused: list[Refusal]
+    previous: list[ServedArtifact]
 
 
 class Refusal(Struct):

@@ -162,7 +162,11 @@ class Service:
     def version(self) -> schemas.VersionAnswer:
         """The names, fingerprints and measurements of what is served."""
         served = self.current()
-        return schemas.VersionAnswer(served.version, __version__, served.describe(), self.refused)
+        described = served.describe()
+        now = {one.fingerprint for one in described}
+        before = [] if self.previous is None else self.previous.describe()
+        previous = [one for one in before if one.fingerprint not in now]
+        return schemas.VersionAnswer(served.version, __version__, described, self.refused, previous)
 
     def ready(self) -> schemas.Ready:
         """Whether it answers. Raises Problem 503 if it does not."""

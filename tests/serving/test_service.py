@@ -121,6 +121,11 @@ def test_a_rollback_is_one_call(plays: Workspace, serve: Serve) -> None:
     assert client.post("/v1/reload", {}).status_code == 200
     new = served_version(client)
     assert new != old
+    version = client.get("/v1/version").json()
+    (before,) = version["previous"]
+    assert before["name"] == "flat" and before["version"] not in [one["version"] for one in version["served"]]
+    drift = client.get("/v1/drift", params={"from": before["version"], "to": "flat"}).json()
+    assert (drift["from"], drift["compared"]) == (before["version"], 4)
     answer = client.send("POST", "/v1/rollback")
     assert answer.status_code == 200
     assert served_version(client) == old

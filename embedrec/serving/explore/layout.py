@@ -17,7 +17,7 @@ from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
 LANDMARKS = 400
-FEW_LANDMARKS = 256  # for catalogues of more than MANY items
+FEW_LANDMARKS = 160  # for catalogues of more than MANY items
 MANY = 200_000
 _NEAREST = 4  # landmarks between which an item is placed
 _SAMPLE = 100  # items a landmark in k-means

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedrec.serving.explore import schemas
+from embedrec.serving.explore.drift import drift
 from embedrec.serving.explore.item_details import item_details
 from embedrec.serving.explore.item_map import item_map, map_colours
 from embedrec.serving.explore.past_session import past_session
@@ -32,6 +33,10 @@ async def colours(service: Service, call: Call) -> Page:
     return await map_colours(service.current(), service.computing, call.request)
 
 
+async def changes(service: Service, call: Call) -> schemas.DriftAnswer:
+    return await drift(service.current(), service.previous, service.computing, call.request)
+
+
 async def front(service: Service, call: Call) -> Page:
     return front_page()
 
@@ -50,6 +55,8 @@ EXPLORE_ROUTES = [
     Route("GET", "/v1/map", places, "All items in a plane: a head of JSON and binary arrays.", query=schemas.MapQuery),
     Route("GET", "/v1/map/colours", colours, "The group of each item of the map by a feature, binary.",
           query=schemas.ColoursQuery),
+    Route("GET", "/v1/drift", changes, "What changed between two versions of an index or model.",
+          query=schemas.DriftQuery, answer=schemas.DriftAnswer),
     Route("GET", "/", front, "The page to explore what is served.", public=True),
     Route("GET", "/page/{file}", file, "A file of the page.", public=True),
 ]  # fmt: skip

@@ -148,3 +148,63 @@ class ColoursHead(Struct):
     groups: list[str]
     ordered: bool
     arrays: list[ArrayOf]
+
+
+class DriftQuery(Struct, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}):
+    """The query string of GET /v1/drift: two indexes or models by name or version, as answers state it.
+
+    What was served before the last swap can be named, too, by its version.
+    """
+
+    from_: Text
+    to: Text
+    k: Annotated[int, Meta(ge=1, le=100, description="Neighbours that are compared; 10 by default.")] | None = None
+    most: Annotated[int, Meta(ge=1, le=200, description="Changed items that are named; 20 by default.")] | None = None
+
+
+class NamedItem(Struct):
+    """An item and its name."""
+
+    item: Id
+    name: str
+
+
+class MovedItem(Struct):
+    """An item whose neighbours changed: the share of those that stayed, rank-biased overlap, and what was exchanged."""
+
+    item: Id
+    name: str
+    overlap: float
+    rank_biased_overlap: float
+    lost: list[NamedItem]
+    gained: list[NamedItem]
+
+
+class ItemSet(Struct):
+    """A number of items, and the first of them."""
+
+    count: int
+    items: list[NamedItem]
+
+
+class DriftAnswer(Struct, rename={"from_": "from", "version": "to"}):
+    """What changed between two versions.
+
+    compared      items of both whose k neighbours are compared
+    unchanged     of these, the items with the same neighbours in the same order
+    distribution  the number of items that keep 0, 1, … k neighbours
+    moved         the items that keep fewest
+    """
+
+    from_: str
+    version: str
+    k: int
+    compared: int
+    unchanged: int
+    overlap: float
+    rank_biased_overlap: float
+    distribution: list[int]
+    moved: list[MovedItem]
+    came: ItemSet
+    went: ItemSet
+    messages: list[str]

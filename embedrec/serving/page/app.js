@@ -2,15 +2,16 @@
 
 import { get, setKey } from "./api.js";
 import { announce, byId, make, notice, number, plainName, problem } from "./dom.js";
+import { driftView } from "./drift.js";
 import { mapView } from "./map.js";
 import { startSearch } from "./search.js";
 import { sessionView } from "./session.js";
 import { similarView } from "./similar.js";
 import { EMPTY, go, onChange, state } from "./state.js";
 
-const VIEWS = { similar: similarView, session: sessionView, map: mapView };
+const VIEWS = { similar: similarView, session: sessionView, map: mapView, drift: driftView };
 
-const page = { served: [], shown: null, view: "" };
+const page = { served: [], previous: [], shown: null, view: "" };
 
 function render(current) {
   const name = current.view in VIEWS ? current.view : EMPTY.view;
@@ -22,7 +23,7 @@ function render(current) {
     page.shown?.close?.();
     byId("view").replaceChildren();
     page.view = name;
-    page.shown = VIEWS[name](byId("view"), page.served);
+    page.shown = VIEWS[name](byId("view"), page.served, page.previous);
     document.body.dataset.view = name;
   }
   page.shown.render(current);
@@ -95,6 +96,7 @@ async function start() {
   try {
     const version = await get("/v1/version");
     page.served = version.served;
+    page.previous = version.previous;
     describeServed(version);
   } catch (error) {
     if (error.status !== 401) byId("view").replaceChildren(problem(error));

@@ -13,6 +13,7 @@ def test_they_are_served() -> None:
         ("GET", "/v1/policies"),
         ("GET", "/v1/map"),
         ("GET", "/v1/map/colours"),
+        ("GET", "/v1/drift"),
         ("GET", "/"),
         ("GET", "/page/{file}"),
     ]

@@ -229,6 +229,23 @@ def test_the_keyboard_moves_the_map(page: PageBrowser) -> None:
     assert "Arrow keys move" in page.one(".overlay").get_attribute("aria-label")
 
 
+def test_drift_names_items_that_moved_and_went(page: PageBrowser) -> None:
+    page.open("/?view=drift&from=flat&to=new&k=5")
+    page.wait(lambda: page.find(".tile"))
+    answer = httpx.get(f"{page.url}/v1/drift", params={"from": "flat", "to": "new", "k": 5}).json()
+    shares = [f"{answer['overlap'] * 100:.1f} %", f"{answer['rank_biased_overlap']:.3f}"]
+    assert page.texts(".tile b") == [*shares, str(answer["unchanged"]), "0", "1"]
+    shown = page.run("return [...document.querySelectorAll('ol > li[data-item]')].map((row) => row.dataset.item)")
+    assert shown == [one["item"] for one in answer["moved"]]
+    assert page.texts(".names bdi") == ["cloud 59"]
+    assert [int(text) for text in page.texts(".bars td:last-child")] == answer["distribution"][::-1]
+    page.run("const s = document.getElementById('drift-to'); s.value = [...s.options].find((o) => "
+             "o.text.startsWith('model mf')).value; s.dispatchEvent(new Event('change'))")  # fmt: skip
+    page.wait(lambda: page.texts(".tile b")[0] == "100.0 %")
+    assert "&to=mf%40" in page.run("return location.search")
+    assert page.texts(".moved .notice") == ["No list changed."]
+
+
 def test_the_keyboard_is_enough(page: PageBrowser) -> None:
     page.open()
     page.wait(lambda: page.find(".starts a.item"))
@@ -255,14 +272,17 @@ def test_the_keyboard_is_enough(page: PageBrowser) -> None:
     assert names == []
 
 
-PHONE = ("/", "/?item=item:6&exact=1&explain=1", "/?view=session&items=item:6&items=item:5", "/?view=map&item=item:6")
+PHONE = ("/", "/?item=item:6&exact=1&explain=1", "/?view=session&items=item:6&items=item:5", "/?view=map&item=item:6",
+         "/?view=drift")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PHONE)
 def test_a_phone_needs_no_sideways_scrolling(page: PageBrowser, path: str) -> None:
     page.emulate("setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=2, mobile=True)
     page.open(path)
-    if "map" in path:
+    if "drift" in path:
+        page.wait(lambda: page.find(".tile"))
+    elif "map" in path:
         drawn(page)
         page.wait(lambda: page.find("[aria-label='Chosen items'] li"))
     elif "item" in path:
