@@ -41,7 +41,7 @@ NOT_RUN: dict[str, list[str]] = {
     "docs/how-to/publish.md": ["needs Redis, PostgreSQL and Qdrant"],
     "docs/how-to/serve.md": [
         "the service runs until it is stopped; tests/docs/test_serve.py sends the requests",
-        *["tests/docs/test_serve.py sends the requests"] * 3,
+        *["tests/docs/test_serve.py sends the requests"] * 4,
         "tests/docs/test_serve.py runs it",
     ],
     "docs/how-to/train-with-torch.md": ["needs an interrupted training; needs a GPU"],

@@ -36,7 +36,7 @@ def requests() -> list[str]:
 
 def test_every_request_of_the_page_is_answered(running: Running) -> None:
     commands = requests()
-    assert len(commands) == 15
+    assert len(commands) == 19
     for command in commands:
         words = shlex.split(command.replace(ADDRESS, running.url))
         done = subprocess.run([*words, "--silent", "--fail-with-body"], capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ const wait = (seconds, signal) => new Promise((resolve, reject) => {
   signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
 });
 
-async function ask(path, options, signal) {
+async function ask(path, options, signal, most = MOST_TRIES) {
   const headers = { ...options.headers };
   const key = sessionStorage.getItem(KEY);
   if (key) headers["X-API-Key"] = key;
@@ -28,7 +28,7 @@ async function ask(path, options, signal) {
     }
     if (response.ok) return response;
     const again = response.status === 429 || response.status === 503;
-    if (again && tried < MOST_TRIES) {
+    if (again && tried < most) {
       await wait(Math.min(Number(response.headers.get("retry-after")) || 1, 5), signal);
       continue;
     }
@@ -52,7 +52,7 @@ export function queryString(given) {
   return text && `?${text}`;
 }
 
-export const get = async (path, given = {}, signal) => (await ask(path + queryString(given), {}, signal)).json();
+export const get = async (path, given = {}, signal, most) => (await ask(path + queryString(given), {}, signal, most)).json();
 
 export async function post(path, given, signal) {
   const body = JSON.stringify(given); // leaves undefined out

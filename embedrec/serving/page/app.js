@@ -11,6 +11,8 @@ import { EMPTY, go, onChange, state } from "./state.js";
 
 const VIEWS = { similar: similarView, session: sessionView, map: mapView, drift: driftView };
 
+const AGAIN = 2000; // milliseconds between two questions to a service that serves nothing yet
+
 const page = { served: [], previous: [], shown: null, view: "" };
 
 function render(current) {
@@ -93,13 +95,23 @@ async function start() {
   document.addEventListener("key-needed", askKey);
   document.addEventListener("click", links);
   byId("view").replaceChildren(notice("Asking the service what it serves …"));
+  await learn();
+}
+
+// Learn what is served; again after a while as long as that is nothing.
+async function learn() {
   try {
-    const version = await get("/v1/version");
+    const version = await get("/v1/version", {}, undefined, 1);
     page.served = version.served;
     page.previous = version.previous;
     describeServed(version);
   } catch (error) {
-    if (error.status !== 401) byId("view").replaceChildren(problem(error));
+    if (error.status === 401) return;
+    byId("view").replaceChildren(problem(error));
+    if (error.status === 503) {
+      byId("view").append(notice("This page looks again every few seconds. An index or model is made by `embedrec train word2vec` and `embedrec build-index`."));
+      setTimeout(learn, AGAIN);
+    }
     return;
   }
   byId("view").replaceChildren();

@@ -47,7 +47,7 @@ export function mapView(box, served) {
     from: (u, v) => [camera.x + (u - camera.wide / 2) / camera.across, camera.y - (v - camera.tall / 2) / camera.up] };
   const names = new Map(), pointers = new Map(), hidden = new Set();
   let data = null, codes = null, groups = { names: [], ordered: false }, source = null, shownItem = null, shownColour = null, marks = [];
-  let hovered = -1, drawing = false, lasso = [], asking = null, waiting = false, closed = false, moved = 0, coloursNow = null;
+  let hovered = -1, drawing = false, lasso = [], asking = null, waiting = false, closed = false, moved = 0, coloursNow = null, shownAt;
 
   // ---------------------------------------------------------------- drawing
   function draw() {
@@ -130,6 +130,18 @@ export function mapView(box, served) {
   }
 
   // ---------------------------------------------------------------- the state
+  // The place that is shown, as the URL has it.
+  const here = () => (camera.zoom === 1 && !camera.x && !camera.y ? undefined : [camera.x, camera.y, camera.zoom].map((value) => Number(value.toPrecision(5))).join(" "));
+  const noteHere = debounce(() => { if (!closed && here() !== state.at) { shownAt = here(); go({ at: shownAt }, { replace: true }); } }, 400);
+
+  function follow() {
+    if (state.at === shownAt) return;
+    shownAt = state.at;
+    const [x, y, zoom] = (state.at || "0 0 1").split(" ").map(Number);
+    if ([x, y, zoom].every(Number.isFinite)) Object.assign(camera, { x, y, zoom: Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, zoom)) });
+    draw();
+  }
+
   async function render() {
     asking?.abort();
     asking = new AbortController();
@@ -139,6 +151,7 @@ export function mapView(box, served) {
     sourceChoice.value = `${wanted.kind} ${wanted.name}`;
     try {
       if (wanted !== source || !data) await open(wanted, signal);
+      follow();
       await Promise.all([colour(signal), choose(signal)]);
     } catch (error) {
       if (!signal.aborted) message.replaceChildren(problem(error));
@@ -162,7 +175,8 @@ export function mapView(box, served) {
     overlay.setAttribute("aria-label", `Map of ${number(data.items)} items. Arrow keys move, plus and minus zoom, 0 shows all, Enter chooses the item in the middle.`);
     announce(`The map shows ${number(data.items)} items.`);
     panelHelp();
-    showAll();
+    Object.assign(camera, { x: 0, y: 0, zoom: 1 });
+    shownAt = undefined;
   }
 
   async function colour(signal) {
@@ -192,6 +206,11 @@ export function mapView(box, served) {
     if (state.item === shownItem) return;
     if (!state.item) { marks = []; shownItem = undefined; panelHelp(); draw(); return; }
     const answer = await post("/v1/similar", { items: [state.item], k: state.k || NEIGHBOURS, where: state.where, ...named(source) }, signal);
+    if (answer.version !== data.head.version) { // a new version is served: its rows differ
+      source.version = answer.version;
+      await open(source, signal);
+      await colour(signal);
+    }
     const [{ item, name, neighbours }] = answer.results;
     const known = await details(source, [item, ...neighbours.map((one) => one.item)], signal);
     const rows = [item, ...neighbours.map((one) => one.item)].map((id) => known.get(String(id))).filter(Boolean);
@@ -226,7 +245,10 @@ export function mapView(box, served) {
   function bringIntoView(row) {
     fit();
     const [x, y] = camera.place(data.position[2 * row], data.position[2 * row + 1]);
-    if (x < 30 || y < 30 || x > camera.wide - 30 || y > camera.tall - 30) [camera.x, camera.y] = [data.position[2 * row], data.position[2 * row + 1]];
+    if (x < 30 || y < 30 || x > camera.wide - 30 || y > camera.tall - 30) {
+      [camera.x, camera.y] = [data.position[2 * row], data.position[2 * row + 1]];
+      noteHere();
+    }
     draw();
   }
 
@@ -241,10 +263,11 @@ export function mapView(box, served) {
     const [a, b] = camera.from(u, v);
     camera.x += x - a;
     camera.y += y - b;
+    noteHere();
     draw();
   }
 
-  function showAll() { Object.assign(camera, { x: 0, y: 0, zoom: 1 }); draw(); }
+  function showAll() { Object.assign(camera, { x: 0, y: 0, zoom: 1 }); noteHere(); draw(); }
 
   function setLasso(on) {
     drawing = on;
@@ -328,6 +351,7 @@ export function mapView(box, served) {
     } else if (moved > 3) {
       camera.x -= (now[0] - before[0]) / camera.across;
       camera.y += (now[1] - before[1]) / camera.up;
+      noteHere();
       hover(-1);
     }
     pointers.set(event.pointerId, now);
@@ -349,7 +373,7 @@ export function mapView(box, served) {
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   overlay.addEventListener("keydown", (event) => {
     if (!data || !codes || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in STEPS) { camera.x += (STEPS[event.key][0] * 60) / camera.across; camera.y += (STEPS[event.key][1] * 60) / camera.up; draw(); }
+    if (event.key in STEPS) { camera.x += (STEPS[event.key][0] * 60) / camera.across; camera.y += (STEPS[event.key][1] * 60) / camera.up; noteHere(); draw(); }
     else if (event.key === "+" || event.key === "=") zoomBy(1.5);
     else if (event.key === "-") zoomBy(1 / 1.5);
     else if (event.key === "0") showAll();

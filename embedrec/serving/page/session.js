@@ -125,7 +125,9 @@ export function sessionView(box, served) {
 async function askNext(source, signal) {
   const explain = source.options.includes("explain recommend");
   const given = { items: state.items, k: state.k, where: state.where, skip_unknown: true, explain, ...named(source) };
-  return { answer: await post("/v1/recommend", given, signal), explained: explain };
+  const answer = await post("/v1/recommend", given, signal);
+  source.version = answer.version; // a new one may have taken its place
+  return { answer, explained: explain };
 }
 
 // Why an item is recommended: the models that proposed it and the features that moved it, or near past sessions with it.

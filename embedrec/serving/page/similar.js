@@ -153,7 +153,9 @@ async function askSimilar(source, signal, exact = false) {
     items: [state.item], k: state.k, where: state.where, only: list(state.only), exclude: list(state.exclude), exact,
     explain: Boolean(state.explain) && able("explain similar"), popularity: able("popularity") ? state.popularity : undefined, ...named(source),
   };
-  return { answer: await post("/v1/similar", given, signal), remarks };
+  const answer = await post("/v1/similar", given, signal);
+  source.version = answer.version; // a new one may have taken its place
+  return { answer, remarks };
 }
 
 // The lists of an index and of an exact search as one: items that the index misses are marked, and those it has instead.

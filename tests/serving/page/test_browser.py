@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.serving.explore.test_item_map import unpack
-from tests.serving.explored import HOSTILE
+from tests.serving.explored import HOSTILE, make_explored
 from tests.serving.page.conftest import PageBrowser
+from tests.serving.test_server import Running
 
 SIMILAR = 4  # lists of similar items: two indexes, two models
 NEXT = 3  # lists of next items
@@ -226,6 +229,12 @@ def test_the_keyboard_moves_the_map(page: PageBrowser) -> None:
     page.run("document.querySelector('.overlay').focus()")
     page.type("+", "+", "\ue014", "\ue007")
     page.wait(lambda: page.find("[aria-label='Chosen items'] li"))
+    page.wait(lambda: "&at=" in page.run("return location.search"))
+    shown = page.run("return location.search")
+    page.open(f"/{shown}")  # the URL restores the place and the item
+    drawn(page)
+    page.wait(lambda: page.find("[aria-label='Chosen items'] li"))
+    assert page.run("return location.search") == shown
     assert "Arrow keys move" in page.one(".overlay").get_attribute("aria-label")
 
 
@@ -305,6 +314,40 @@ return [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility(
     return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.outerHTML.slice(0, 80)];
   }).filter(([ratio]) => ratio < 4.5);
 """
+
+
+@pytest.mark.parametrize("path", ["/?view=session&items=item:41", "/?view=drift", "/?view=map&item=item:41"])
+def test_every_view_has_contrast(page: PageBrowser, path: str) -> None:
+    for scheme in ("dark", "light"):
+        page.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        page.open(path)
+        page.wait(lambda: page.find(".tile, li[data-item] .values"))
+        assert page.run(CONTRAST) == []
+
+
+def test_a_key_is_asked_for(chromium: Any, tmp_path: Path) -> None:
+    make_explored(tmp_path / "workspace")
+    running = Running(tmp_path / "workspace", tmp_path / "log", "--model", "cooccurrence", "--api-key", "correct-horse")
+    try:
+        running.wait_ready()
+        page = PageBrowser(chromium, running.url)
+        page.open("/?item=item:41")
+        page.one("#key").send_keys("correct-horse\n")
+        page.wait(lambda: page.items("model cooccurrence"))
+    finally:
+        assert running.stop() == 0
+
+
+def test_nothing_served_is_a_sentence(chromium: Any, tmp_path: Path) -> None:
+    running = Running(tmp_path, tmp_path / "log")
+    try:
+        running.wait(lambda: httpx.get(f"{running._url()}/health/live"))
+        page = PageBrowser(chromium, running.url)
+        page.open()
+        page.wait(lambda: "embedrec train" in page.one("main").text)
+        assert page.texts(".problem")[0].startswith("Nothing is served yet: ")
+    finally:
+        assert running.stop() == 0
 
 
 def test_colours_are_dark_or_light_and_have_contrast(page: PageBrowser) -> None:
