@@ -258,7 +258,16 @@ class Index(Described):
 
     def effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: the given ones over those of the index, scaled with k."""
-        return settings.over(search_parameters.scale_with_k(self.settings, self.faiss, k, self.measured_k))
+        known = self._effective.get((settings, k))
+        if known is None:
+            known = settings.over(search_parameters.scale_with_k(self.settings, self.faiss, k, self.measured_k))
+            self._effective[settings, k] = known
+        return known
+
+    @cached_property
+    def _effective(self) -> dict[tuple[SearchSettings, int], SearchSettings]:
+        """The effective settings of earlier searches: for a single query they take as long as the search of a cell."""
+        return {}
 
     def uses_graph_batch(self, queries: int) -> bool:
         """Whether `hnsw_batch`, rather than FAISS, searches a batch of this size."""
