@@ -64,7 +64,8 @@ def _steps(source: Source, opened: Any, row: int, request: PolicyQuery, policies
         )
     k, messages = neighbour_count(vocab, request.k)
     settings = ExportSettings(k, policies, request.candidates if policies.enabled() else None)
-    given = item_filter(source, SimilarQuery(where=request.where))
+    wanted = SimilarQuery(where=request.where, only=request.only, exclude=request.exclude)
+    given = item_filter(source, wanted)
     attributes = None if given is None else given.attributes
     features = item_features(source.workspace, lambda: source.model, vocab, attributes, opened.index)
     mask, more = filter_items(given, vocab, features)
@@ -74,7 +75,7 @@ def _steps(source: Source, opened: Any, row: int, request: PolicyQuery, policies
         inputs = PolicyInputs(vocab, lambda: source.training_sessions, features, opened.vectors, allowed=mask)
         return build_chain(policies, k, candidates, inputs)
 
-    key = ("policies", request.popularity, tuple(request.where), str(settings.about()))
+    key = ("policies", request.popularity, str(given), str(settings.about()))
     chain = source.remembered(key, load, _KEPT)
     seeds = np.array([row])
     lists = (

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from embedrec.serving.explore.map_groups import Cluster
-from embedrec.serving.schemas import MAX_K, Conditions, Id, Neighbour, Popularity, Question, Text
+from embedrec.serving.schemas import MAX_K, Conditions, Id, Neighbour, Popularity, QueryIds, Question, Text
 
 MAX_ITEMS = 1000  # items in one request
 
@@ -44,7 +44,7 @@ class KnownItems(Struct):
 
 
 class PolicyQuery(Question, kw_only=True):
-    """The query string of GET /v1/policies: an item, policies of `embedrec export`; cap and where may be repeated."""
+    """The query string of GET /v1/policies: an item, policies of `embedrec export`; lists may be repeated."""
 
     item: Text
 
@@ -52,6 +52,8 @@ class PolicyQuery(Question, kw_only=True):
         None
     )
     where: Conditions = field(default_factory=list)
+    only: QueryIds | None = None
+    exclude: QueryIds | None = None
     popularity: Popularity | None = None
     min_score: float | None = None
     min_evidence: int | None = None

@@ -52,7 +52,7 @@ export function listControl(name, label, { placeholder = "", suggestions = () =>
       make("button", { type: "button", "aria-label": `Remove ${text}`, onclick: () => remove(text) }, "×"))));
     choices.replaceChildren(...suggestions().map((value) => make("option", { value })));
   };
-  return { node: make("div", { class: "control list" }, make("label", { for: input.id }, label), chips, input, choices), show };
+  return { node: make("div", { class: "control list" }, make("label", { for: input.id }, label), input, choices, chips), show };
 }
 
 export const nodes = (controls) => controls.map((control) => control.node);

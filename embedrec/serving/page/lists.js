@@ -117,6 +117,6 @@ export function sourceCard(source) {
   const about = [source.recipe, `${number(source.items)} items`, recall && `${recall[0]} ${recall[1]}`].filter(Boolean).join(" · ");
   const body = make("div", { class: "body", "aria-busy": "true" }, make("p", { class: "loading" }, "Loading …"));
   const card = make("section", { class: "card source", "aria-label": `${source.kind} ${source.name}` },
-    make("h3", {}, make("span", { class: "kind" }, source.kind), " ", source.name), make("p", { class: "about" }, about), body);
+    make("h2", {}, make("span", { class: "kind" }, source.kind), " ", source.name), make("p", { class: "about" }, about), body);
   return { card, body, fill: (...children) => { body.setAttribute("aria-busy", "false"); body.replaceChildren(...children.flat().filter(Boolean)); } };
 }

@@ -17,7 +17,7 @@ export function sessionView(box, served) {
   const history = make("div", { class: "history card" }), columns = make("div", { class: "columns" });
   const controls = [
     numberControl("k", "Next items", { min: 1, max: 200, placeholder: String(DEFAULT_K) }),
-    listControl("where", "Only where", { placeholder: "feature=value, Enter" }),
+    listControl("where", "Only where", { placeholder: "feature=value" }),
   ];
   const panel = settingsPanel(make("div", { class: "controls" }, nodes(controls)));
   box.append(make("h1", {}, "A session, and what comes next"), history, panel, columns);

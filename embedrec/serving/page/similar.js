@@ -17,9 +17,9 @@ export function similarView(box, served) {
   const controls = [
     numberControl("k", "Neighbours", { min: 1, max: 200, placeholder: String(DEFAULT_K) }),
     sliderControl("popularity", "Popularity exponent:", { min: 0, max: 1, step: 0.05, unset: "as trained" }),
-    listControl("where", "Only where", { placeholder: "feature=value, Enter", suggestions: () => names }),
-    listControl("only", "Only these ids", { placeholder: "id, Enter" }),
-    listControl("exclude", "Exclude ids", { placeholder: "id, Enter" }),
+    listControl("where", "Only where", { placeholder: "feature=value", suggestions: () => names }),
+    listControl("only", "Only these ids", { placeholder: "id" }),
+    listControl("exclude", "Exclude ids", { placeholder: "id" }),
     flagControl("exact", "Exact against index"),
     flagControl("explain", "Past sessions with both"),
   ];
@@ -29,7 +29,7 @@ export function similarView(box, served) {
     flagControl("mutual", "Mutual neighbours"),
     numberControl("csls", "CSLS over nearest", { min: 1, max: 100 }),
     numberControl("discount", "Popularity discount", { min: 0, max: 10, step: 0.05 }),
-    listControl("cap", "At most N of a feature", { placeholder: "feature=N, Enter", suggestions: () => names.map((name) => name.replace(/[^\w-].*$/, "=2")) }),
+    listControl("cap", "At most N of a feature", { placeholder: "feature=N", suggestions: () => names.map((name) => name.replace(/[^\w-].*$/, "=2")) }),
     numberControl("mmr", "Diversity (MMR)", { min: 0, max: 1, step: 0.05 }),
     flagControl("back_off", "Fill short lists"),
   ];
@@ -113,7 +113,7 @@ export function similarView(box, served) {
   }
 
   async function policyList(source, signal) {
-    const given = Object.fromEntries([...POLICIES, "k", "where"].map((name) => [name, state[name]]));
+    const given = Object.fromEntries([...POLICIES, "k", "where", "only", "exclude"].map((name) => [name, state[name]]));
     const popularity = source.options.includes("popularity") ? state.popularity : undefined;
     const answer = await get("/v1/policies", { item: state.item, ...given, popularity, ...named(source) }, signal);
     return [...answer.messages.map((text) => notice(text, "remark")), policyTable(answer.steps, state.k || DEFAULT_K)];

@@ -56,6 +56,10 @@ def test_a_filter_applies_before_policies(explored: Client) -> None:
     steps = steps_of(explored, item="item:1", model="cooccurrence", k=3, where="year>=2000", discount=0.5)
     items = {int(one["item"].removeprefix("item:")) for step in steps for one in step["neighbours"]}
     assert items and min(items) >= 10
+    steps = steps_of(explored, item="item:1", model="cooccurrence", k=2, only=["item:2", "item:5"], discount=0.5)
+    assert {one["item"] for step in steps for one in step["neighbours"]} == {"item:2", "item:5"}
+    excluded = steps_of(explored, item="item:1", model="cooccurrence", k=2, exclude=["item:2"], discount=0.5)
+    assert "item:2" not in {one["item"] for step in excluded for one in step["neighbours"]}
 
 
 def test_policies_that_need_all_lists_are_limited(explored: Client, monkeypatch: pytest.MonkeyPatch) -> None:
