@@ -13,7 +13,7 @@ MAX_HISTORY = 1000  # events of a history
 MAX_TIME = 8_640_000_000_000_000  # ms; the years ±275,000, see `embedrec.data.times`
 MAX_IDS = 100_000  # ids of `only` and `exclude`
 
-Id = int | str
+Id = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | str
 Text = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=1, le=MAX_K, description="Number of results; 10 by default.")]
 Conditions = Annotated[
@@ -107,7 +107,7 @@ class ItemsQuery(Struct, forbid_unknown_fields=True, kw_only=True):
 class EventRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """An event of a live session; its time is milliseconds since 1970, now if it is missing."""
 
-    item: Annotated[str, Meta(max_length=1000)] | int
+    item: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | Text
     time: Annotated[int, Meta(ge=-MAX_TIME, le=MAX_TIME)] | None = None
     kind: Annotated[str, Meta(max_length=100)] = ""
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from embedrec.serving import schemas
+from tests.serving.conftest import Client
 
 
 def test_requests_are_parsed() -> None:
@@ -35,3 +36,29 @@ def test_requests_that_do_not_fit_are_refused(body: bytes, kind: type) -> None:
 
 def test_answers_leave_out_explanations_that_were_not_asked_for() -> None:
     assert schemas.encode(schemas.Neighbour("a", "Anna", 1, 0.5)) == b'{"item":"a","name":"Anna","rank":1,"score":0.5}'
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 1 << 64, 10**30])
+def test_ids_beyond_64_bits_are_refused(client: Client, number: int) -> None:
+    for path, body in [
+        ("/v1/similar", {"items": [number]}),
+        ("/v1/recommend", {"items": [], "user": number}),
+        ("/v1/recommend", {"items": [number]}),
+        ("/v1/neighbours", {"session": number}),
+        ("/v1/items", {"items": [number]}),
+        ("/v1/items", {"rows": [number]}),
+        ("/v1/sessions/s/events", {"events": [{"item": number}]}),
+        ("/v1/sessions/s/events", {"events": [], "user": number}),
+    ]:
+        assert client.post(path, body).status_code == 422, path
+    assert client.post("/v1/neighbours", {"session": str(number)}).status_code == 404
+    assert client.get(f"/v1/similar/{number}").status_code == 404
+
+
+@pytest.mark.parametrize("number", [(1 << 63) - 1, -(1 << 63)])
+def test_ids_of_64_bits_are_taken(client: Client, number: int) -> None:
+    body = {"events": [{"item": number}], "user": number}
+    assert client.post("/v1/sessions/s/events", body).status_code == 200
+    assert client.get("/v1/sessions/s/recommend").status_code == 200
+    assert client.post("/v1/neighbours", {"session": number}).status_code == 404
+    assert client.post("/v1/items", {"items": [number]}).json()["items"] == [None]

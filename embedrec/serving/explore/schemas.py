@@ -11,7 +11,7 @@ from embedrec.serving.schemas import MAX_K, Conditions, Id, Neighbour, Popularit
 
 MAX_ITEMS = 1000  # items in one request
 
-Rows = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_ITEMS)]
+Rows = Annotated[list[Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]], Meta(max_length=MAX_ITEMS)]
 
 Candidates = Annotated[int, Meta(ge=1, le=MAX_K, description="Results that policies select from; 3 k by default.")]
 Caps = Annotated[list[Text], Meta(max_length=10, description="ATTRIBUTE=N, such as artist=2.")]
