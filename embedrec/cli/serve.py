@@ -45,6 +45,12 @@ def _option(name: str, help_: str, **more: Any) -> Any:
     envvar="EMBEDREC_API_KEY",
 )
 @_option(
+    "--allow-host",
+    "Further name by which a service without a key may be asked, as behind a proxy; repeatable.",
+    multiple=True,
+    metavar="NAME",
+)
+@_option(
     "--cors",
     "Origin of web pages that may ask, such as https://shop.example; repeatable.",
     multiple=True,

@@ -18,6 +18,7 @@ from embedrec.serving.routes import ROUTES
 from embedrec.serving.routing import Call, Page, Route, Router
 from embedrec.serving.schemas import encode
 from embedrec.serving.service import Service
+from embedrec.serving.settings import is_loopback
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Scope = MutableMapping[str, Any]
@@ -39,6 +40,8 @@ class Application:
         self.most_active = settings.max_concurrent
         self.key = None if settings.api_key is None else settings.api_key.encode()
         self.origins = frozenset(origin.encode() for origin in settings.cors)
+        self.hosts = frozenset(name.lower() for name in (*settings.allow_host, settings.address[0]))
+        self._known_host: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -142,7 +145,10 @@ class Application:
             self.active -= 1
 
     def _check_access(self, route: Route, method: str, headers: Headers) -> None:
-        """Raises Problem 401 without the key, and 403 for a change asked by a web page of another origin."""
+        """Raises Problem 401 without the key, 403 for a change asked by a web page of another origin, and 421 for a
+        request to a name that is not this machine's."""
+        if self.key is None and (given := header(headers, b"host")) != self._known_host:
+            self._check_host(given)
         if method in _CHANGING and (origin := header(headers, b"origin")) is not None:
             host = header(headers, b"host") or b""
             if origin.partition(b"://")[2] != host and not self.origins & {origin, b"*"}:
@@ -159,6 +165,19 @@ class Application:
                 "send the key as Authorization: Bearer KEY or X-API-Key: KEY",
                 headers={"www-authenticate": "Bearer"},
             )
+
+    def _check_host(self, given: bytes | None) -> None:
+        """Raises Problem 421 unless a name is this machine's or allowed.
+
+        A web page can give its own name the address of this machine (DNS rebinding), and is then of the same origin.
+        """
+        if given is None:  # no browser
+            return
+        host = given.decode("latin-1").lower()
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if not (is_loopback(name) or self.hosts & {name, "*"}):
+            raise Problem(421, "without a key, only this machine may be asked; --allow-host allows further names")
+        self._known_host = given
 
     def _preflight(self, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         """The answer to a browser that asks whether it may send a request."""

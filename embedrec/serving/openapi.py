@@ -15,8 +15,8 @@ from embedrec.serving.schemas import ProblemDetails
 from embedrec.version import __version__
 
 _REF = "#/components/schemas/{name}"
-_ERRORS = {"GET": (400, 401, 404, 422, 429, 503), "POST": (400, 401, 403, 404, 408, 413, 422, 429, 503)}
-_ERRORS["DELETE"] = (400, 401, 403, 404, 429, 503)
+_ERRORS = {"GET": (400, 401, 404, 421, 422, 429, 503), "POST": (400, 401, 403, 404, 408, 413, 421, 422, 429, 503)}
+_ERRORS["DELETE"] = (400, 401, 403, 404, 421, 429, 503)
 
 
 @cache

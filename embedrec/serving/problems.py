@@ -17,6 +17,7 @@ TITLES = {
     405: "method not allowed",
     408: "request too slow",
     413: "request too large",
+    421: "host not allowed",
     422: "invalid request",
     429: "too many requests",
     500: "internal error",

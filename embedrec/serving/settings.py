@@ -19,6 +19,7 @@ class ServeSettings(Settings):
     pin             names of indexes and models that stay as they are when their artifacts are replaced
     workers         number of processes
     api_key         key that requests must send; needed for any address but loopback
+    allow_host      further names by which the service is asked without a key, as behind a proxy; "*" for all
     cors            origins of web pages that may ask the service; "*" for all
     max_body        bytes of a request body
     max_concurrent  requests that a worker computes or queues at a time; it refuses more with status 429
@@ -38,6 +39,7 @@ class ServeSettings(Settings):
     pin: tuple[str, ...] = ()
     workers: int = 1
     api_key: str | None = None
+    allow_host: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     max_body: int = 1 << 20
     max_concurrent: int = 256

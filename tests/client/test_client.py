@@ -31,8 +31,8 @@ class InProcess(httpx.BaseTransport):
 
 @pytest.fixture
 def made(asking: Asking) -> Iterator[Client]:  # noqa: F811
-    with Client("http://test/") as client:
-        client._http = httpx.Client(transport=InProcess(asking), base_url="http://test")
+    with Client("http://localhost/") as client:
+        client._http = httpx.Client(transport=InProcess(asking), base_url="http://localhost")
         yield client
 
 

@@ -33,7 +33,7 @@ class Client:
 
         async def send() -> list[httpx.Response]:
             transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 return list(await asyncio.gather(*(http.request(m, url, **given) for m, url, given in requests)))
 
         return asyncio.run(send())

@@ -43,7 +43,7 @@ def test_a_key_is_needed(plays: Workspace, serve: Serve) -> None:
 def test_other_origins_are_refused(plays: Workspace, serve: Serve) -> None:
     client = serve(plays, cors=("https://shop.example",))
     body = {"items": ["a"]}
-    assert client.post("/v1/similar", body, headers={"origin": "http://test"}).status_code == 200
+    assert client.post("/v1/similar", body, headers={"origin": "http://localhost"}).status_code == 200
     assert client.post("/v1/similar", body, headers={"origin": "https://evil.example"}).status_code == 403
     allowed = client.post("/v1/similar", body, headers={"origin": "https://shop.example"})
     assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
@@ -55,6 +55,22 @@ def test_other_origins_are_refused(plays: Workspace, serve: Serve) -> None:
     response = client.send("OPTIONS", "/v1/similar", headers=preflight)
     assert (response.status_code, response.headers["access-control-allow-methods"]) == (204, "GET, POST, DELETE")
     assert client.send("OPTIONS", "/v1/similar", headers=preflight | {"origin": "https://e.example"}).status_code == 403
+
+
+def test_without_a_key_only_this_machine_may_be_asked(plays: Workspace, serve: Serve) -> None:
+    """Else a web page whose name leads to this machine (DNS rebinding) reads the answers."""
+    client = serve(plays, allow_host=("Shop.example",))
+    own = ("127.0.0.1", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000", "[::1]", "localhost:80", "LOCALHOST")
+    for host in (*own, "shop.example", "SHOP.example:443"):
+        assert client.get("/v1/similar/a", headers={"host": host}).status_code == 200, host
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "é"):
+        given = {"host": host.encode(), "origin": f"http://{host}".encode()}
+        refused = client.post("/v1/similar", {"items": ["a"]}, headers=given)
+        assert (refused.status_code, refused.json()["title"]) == (421, "host not allowed"), host
+        assert client.get("/health/ready", headers={"host": host.encode()}).status_code == 421
+    assert serve(plays, allow_host=("*",)).get("/v1/version", headers={"host": "evil.example"}).status_code == 200
+    keyed = {"host": "shop.example", "x-api-key": KEY}
+    assert serve(plays, api_key=KEY).get("/v1/version", headers=keyed).status_code == 200
 
 
 def test_bodies_that_are_too_large_are_refused(plays: Workspace, serve: Serve) -> None:

@@ -65,7 +65,7 @@ def test_generated_requests_are_answered_as_described(
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case) -> None:
-        request = case.as_transport_kwargs(base_url="http://test")
+        request = case.as_transport_kwargs(base_url="http://localhost")
         try:
             response = client.send(request["method"], request["url"], **arguments(request))
         except httpx.InvalidURL:  # too long for httpx; scripts/bench/serve.py sends such requests
