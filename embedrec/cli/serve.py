@@ -107,6 +107,7 @@ def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
     /docs lists the routes. Any address but this machine's own needs a key in EMBEDREC_API_KEY.
     """  # fmt: skip
     from embedrec.config import build, read_toml, table
+    from embedrec.errors import need_package
     from embedrec.serving import server
     from embedrec.serving.settings import ServeSettings
 
@@ -114,6 +115,7 @@ def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
     if logs_json():
         values["log_json"] = True
     written = {} if config is None else table(read_toml(config), "serve")
+    need_package("uvicorn", "the service")
     settings = build(ServeSettings, {**written, **values}, source="[serve]")
     with server.bind(settings) as bound, TemporaryDirectory(prefix="embedrec-serve-") as shared:
         note(f"serving {workspace.root.absolute()} at {server.url_of(bound)}")

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from threading import Event, Thread
 from typing import Any
 
-from embedrec.errors import SettingsError, need_package
+from embedrec.errors import SettingsError
 from embedrec.serving.settings import ServeSettings
 
 _BACKLOG = 2048
@@ -48,7 +48,6 @@ def serve(make_application: Callable[[], Any], bound: socket.socket, settings: S
 
     make_application  called in every process; can be pickled
     """
-    need_package("uvicorn", "the service")
     if settings.workers == 1:
         run_worker(make_application, bound, settings)
     else:
