@@ -10,6 +10,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -38,6 +39,7 @@ class Metrics:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self.counts: dict[Labels, Counts] = {}
+        self._saving = Lock()
 
     def record(self, route: str, version: str, status: int, seconds: float) -> None:
         """Count a request.
@@ -54,11 +56,13 @@ class Metrics:
         counts.seconds += seconds
 
     def save(self) -> None:
-        """Write the counts for the other workers."""
+        """Write the counts for the other workers; may be called beside `record`."""
         if self.folder is not None:
-            draft = self.folder / f".metrics-{os.getpid()}"
-            draft.write_bytes(msgspec.json.encode([[*labels, counts] for labels, counts in self.counts.items()]))
-            draft.replace(self.folder / f"metrics-{os.getpid()}.json")
+            rows = [[*labels, counts] for labels, counts in self.counts.copy().items()]
+            with self._saving:
+                draft = self.folder / f".metrics-{os.getpid()}"
+                draft.write_bytes(msgspec.json.encode(rows))
+                draft.replace(self.folder / f"metrics-{os.getpid()}.json")
 
     def merged(self) -> dict[Labels, Counts]:
         """The counts of all workers, also of those that ended."""

@@ -30,6 +30,7 @@ def bind(settings: ServeSettings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(_BACKLOG)  # before another service finds the address free
     except OSError as e:
         bound.close()
         raise SettingsError(f"{settings.bind} cannot be used ({e.strerror}); choose another address with --bind") from e

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -99,3 +101,20 @@ def test_the_service_measures_routes_and_versions(client: Client) -> None:
 
 def test_measurements_need_the_key(plays: Workspace, serve: Serve) -> None:
     assert serve(plays, api_key="k").get("/metrics").status_code == 401
+
+
+def test_counts_are_saved_while_requests_are_counted(tmp_path: Path) -> None:
+    """The files of a worker are written in a thread, and when it is asked."""
+    counted = Metrics(tmp_path)
+    done = Event()
+
+    def count() -> None:
+        for number in range(20_000):
+            counted.record(f"/{number % 700}", "", 200, 0.1)
+        done.set()
+
+    with ThreadPoolExecutor(3) as threads:
+        saving = [threads.submit(lambda: [counted.merged() for _ in iter(done.is_set, True)]) for _ in range(2)]
+        threads.submit(count).result()
+        assert all(one.result() for one in saving)
+    assert len(counted.merged()) == metrics.MOST_LABELS

@@ -126,7 +126,6 @@ def test_addresses_are_bound() -> None:
     with bind(ServeSettings(bind="127.0.0.1:0")) as bound:
         url = url_of(bound)
         assert url == f"http://127.0.0.1:{bound.getsockname()[1]}"
-        bound.listen()
         with pytest.raises(SettingsError, match=r"cannot be used \(Address already in use\); choose another address"):
             bind(ServeSettings(bind=url.removeprefix("http://")))
 
