@@ -32,6 +32,7 @@ class Source:
     device: str
     _opened: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _kept: dict[str, dict[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    _loading: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=RLock, init=False, repr=False)
 
     @property
@@ -152,6 +153,8 @@ class Source:
         kept = self._opened.get(key)
         if kept is None:
             with self._lock:
+                loading = self._loading.setdefault(key, RLock())
+            with loading:  # what is loaded already, and what is loaded fast, does not wait for what takes long
                 if key not in self._opened:
                     self._opened[key] = load()
                 return self._opened[key]

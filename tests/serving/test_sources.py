@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 
 from embedrec.errors import SettingsError
@@ -84,3 +87,23 @@ def test_the_version_changes_with_any_artifact(plays: Workspace) -> None:
     versions = {select(plays, ServeSettings(model=names)).served.version for names in (("sknn",), ("sknn", "vectors"))}
     assert len(versions) == 2
     assert select(plays, ServeSettings(model=("sknn",))).served.version in versions
+
+
+def test_opening_one_thing_does_not_wait_for_another(plays: Workspace) -> None:
+    """The event loop opens what is small while a thread reads sessions."""
+    source = select(plays, ServeSettings()).served.defaults["similar"]
+    started, goes_on = Event(), Event()
+
+    def slow() -> int:
+        started.set()
+        goes_on.wait(60)
+        return 1
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(source.opened, "slow", slow)
+        started.wait(60)
+        second = threads.submit(source.opened, "slow", lambda: 2)
+        assert threads.submit(source.opened, "fast", lambda: 3).result(60) == 3
+        assert not first.done()
+        goes_on.set()
+        assert (first.result(), second.result()) == (1, 1)
