@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class Computing:
 
     batches   short computations, which the event loop does itself
     executor  threads for the others
-    timeout   seconds that one may take
+    timeout   seconds after which a search for names is given up; the application gives up its request
     """
 
     batches: Batches
@@ -56,14 +57,8 @@ class Computing:
     timeout: float
 
     async def run(self, work: Callable[..., T], *given: Any) -> T:
-        """The result of `work` in a thread. Raises Problem 503 if it takes too long, and what `work` raises."""
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await asyncio.get_running_loop().run_in_executor(self.executor, work, *given)
-        except TimeoutError:
-            raise Problem(
-                503, f"the answer took longer than {self.timeout:g} seconds", headers={"retry-after": "1"}
-            ) from None
+        """The result of `work` in a thread. Raises what `work` raises."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work, *given)
 
 
 # ---------------------------------------------------------------------------------------------- similar items
@@ -277,14 +272,17 @@ async def rows_of(
     if not unknown:
         return rows
     names = [texts[at] for at in unknown]
-    named = await computing.run(_find_names, source, vocab, names, skip)
+    named = await computing.run(_find_names, source, vocab, names, skip, monotonic() + computing.timeout)
     for at, row in zip(unknown, named, strict=True):
         rows[at] = row
     return rows
 
 
-def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool) -> list[int]:
-    """The rows of names, see `find_items`; −1 for unknown ones if these are to be skipped."""
+def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool, end: float) -> list[int]:
+    """The rows of names, see `find_items`; −1 for unknown ones if these are to be skipped.
+
+    end  the time of `monotonic` after which no name is searched: nobody waits for the answer any more
+    """
     features = item_features(
         source.workspace,
         lambda: source.workspace.find("model", source.artifact.about.get("indexed", {}).get("name", source.name)),
@@ -295,7 +293,13 @@ def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool) 
     find = _named(vocab, partial(find_items, describe=distinguishing_features(features, vocab)))
     rows = []
     for text in texts:
-        row = source.remembered(("row", text), partial(_find_name, find, vocab, text), _NAMES)
+        if monotonic() > end:
+            raise Problem(503, "the names of the request could not be found in time; give ids")
+        row = (
+            _UNKNOWN
+            if len(text) > _LONGEST
+            else source.remembered(("row", text), partial(_find_name, find, vocab, text), _NAMES)
+        )
         if isinstance(row, int):
             rows.append(row)
         elif skip:
@@ -314,6 +318,8 @@ def _find_name(find: Callable[..., np.ndarray], vocab: Vocab, text: str) -> int 
 
 
 _NAMES = 10_000  # names that are remembered
+_LONGEST = 1000  # characters of a name
+_UNKNOWN = Problem(404, f"no item has a name of more than {_LONGEST:,} characters; give an id or a name")
 
 
 def _named(vocab: Vocab, work: Callable[..., T]) -> Callable[..., T]:

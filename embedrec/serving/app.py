@@ -17,7 +17,7 @@ from embedrec.serving.requests import Headers, Receive, header, parse_body, pars
 from embedrec.serving.routes import ROUTES
 from embedrec.serving.routing import Call, Page, Route, Router
 from embedrec.serving.schemas import encode
-from embedrec.serving.service import Service
+from embedrec.serving.service import Service, search_in_one_thread
 from embedrec.serving.settings import is_loopback
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -60,6 +60,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 loop = asyncio.get_running_loop()
                 opening = loop.run_in_executor(None, self.service.open)
+                opening.add_done_callback(lambda _: search_in_one_thread())
                 ticking = asyncio.create_task(self._tick())
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -128,7 +129,10 @@ class Application:
             )
 
     async def _call(self, route: Route, segment: str, scope: Scope, receive: Receive) -> Any:
-        """The answer of a route. Raises Problem 429 at once if too many requests are answered at the moment."""
+        """The answer of a route.
+
+        Raises Problem 429 at once if too many requests are answered at the moment, and 503 if it takes too long.
+        """
         settings = self.service.settings
         request: Any = None
         if route.body is not None:
@@ -140,7 +144,11 @@ class Application:
             raise Problem(429, "too many requests are answered at the moment", headers={"retry-after": "1"})
         self.active += 1
         try:
-            return await route.handler(self.service, Call(segment, request))
+            async with asyncio.timeout(settings.timeout if route.timed else None):
+                return await route.handler(self.service, Call(segment, request))
+        except TimeoutError:
+            detail = f"the answer took longer than {settings.timeout:g} seconds"
+            raise Problem(503, detail, headers={"retry-after": "1"}) from None
         finally:
             self.active -= 1
 

@@ -35,6 +35,7 @@ class Route:
     body     type of the body, or None
     answer   type of the answer; None for a page
     public   whether it needs no key
+    timed    whether it is given up after the timeout of the settings
     """
 
     method: str
@@ -45,6 +46,7 @@ class Route:
     body: type | None = None
     answer: type | None = None
     public: bool = False
+    timed: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.errors import ArtifactError, EmbedrecError, SettingsError
+from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, decoding
 from embedrec.serving.pinned_workspace import PinnedWorkspace
 from embedrec.serving.schemas import Refusal
 from embedrec.serving.settings import ServeSettings
@@ -179,9 +179,10 @@ def _open(
     pinned = PinnedWorkspace(root)
     pinned.pin_sources(artifact)
     source = Source(artifact, pinned, settings.device)
-    source.open()
-    if old is not None:
-        check(source, None if force else before)
+    with decoding(lambda why: ArtifactError(f"{artifact.name} cannot be opened ({why})")):
+        source.open()
+        if old is not None:
+            check(source, None if force else before)
     return source
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import RLock
+from traceback import format_exception
 from typing import Any
 
 from embedrec.errors import EmbedrecError
@@ -56,19 +58,24 @@ class Service:
         self.sessions = open_store(settings.sessions, workspace.root / "serving" / _SESSIONS, settings.session_ttl)
         self.states = States()
         self.control = Control(shared)
-        self.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="embedrec-answers")
+        self.executor = ThreadPoolExecutor(THREADS, "embedrec-answers", search_in_one_thread)
         self.computing = Computing(Batches(self.executor), self.executor, settings.timeout)
         self._changing = RLock()
         self._state: Any = None
         self._skipped: tuple[str, ...] = ()
         self._purged = self._looked = 0.0
+        self._failure = ""
 
     def open(self) -> None:
         """Open what is to be served; if that fails, `waiting` says why."""
-        import faiss
-
-        faiss.omp_set_num_threads(1)  # requests are answered side by side
-        self.load()
+        search_in_one_thread()
+        command = self.control.read()  # of the workers that run already
+        if command is not None:
+            self._skipped = command.skipped
+        self._try(self.load)
+        if self.served is None and self._skipped:  # what the others went back to is in memory only
+            self._skipped = ()
+            self._try(self.load)
 
     def load(self, *, force: bool = False) -> None:
         """Open what is new in the workspace beside what is served, check it, and serve it from the next request on.
@@ -97,16 +104,35 @@ class Service:
 
     def tick(self) -> None:
         """Follow commands, look for new artifacts, forget sessions; called several times a second, in a thread."""
+        for work in (self._obey, self._look, self._purge):
+            self._try(work)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Report an unexpected error, once while it is repeated, and go on."""
+        try:
+            work()
+        except Exception as e:
+            failure = "".join(format_exception(e))
+            if failure != self._failure:
+                self.report("failed", message=failure)
+            self._failure = failure
+
+    def _obey(self) -> None:
         command = self.control.read()
         if command is not None:
             self._follow(command)
+
+    def _look(self) -> None:
         now = time.monotonic()
         if self.settings.watch and now - self._looked >= self.settings.watch:
             self._looked = now
-            if self.settings.workers > 1:
-                self.metrics.save()
             if self._workspace_state() != self._state:
                 self.load()
+            if self.settings.workers > 1:
+                self.metrics.save()
+
+    def _purge(self) -> None:
+        now = time.monotonic()
         if now - self._purged >= _PURGE:
             self._purged = now
             try:
@@ -181,3 +207,10 @@ class Service:
     def close(self) -> None:
         """End its threads; those that compute are waited for."""
         self.executor.shutdown(wait=True, cancel_futures=True)
+
+
+def search_in_one_thread() -> None:
+    """Let searches of this thread use no others: requests are answered side by side. OpenMP counts for each thread."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from embedrec.serving import answers
+from embedrec.serving.service import THREADS
 from embedrec.storage.workspace import Workspace
 from tests.serving.conftest import Client, Serve
 
@@ -100,13 +103,37 @@ def test_requests_over_the_limit_are_refused_at_once(
 def test_an_answer_that_takes_too_long_is_given_up(
     plays: Workspace, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     client = serve(plays, timeout=0.05)
     monkeypatch.setattr(answers, "neighbours_of_rows", lambda *given, **more: time.sleep(0.3))
     response = client.post("/v1/similar", {"items": ["a", "b"]})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert response.json()["detail"] == "the answer took longer than 0.05 seconds"
+
+
+@pytest.mark.parametrize("path", ["/v1/recommend", "/v1/recommend?"])
+def test_an_answer_of_a_batch_that_takes_too_long_is_given_up(client: Client, path: str) -> None:
+    """Also one that waits for the threads, and one of many steps that each are fast."""
+    client.service.settings = replace(client.service.settings, timeout=0.05)
+    blocked = [client.service.executor.submit(time.sleep, 0.3) for _ in range(THREADS)]
+    body = {"items": ["a"]} if path == "/v1/recommend" else {"histories": [{"items": ["?"]}] * 3, "skip_unknown": True}
+    response = client.post(path, body)
+    assert (response.status_code, response.json()["detail"]) == (503, "the answer took longer than 0.05 seconds")
+    assert all(one.result() is None for one in blocked)
+
+
+def test_names_are_not_searched_for_requests_that_were_given_up(client: Client) -> None:
+    client.service.computing = replace(client.service.computing, timeout=-1.0)
+    response = client.post("/v1/recommend", {"items": ["?"], "skip_unknown": True})
+    assert response.status_code == 503 and "names of the request" in response.json()["detail"]
+    assert client.post("/v1/recommend", {"items": ["a"], "skip_unknown": True}).status_code == 200
+
+
+def test_long_names_are_unknown_and_not_remembered(client: Client) -> None:
+    for text in ("x" * 1001, "x" * 900_000):
+        response = client.post("/v1/similar", {"items": [text]})
+        assert response.status_code == 404 and "more than 1,000 characters" in response.json()["detail"]
+        assert client.post("/v1/recommend", {"items": [text], "skip_unknown": True}).status_code == 200
+    assert not any("row" in source._kept for source in client.service.current().sources.values())
 
 
 def test_an_unexpected_error_is_logged_and_not_shown(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

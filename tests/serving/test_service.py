@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from embedrec.data import Vocab
 from embedrec.index.build import build_index
 from embedrec.index.serialization import save_index
+from embedrec.serving import service
 from embedrec.serving.service import Service
 from embedrec.serving.settings import ServeSettings
+from embedrec.serving.sources import Source
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.version import __version__
@@ -185,3 +188,69 @@ def test_requests_use_one_version_from_beginning_to_end(plays: Workspace, serve:
     source = served.find("similar", None, None)
     assert source.similar().vocab.ids.tolist() == list("abcd")
     assert source.version != client.service.current().find("similar", None, None).version
+
+
+def test_the_service_goes_on_after_unexpected_errors(
+    plays: Workspace, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error beside the answers is reported once, and new artifacts are still found."""
+    client = serve(plays, watch=0.001)
+    old = served_version(client)
+
+    def fail(now: float) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(service, "_PURGE", 0.0)
+    monkeypatch.setattr(client.service.sessions, "purge", fail)
+    client.service.tick()
+    rebuild(plays)
+    client.service.tick()
+    assert served_version(client) != old
+    assert [event for event, _ in client.events] == ["serving", "failed", "serving"]
+    assert "ZeroDivisionError: a fault" in client.events[1][1]["message"]
+
+
+def test_an_artifact_whose_reader_fails_is_refused(
+    plays: Workspace, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: Source) -> None:
+        raise ZeroDivisionError("a fault")
+
+    client = serve(plays, watch=0.001)
+    old = served_version(client)
+    rebuild(plays)
+    monkeypatch.setattr(Source, "open", fail)
+    client.service.tick()
+    assert served_version(client) == old
+    (refusal,) = client.service.refused
+    assert refusal.reason == "flat cannot be opened (a fault)"
+
+
+def test_a_worker_that_starts_after_a_rollback_serves_what_the_others_serve(plays: Workspace, tmp_path: Path) -> None:
+    def start() -> Service:
+        started = Service(plays, ServeSettings(watch=0.0, workers=2), lambda *given, **more: None, tmp_path)
+        started.open()
+        return started
+
+    first = start()
+    old = first.current().version
+    folder = plays.folder("index", "newer")
+    vectors = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
+    save_index(build_index(Embeddings(vectors, Vocab(list("abcd"))), "flat"), folder, {"of": "items"})
+    assert first.reload().version != old
+    first.rollback()
+    second = start()
+    assert (first.current().version, second.current().version) == (old, old)
+    shutil.rmtree(plays.folder("index", "flat"))
+    shutil.rmtree(plays.root / "models")
+    third = start()  # only the newer one is left
+    assert [source.name for source in third.current().sources.values()] == ["newer"]
+    for started in (first, second, third):
+        started.close()
+
+
+def test_threads_of_answers_search_alone(plays: Workspace, serve: Serve) -> None:
+    import faiss
+
+    client = serve(plays)
+    assert client.service.executor.submit(faiss.omp_get_max_threads).result() == 1
