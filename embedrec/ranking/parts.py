@@ -13,6 +13,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.models import MODELS, recipe_class
+from embedrec.models.array_packing import pack_ids, unpack_ids
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.models.torch_recipe import check_torch
 from embedrec.models.vector_model import VectorModel
@@ -45,8 +46,8 @@ class Part:
     model     answers candidates, in cells if it has many vectors, see `cell_search`
     exact     the same model, which answers longer lists
     count     number of candidates
-    rows      (m+1,) int32 row in the composite's vocabulary of each of the model's m items, the last is −1; None if
-              both vocabularies are the same
+    rows      (m+1,) int32 row in the composite's vocabulary of each of the model's m items, −1 where absent; the last
+              is −1. None if both vocabularies are the same
     own_rows  (n,) int64 the reverse: row in the model's vocabulary of each item of the composite, −1 where absent
     """
 
@@ -58,7 +59,10 @@ class Part:
     own_rows: np.ndarray | None
 
     def lists(self, histories: Sessions, count: int, *, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The model's best items of histories in the composite's vocabulary: rows of it (q, c ≤ count), and scores."""
+        """The model's best items of histories in the composite's vocabulary: rows of it (q, c ≤ count), and scores.
+
+        Items that the composite lacks have row −1.
+        """
         if self.own_rows is not None:
             histories = histories.renumber(self.own_rows[histories.items], self.model.vocab)
         model = self.model if count <= self.count else self.exact
@@ -146,13 +150,16 @@ def saved_settings(parts: Sequence[PartSettings]) -> tuple[str, dict[str, dict[s
 def pack_parts(models: Sequence[Model], vocab: Vocab, *, seed: int = 0) -> dict[str, np.ndarray]:
     """The arrays of parts: those of part p begin with "p.".
 
-    "p.rows" (m,) int32 are its items, if not all in order; "p.search" (b,) uint8 is an index of a part of many vectors.
+    "p.rows" (m,) int32 are its items, if not all in order, −1 for items that `vocab` lacks, such as cold ones; the ids
+    of these are in "p.further_ids", see `pack_ids`. "p.search" (b,) uint8 is an index of a part of many vectors.
     """
     arrays: dict[str, np.ndarray] = {}
     for p, model in enumerate(models):
         arrays.update({f"{p}.{name}": array for name, array in model.arrays.items()})
         if not np.array_equal(model.vocab.ids, vocab.ids):
-            arrays[f"{p}.rows"] = vocab.rows_of(model.vocab.ids).astype(np.int32)
+            rows = arrays[f"{p}.rows"] = vocab.rows_of(model.vocab.ids).astype(np.int32)
+            if (rows < 0).any():
+                arrays.update(pack_ids(model.vocab.ids[rows < 0], f"{p}.{_FURTHER}"))
         cells = build_cells(model, seed) if isinstance(model, VectorModel) else None
         if cells is not None:
             arrays[f"{p}.search"] = cells
@@ -169,16 +176,37 @@ def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) ->
             model = part.recipe.from_arrays(vocab, own)
             made.append(Part(part.name, _searching(model, cells), model, part.count, None, None))
             continue
-        if rows.dtype != np.int32 or rows.ndim != 1 or len(np.unique(rows)) != len(rows):
+        known = rows >= 0
+        if rows.dtype != np.int32 or rows.ndim != 1 or len(np.unique(rows[known])) != known.sum():
             raise DataError(f"the items of part {part.name} must be distinct int32 rows")
-        if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+        if rows.max(initial=-1) >= n:
             raise DataError(f"the items of part {part.name} must be rows of the {n} items")
         own_rows = np.full(n, -1, dtype=np.int64)
-        own_rows[rows] = np.arange(len(rows))
-        model = part.recipe.from_arrays(vocab.take(rows), own)
+        own_rows[rows[known]] = np.flatnonzero(known)
+        model = part.recipe.from_arrays(_vocab_of(part.name, vocab, rows, own), own)
         exact, every = model, np.append(rows, np.int32(-1))
         made.append(Part(part.name, _searching(model, cells), exact, part.count, every, own_rows))
     return tuple(made)
+
+
+_FURTHER = "further"  # ids of items that the composite lacks
+
+
+def _vocab_of(part: str, vocab: Vocab, rows: np.ndarray, own: dict[str, np.ndarray]) -> Vocab:
+    """The vocabulary of a part of the rows (m,) int32, and of the ids that its arrays hold for rows below 0.
+
+    These are removed from the arrays. Raises DataError when they do not fit.
+    """
+    if (rows >= 0).all():
+        return vocab.take(rows)
+    packed = {name: own.pop(name) for name in [*own] if name.startswith(f"{_FURTHER}_")}
+    further = unpack_ids(packed, _FURTHER) if packed else vocab.take(np.zeros(0, dtype=np.int64))
+    known = further.integer != vocab.integer or bool((vocab.rows(further.ids) >= 0).any())
+    if known or len(further) != (rows < 0).sum():
+        raise DataError(f"the items of part {part} that the composite lacks must have an id each, which it lacks")
+    ids = vocab.ids[rows]
+    ids[rows < 0] = further.ids
+    return Vocab(ids)
 
 
 def _searching(model: Model, cells: np.ndarray | None) -> Model:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from embedrec import Popular, SequentialRules, Vocab, Word2Vec
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import MODELS
+from embedrec.models.imported import Vectors
 from embedrec.ranking.parts import (
     COMPOSITES,
+    PartSettings,
     default_candidates,
     pack_parts,
     parse_candidates,
@@ -98,6 +102,25 @@ def test_parts_of_another_vocabulary_answer_in_that_of_the_composite() -> None:
         expected = model.recommend(histories, min(3, len(model.vocab)), exclude_seen=False)
         assert [[sessions.vocab.ids[r] for r in row if r >= 0] for row in rows] == expected.ids()
         assert np.array_equal(scores, expected.scores)
+
+
+@pytest.mark.parametrize("ids", [["g", "a", "b", "c", "d", "e", "f", "h"], [7, 1, 2, 3, 4, 5, 6, 8]])
+def test_items_that_the_composite_lacks_are_missing_in_lists(ids: list[Any]) -> None:
+    every, known = Vocab(ids), Vocab(ids[1:7])
+    vectors = np.eye(8, dtype=np.float32) + 0.1
+    recipe = Vectors()
+    settings = [PartSettings("own", recipe, 3)]
+    packed = pack_parts([recipe.from_arrays(every, {"items": vectors})], known)
+    assert packed["0.rows"].tolist() == [-1, 0, 1, 2, 3, 4, 5, -1]
+    (part,) = unpack_parts(settings, known, {name: read_only(array) for name, array in packed.items()})
+    assert part.model.vocab.ids.tolist() == ids
+    rows, _ = part.lists(of_lists([[ids[2]]], known), 8, exclude_seen=False)
+    # the item of the history, then the others in the order of the part: the first and the last are the further ones
+    assert rows.tolist() == [[1, -1, 0, 2, 3, 4, 5, -1]]
+    further = next(name for name in packed if name not in ("0.rows", "0.items", "0.further_letters"))
+    for wrong in (packed[further][:-1], packed[further][:0]):
+        with pytest.raises(DataError):
+            unpack_parts(settings, known, {**packed, further: wrong})
 
 
 @pytest.mark.parametrize("rows", [[0, 0], [-1, 2], [0, 6], [0.0, 1.0]])
