@@ -201,6 +201,20 @@ def write_cosines(vectors, rows, scale, recent, weights, timed, offsets, items, 
 
 
 @numba.njit(nogil=True, cache=True)
+def write_query_scores(vectors, rows, scale, queries, offsets, items, out, at):  # type: ignore[no-untyped-def]
+    """One column: the dot product of the query of a question and the vector of the candidate, times the scale of the
+    candidate; NaN for a candidate without a vector.
+
+    vectors  (m, d) float32; rows (n,) int64 row of each item in `vectors`, −1 for none; scale (n,) float32
+    queries  (q, d) float32
+    """
+    for i in range(offsets.shape[0] - 1):
+        for c in range(offsets[i], offsets[i + 1]):
+            item = items[c]
+            out[c, at] = nan if rows[item] < 0 else _dot(vectors, rows[item], queries, i) * scale[item]
+
+
+@numba.njit(nogil=True, cache=True)
 def write_history(history_offsets, history, times, timed, offsets, items, place, out, at):  # type: ignore[no-untyped-def]
     """Columns: how often the candidate is in the history; the number of events after its last one; the number of
     events and the share of distinct items; and, where `timed` is true, seconds from the first event to the last and

@@ -24,6 +24,7 @@ from embedrec.ranking.feature_groups.items import CategoryFeatures, NumberFeatur
 from embedrec.ranking.feature_groups.pairs import PairFeatures
 from embedrec.ranking.feature_groups.parts import PartFeatures
 from embedrec.ranking.feature_groups.popularity import PopularityFeatures
+from embedrec.ranking.feature_groups.queries import QueryFeatures
 from embedrec.ranking.feature_groups.users import UserItemFeatures, UserNumberFeatures
 from embedrec.ranking.feature_groups.vectors import VectorFeatures
 
@@ -34,6 +35,7 @@ NO_TIMES = locked(np.zeros(0, dtype=np.int64))
 FEATURES: tuple[Feature, ...] = (
     *PartFeatures.FEATURES,
     *PartFeatures.COMMON,
+    *QueryFeatures.FEATURES,
     *VectorFeatures.FEATURES,
     *VectorFeatures.TIMED,
     *PairFeatures.FEATURES,
@@ -83,6 +85,7 @@ class FeatureTables:
         history, users = HistoryFeatures.fit(sessions), UserItemFeatures.fit(sessions)
         groups: tuple[FeatureGroup, ...] = (
             PartFeatures(tuple(name for name, _ in parts)),
+            *QueryFeatures.of(sessions.vocab, parts),
             *VectorFeatures.fit(sessions.vocab, parts, history.timed),
             *PairFeatures.fit(sessions, threads=threads, report=report),
             PopularityFeatures.fit(sessions),
@@ -102,6 +105,7 @@ class FeatureTables:
         users = UserItemFeatures.from_arrays(n, arrays)
         groups: tuple[FeatureGroup, ...] = (
             PartFeatures(tuple(name for name, _ in parts)),
+            *QueryFeatures.of(vocab, parts),
             *VectorFeatures.from_arrays(vocab, parts, arrays, history.timed),
             *PairFeatures.from_arrays(n, arrays, history.timed),
             PopularityFeatures.from_arrays(n, arrays, history.timed),

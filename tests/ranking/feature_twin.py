@@ -62,6 +62,9 @@ class Twin:
         out = self._parts(candidates, question, c)
         for name, model in self.parts:
             if isinstance(model, VectorModel):
+                out[f"query score of {name}"] = self._query_score(model, item, history)
+        for name, model in self.parts:
+            if isinstance(model, VectorModel):
                 values = [self._cosine(model, item, other) for other in recent]
                 missing = math.isnan(self._cosine(model, item, item))
                 usable = [j for j, other in enumerate(recent) if not math.isnan(self._cosine(model, other, other))]
@@ -109,6 +112,14 @@ class Twin:
         out["best rank"] = min(listed) if listed else NAN
         out["reciprocal ranks"] = sum(1 / (60 + rank + 1) for rank in listed)
         return out
+
+    def _query_score(self, model: VectorModel, item: int, history: list[int]) -> float:
+        """The score of the item in the whole list of the model for the history."""
+        ids = self.sessions.vocab.ids
+        if ids[item] not in model.vocab.ids:
+            return NAN
+        topk = model.recommend(Sessions.of_lists([ids[history].tolist()]), len(model.vocab), exclude_seen=False)
+        return float(topk.scores[0, topk.ids()[0].index(ids[item])])
 
     def _cosine(self, model: VectorModel, a: int, b: int) -> float:
         rows = model.vocab.rows_of(self.sessions.vocab.ids[[a, b]])

@@ -89,7 +89,7 @@ def parts_of(sessions: Sessions, rng: np.random.Generator) -> list[tuple[str, An
     return [
         ("few", Vectors().from_arrays(few, {"items": vectors})),
         ("popular", Popular().fit(sessions)),
-        ("all", Vectors().from_arrays(ITEMS, {"items": every})),
+        ("all", Vectors(metric="dot").from_arrays(ITEMS, {"items": every})),
     ]
 
 
