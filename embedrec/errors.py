@@ -116,6 +116,15 @@ def need_package(module: str, purpose: str) -> None:
         raise SettingsError(f"{purpose} needs the package {module}{why}; {remedy}") from e
 
 
+def can_import(module: str) -> bool:
+    """Whether a module of `EXTRAS` can be imported."""
+    try:
+        need_package(module, "")
+    except SettingsError:
+        return False
+    return True
+
+
 def reason(error: Exception) -> str:
     """The first line of another library's exception, for use in an error message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -136,6 +136,32 @@ def write_values(starts, columns, values, rows, offsets, items, place, out, at):
 
 
 @numba.njit(nogil=True, cache=True)
+def find_runs(history_offsets, history, length, starts, items, longer_starts, longer_items, rows):  # type: ignore[no-untyped-def]
+    """The run of the last `length` events, 2 or 3, of each history: rows (q,) int64 is written, −1 where no run is it.
+
+    starts, items                (n+1,) int64, int32: the items after item a are items[starts[a]:starts[a + 1]],
+                                 ascending; entry e is a run of two
+    longer_starts, longer_items  the same after run e of two; an entry is a run of three
+    """
+    for i in range(rows.shape[0]):
+        first = history_offsets[i + 1] - length
+        rows[i] = -1
+        if first < history_offsets[i]:
+            continue
+        found = _entry(starts, items, history[first], history[first + 1])
+        if found >= 0 and length == 3:
+            found = _entry(longer_starts, longer_items, found, history[first + 2])
+        rows[i] = found
+
+
+@numba.njit(nogil=True, cache=True)
+def _entry(starts, items, row, item):  # type: ignore[no-untyped-def]
+    """The entry of an item among the ascending items of a row; −1 if it is absent."""
+    entry = starts[row] + np.searchsorted(items[starts[row] : starts[row + 1]], item)
+    return entry if entry < starts[row + 1] and items[entry] == item else -1
+
+
+@numba.njit(nogil=True, cache=True)
 def inverse_norms(vectors, rows, scale):  # type: ignore[no-untyped-def]
     """1 / norm of the vector of each row (n,) int64; 0 for row −1 and zero vectors. `scale` (n,) float32 is written."""
     for r in range(rows.shape[0]):

@@ -25,6 +25,7 @@ from embedrec.ranking.feature_groups.pairs import PairFeatures
 from embedrec.ranking.feature_groups.parts import PartFeatures
 from embedrec.ranking.feature_groups.popularity import PopularityFeatures
 from embedrec.ranking.feature_groups.queries import QueryFeatures
+from embedrec.ranking.feature_groups.runs import RunFeatures
 from embedrec.ranking.feature_groups.users import UserItemFeatures, UserNumberFeatures
 from embedrec.ranking.feature_groups.vectors import VectorFeatures
 
@@ -40,6 +41,7 @@ FEATURES: tuple[Feature, ...] = (
     *VectorFeatures.TIMED,
     *PairFeatures.FEATURES,
     *PairFeatures.TIMED,
+    *RunFeatures.FEATURES,
     *PopularityFeatures.FEATURES,
     *HistoryFeatures.FEATURES,
     *HistoryFeatures.TIMED,
@@ -88,6 +90,7 @@ class FeatureTables:
             *QueryFeatures.of(sessions.vocab, parts),
             *VectorFeatures.fit(sessions.vocab, parts, history.timed),
             *PairFeatures.fit(sessions, threads=threads, report=report),
+            RunFeatures.fit(sessions),
             PopularityFeatures.fit(sessions),
             history,
             *ClockFeatures.fit(sessions),
@@ -108,6 +111,7 @@ class FeatureTables:
             *QueryFeatures.of(vocab, parts),
             *VectorFeatures.from_arrays(vocab, parts, arrays, history.timed),
             *PairFeatures.from_arrays(n, arrays, history.timed),
+            RunFeatures.from_arrays(n, arrays),
             PopularityFeatures.from_arrays(n, arrays, history.timed),
             history,
             *ClockFeatures.from_arrays(n, arrays),

@@ -11,7 +11,7 @@ import numpy as np
 from embedrec.config import build, settings_of
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.errors import DataError, SettingsError, can_import, did_you_mean
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.array_packing import pack_ids, unpack_ids
 from embedrec.models.base import Arrays, Model, Recipe
@@ -99,12 +99,14 @@ def default_candidates(sessions: Sessions) -> str:
     """The parts that suit sessions.
 
     Session kNN, factorisation and word2vec complement each other; rules of the last item add what follows at once, in
-    long sessions association rules in their place. Models that train with torch are not among them, as their training
-    takes hours on a CPU: name them, as in two-tower=100.
+    long sessions SVD in their place. If torch can be imported, sasrec is among them: it is often the best of them, and
+    takes most of the time.
     """
     usual = [*_USUAL]
     if len(sessions.items) > _LONG * max(1, len(sessions)):
         usual[3] = ("svd", 50)
+    if can_import("torch"):
+        usual.append(("sasrec", 100))
     return ",".join(f"{name}={count}" for name, count in usual)
 
 

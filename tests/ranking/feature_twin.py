@@ -83,6 +83,8 @@ class Twin:
             out[f"mean {table}"] = mean(values, by_place)
             if self.times is not None:
                 out[f"mean {table} by time"] = mean(values, by_time)
+        out["next after last two"] = self._next(history[-2:], 2, item)
+        out["next after last three"] = self._next(history[-3:], 3, item)
         out |= self._popularity(item)
         out["repeats"] = history.count(item)
         out["events since"] = history[::-1].index(item) if item in history else NAN
@@ -112,6 +114,20 @@ class Twin:
         out["best rank"] = min(listed) if listed else NAN
         out["reciprocal ranks"] = sum(1 / (60 + rank + 1) for rank in listed)
         return out
+
+    def _next(self, run: list[int], length: int, item: int) -> float:
+        """How often the item followed a run of that length at once, divided by 1 + how often any item did."""
+        if len(run) < length or not any(
+            items[e : e + length] == run for items in self.lists for e in range(len(items))
+        ):
+            return NAN
+        after = [
+            items[e + length]
+            for items in self.lists
+            for e in range(len(items) - length)
+            if items[e : e + length] == run
+        ]
+        return after.count(item) / (1 + len(after))
 
     def _query_score(self, model: VectorModel, item: int, history: list[int]) -> float:
         """The score of the item in the whole list of the model for the history."""

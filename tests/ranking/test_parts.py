@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,15 @@ def test_settings_of_parts_are_written_out() -> None:
     assert part_settings(candidates, settings) == parts
 
 
-def test_default_candidates_are_valid_and_need_no_torch() -> None:
-    for sessions in (tiny_sessions(), of_lists(["abcdefgh" * 5] * 4)):
-        parts = part_settings(default_candidates(sessions), {})
-        assert len(parts) >= 3 and not {p.name for p in parts} & {"two-tower", "gru4rec", *COMPOSITES}
-    assert default_candidates(tiny_sessions()) != default_candidates(of_lists(["abcdefgh" * 5] * 4))
+def test_default_candidates_have_sasrec_where_torch_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = tiny_sessions(), of_lists(["abcdefgh" * 5] * 4)
+    usual = "vstan=100,mf=100,word2vec=100,{}=50,cooccurrence=50"
+    assert default_candidates(short) == usual.format("sr") + ",sasrec=100"
+    assert default_candidates(long) == usual.format("svd") + ",sasrec=100"
+    assert [part.count for part in part_settings(default_candidates(short), {})] == [100, 100, 100, 50, 50, 100]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert default_candidates(short) == usual.format("sr")
+    assert default_candidates(long) == usual.format("svd")
 
 
 def test_every_composite_is_a_recipe() -> None:
