@@ -17,6 +17,7 @@ from embedrec.errors import (
     EmbedrecError,
     SettingsError,
     TargetNotMet,
+    can_import,
     checked_length,
     decoded_or_none,
     decoding,
@@ -54,6 +55,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     assert str(error.value) == (
         "training gru4rec needs the package torch; install it with `pip install 'embedrec[torch]'`"
     )
+    assert not can_import("torch") and can_import("lightgbm")
 
 
 def test_a_package_that_fails_to_import_is_named_with_the_reason(

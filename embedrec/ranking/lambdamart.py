@@ -50,9 +50,9 @@ class LambdaMARTSettings(Settings):
     trees: int = 500
     patience: int = 30
     leaves: int = 31
-    min_leaf: int = 50
+    min_leaf: int = 200
     learning_rate: float = 0.05
-    feature_share: float = 0.7
+    feature_share: float = 0.4
     truncation: int = 30
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from embedrec.ranking.trees import Trees
 from tests.conftest import read_only
 
 NAMES = ["rank of vstan", "share, 7 days", "größe"]
-SMALL = LambdaMARTSettings(trees=8, leaves=7, min_leaf=5, patience=4)
+SMALL = LambdaMARTSettings(trees=8, leaves=7, min_leaf=5, feature_share=0.7, patience=4)
 
 
 def labelled(seed: int, questions: int = 60, *, noise: float = 0.2) -> LabelledCandidates:
