@@ -52,7 +52,7 @@ class LambdaMARTSettings(Settings):
     leaves: int = 31
     min_leaf: int = 200
     learning_rate: float = 0.05
-    feature_share: float = 0.4
+    feature_share: float = 0.7
     truncation: int = 30
 
     def __post_init__(self) -> None:
