@@ -26,6 +26,7 @@ from embedrec.splitting.test_cases import TestCases
 
 _PREFIX = "features."  # of the names of the arrays of tables
 _BLOCK = 512  # questions at a time
+_STOPPING = 200  # candidates beside the target of a question that says when to stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,8 @@ class Ranker(LambdaMARTSettings, CompositeRecipe):
     }
     SMALL: ClassVar[dict[str, object]] = {**CompositeRecipe.SMALL, "trees": 5, "min_leaf": 1, "leaves": 4}
 
-    negatives: int = field(default=100, kw_only=True)
+    questions: int = field(default=80_000, kw_only=True)
+    negatives: int = field(default=60, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,7 +104,10 @@ class Ranker(LambdaMARTSettings, CompositeRecipe):
         tables = FeatureTables.fit(window.train, _named(parts), threads=threads, report=report)
         train, valid = (
             _label(tables, parts, cases, window.exclude_seen, negatives, seed=seed, threads=threads)
-            for cases, negatives in ((window.learning, self.negatives), (window.stopping, None))
+            for cases, negatives in (
+                (window.learning, self.negatives),
+                (window.stopping, max(self.negatives, _STOPPING)),
+            )
         )
         trees = train_lambdamart(train, valid, self, seed=seed, threads=threads, names=tables.names, report=report)
         return {"trees": np.frombuffer(trees.text, dtype=np.uint8)}, TreeScorer(tables, trees)
@@ -131,14 +136,14 @@ def _label(
     parts: Sequence[Part],
     cases: TestCases,
     exclude_seen: bool,
-    negatives: int | None,
+    negatives: int,
     *,
     seed: int,
     threads: int,
 ) -> LabelledCandidates:
     """The candidates of the questions whose target is one of them, with features.
 
-    negatives  most other candidates of a question, drawn at random; None for all
+    negatives  most other candidates of a question, drawn at random
     """
     histories, targets, rng = all_histories(cases), relevant_items(cases), np.random.default_rng(seed)
     features = [np.zeros((0, len(tables.names)), dtype=np.float32)]
@@ -159,10 +164,8 @@ def _label(
     return LabelledCandidates(np.concatenate(features), np.concatenate(relevant), offsets)
 
 
-def _sample(candidates: Candidates, count: int | None, rng: np.random.Generator) -> np.ndarray:
+def _sample(candidates: Candidates, count: int, rng: np.random.Generator) -> np.ndarray:
     """A mask (N,) of `count` candidates of each question, drawn at random; of all if there are no more."""
-    if count is None:
-        return np.ones(len(candidates.items), dtype=bool)
     order = np.lexsort((rng.random(len(candidates.items)), candidates.question_of))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order)) - candidates.offsets[candidates.question_of]

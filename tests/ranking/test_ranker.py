@@ -54,7 +54,7 @@ def test_negatives_are_a_sample_of_each_question() -> None:
     candidates = Candidates(offsets, np.arange(16, dtype=np.int32), one, one.astype(np.float32))
     drawn = ranker_module._sample(candidates, 3, np.random.default_rng(0))
     assert np.bincount(candidates.question_of[drawn], minlength=4).tolist() == [3, 0, 2, 3]
-    assert ranker_module._sample(candidates, None, np.random.default_rng(0)).all()
+    assert ranker_module._sample(candidates, len(candidates.items), np.random.default_rng(0)).all()
 
 
 @pytest.mark.parametrize("cut", [1, 100, 1000])
