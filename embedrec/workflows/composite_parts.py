@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedrec.data.sessions import Sessions
-from embedrec.errors import SettingsError, did_you_mean
+from embedrec.errors import EXTRAS, SettingsError, can_import, did_you_mean
 from embedrec.models import MODELS
 from embedrec.models.base import Model, Recipe
 from embedrec.models.serialization import PARTS, load_model
@@ -21,6 +21,10 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import FOLDERS
 
 R = TypeVar("R", bound=CompositeRecipe)
+WITHOUT_SASREC = (
+    "sasrec, usually the best part, is not among the candidates, as it needs the package torch; "
+    f"install it with `pip install 'embedrec[{EXTRAS['torch']}]'`"
+)
 
 
 def prepare_parts(
@@ -38,6 +42,7 @@ def prepare_parts(
     source    the artifact that they are of; its workspace holds the models, and in `models/parts` the trained parts
     whole     whether they are all training sessions of the artifact, so that models trained on it serve as parts
     device    "cpu", "cuda" or "auto", for parts that train with torch
+    report    called as report("note", message=) if default candidates lack sasrec
 
     Default candidates are models of the workspace where these fit, and recipes with their defaults otherwise. Raises
     SettingsError for missing packages, an unknown name, an imported model, a model of the workspace that was trained on
@@ -45,6 +50,8 @@ def prepare_parts(
     """
     recipe.check()
     text = recipe.candidates or default_candidates(sessions)
+    if not recipe.candidates and not can_import("torch"):
+        report("note", message=WITHOUT_SASREC)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
     existing, models = [], _models(source)
     for name, _ in parse_candidates(text):

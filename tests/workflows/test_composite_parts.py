@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,24 @@ def test_a_gpu_that_no_part_uses_is_an_error(workspace: Workspace) -> None:
 )
 def test_a_device_for_several_recipes(recipe: Any, devices_for: list[str]) -> None:
     assert [device_for(recipe, requested) for requested in ("cpu", "cuda", "auto")] == devices_for
+
+
+def test_default_candidates_without_torch_say_what_is_missing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, notes = source_of(workspace), []
+
+    def report(event: str, **numbers: Any) -> None:
+        if event == "note":
+            notes.append(numbers["message"])
+
+    prepare_parts(Fusion(), two_kinds(400), source, report=report)
+    assert not notes
+    monkeypatch.setitem(sys.modules, "torch", None)
+    prepared, _ = prepare_parts(Fusion(), two_kinds(400), source, report=report)
+    assert prepared.candidates == "vstan=100,mf=100,word2vec=100,sr=50,cooccurrence=50"
+    prepare_parts(Fusion("mine=9,popular=5"), two_kinds(400), source, report=report)
+    assert notes == [
+        "sasrec, usually the best part, is not among the candidates, as it needs the package torch; "
+        "install it with `pip install 'embedrec[torch]'`"
+    ]
