@@ -148,10 +148,10 @@ def find_runs(history_offsets, history, length, starts, items, longer_starts, lo
         rows[i] = -1
         if first < history_offsets[i]:
             continue
-        found = _entry(starts, items, history[first], history[first + 1])
-        if found >= 0 and length == 3:
-            found = _entry(longer_starts, longer_items, found, history[first + 2])
-        rows[i] = found
+        entry = _entry(starts, items, history[first], history[first + 1])
+        if entry >= 0 and length == 3:
+            entry = _entry(longer_starts, longer_items, entry, history[first + 2])
+        rows[i] = entry
 
 
 @numba.njit(nogil=True, cache=True)
