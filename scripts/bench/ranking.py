@@ -58,7 +58,7 @@ class DataSet:
     prepare: tuple[str, ...]
     evaluate: tuple[str, ...]
     bars: dict[str, float]
-    beside: tuple[str, ...] = ("vstan", "mf", "sr", "cooccurrence", "word2vec")
+    beside: tuple[str, ...] = ("sasrec", "vstan", "mf", "sr", "cooccurrence", "word2vec")
 
 
 def _clicks(name: str, recall: float, mrr: float) -> DataSet:
