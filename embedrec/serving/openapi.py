@@ -68,7 +68,7 @@ def parameters(route: Route, components: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _operation(route: Route, schemas: dict[type, Any], components: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {route.media: {"schema": {"type": "string"}}}
     if route.answer is not None:
         content = {"application/json": {"schema": schemas[route.answer]}}
     problem = {"application/problem+json": {"schema": schemas[ProblemDetails]}}

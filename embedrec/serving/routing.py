@@ -34,6 +34,7 @@ class Route:
     query    type of the query string, or None
     body     type of the body, or None
     answer   type of the answer; None for a page
+    media    media type of a page
     public   whether it needs no key
     timed    whether it is given up after the timeout of the settings
     """
@@ -45,6 +46,7 @@ class Route:
     query: type | None = None
     body: type | None = None
     answer: type | None = None
+    media: str = "text/plain"
     public: bool = False
     timed: bool = True
 

@@ -64,6 +64,7 @@ export const bytes = async (path, given = {}, signal) => (await ask(path + query
 // The parameter that names a source: {index: "x"} or {model: "x"}.
 export const named = (source) => ({ [source.kind]: source.name });
 
+const MOST_KNOWN = 20000;
 const known = new Map(); // source, id → details
 
 // Details of items by id: a Map of id → item with features and row; unknown ones are missing.
@@ -75,6 +76,7 @@ export async function details(source, ids, signal) {
     const answer = await post("/v1/items", { items: part, ...named(source) }, signal);
     part.forEach((id, at) => known.set(key(id), answer.items[at]));
   }
-  if (known.size > 20000) known.clear();
-  return new Map(ids.map((id) => [String(id), known.get(key(id))]).filter(([, item]) => item));
+  const result = new Map(ids.map((id) => [String(id), known.get(key(id))]).filter(([, item]) => item));
+  if (known.size > MOST_KNOWN) known.clear();
+  return result;
 }

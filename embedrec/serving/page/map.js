@@ -4,6 +4,7 @@ import { details, named, post } from "./api.js";
 import { announce, debounce, featureText, make, nameOf, notice, number, plainName, problem } from "./dom.js";
 import { addToSession, fillFeatures, itemLink, itemRow } from "./lists.js";
 import { inside, loadColours, loadMap, nearest } from "./map_data.js";
+import { startGestures } from "./map_gestures.js";
 import { drawOverlay } from "./map_overlay.js";
 import { pointRenderer } from "./map_points.js";
 import { go, state } from "./state.js";
@@ -45,9 +46,9 @@ export function mapView(box, served) {
   const camera = { x: 0, y: 0, zoom: 1, wide: 1, tall: 1, dense: 1, across: 1, up: 1, // pixels a unit: across and up
     place: (x, y) => [camera.wide / 2 + (x - camera.x) * camera.across, camera.tall / 2 - (y - camera.y) * camera.up],
     from: (u, v) => [camera.x + (u - camera.wide / 2) / camera.across, camera.y - (v - camera.tall / 2) / camera.up] };
-  const names = new Map(), pointers = new Map(), hidden = new Set();
+  const names = new Map(), hidden = new Set();
   let data = null, codes = null, groups = { names: [], ordered: false }, source = null, shownItem = null, shownColour = null, marks = [];
-  let hovered = -1, drawing = false, lasso = [], asking = null, waiting = false, closed = false, moved = 0, coloursNow = null, shownAt;
+  let hovered = -1, drawing = false, asking = null, waiting = false, closed = false, moved = 0, coloursNow = null, shownAt;
 
   // ---------------------------------------------------------------- drawing
   function draw() {
@@ -59,7 +60,7 @@ export function mapView(box, served) {
       fit();
       const area = camera.wide * camera.tall, size = Math.max(1.1, Math.min(7, Math.sqrt(area / data.items) * 0.4)) * Math.min(3, camera.zoom ** 0.35);
       frame.dataset.drawn = String(renderer.draw(camera, size, marks.length ? 0.45 : 0.85));
-      const labels = drawOverlay(overlay, camera, { data, marks, hovered, lasso, colours: coloursNow, names, focused: overlay.matches(":focus-visible"),
+      const labels = drawOverlay(overlay, camera, { data, marks, hovered, lasso: gestures.lasso, colours: coloursNow, names, focused: overlay.matches(":focus-visible"),
         shown: { row: (row) => !hidden.has(codes[row]), cluster: (cluster) => shownColour !== "cluster" || !hidden.has(data.head.clusters.indexOf(cluster)) } });
       frame.dataset.labels = String(labels.length);
     });
@@ -309,11 +310,10 @@ export function mapView(box, served) {
     draw();
   }
 
-  async function takeLasso() {
-    const corners = lasso.map(([u, v]) => camera.from(u, v));
-    lasso = [];
+  // List the items inside a polygon of pixels.
+  async function takeLasso(corners) {
     setLasso(false);
-    const rows = inside(data, corners, shown);
+    const rows = inside(data, corners.map(([u, v]) => camera.from(u, v)), shown);
     draw();
     announce(`${number(rows.length)} items are inside.`);
     if (!rows.length) { panel.replaceChildren(notice("No items are inside.")); return; }
@@ -329,61 +329,18 @@ export function mapView(box, served) {
     draw();
   }
 
-  const at = (event) => { const edge = overlay.getBoundingClientRect(); return [event.clientX - edge.left, event.clientY - edge.top]; };
-  overlay.addEventListener("pointerdown", (event) => {
-    if (!data) return;
-    overlay.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, at(event));
-    moved = 0;
-    if (drawing || event.shiftKey) lasso = [at(event)];
+  const failed = (error) => message.replaceChildren(problem(error));
+  const gestures = startGestures(overlay, {
+    ready: () => data && codes,
+    drawing: () => drawing,
+    hover: (u, v) => hover(data ? meant(u, v) : -1),
+    click: (u, v) => { const row = meant(u, v); if (row >= 0) take(row).catch(failed); },
+    pan: (du, dv) => { camera.x += du / camera.across; camera.y -= dv / camera.up; hover(-1); noteHere(); draw(); },
+    middle: () => { const row = nearest(data, camera.x, camera.y, 2, shown); if (row >= 0) take(row).catch(failed); },
+    cancel: () => { setLasso(false); go({ item: undefined }); },
+    inside: (corners) => takeLasso(corners).catch(failed),
+    zoomBy, showAll, draw,
   });
-  overlay.addEventListener("pointermove", (event) => {
-    if (!data || !codes) return;
-    const now = at(event), before = pointers.get(event.pointerId);
-    if (!before) { hover(meant(...now)); return; }
-    moved += Math.hypot(now[0] - before[0], now[1] - before[1]);
-    const others = [...pointers].filter(([id]) => id !== event.pointerId);
-    if (lasso.length) lasso.push(now);
-    else if (others.length) { // two fingers
-      const [other] = others[0].slice(1);
-      const spread = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
-      zoomBy(spread(now) / spread(before), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
-    } else if (moved > 3) {
-      camera.x -= (now[0] - before[0]) / camera.across;
-      camera.y += (now[1] - before[1]) / camera.up;
-      noteHere();
-      hover(-1);
-    }
-    pointers.set(event.pointerId, now);
-    draw();
-  });
-  overlay.addEventListener("pointerup", (event) => {
-    const alone = pointers.size === 1;
-    pointers.delete(event.pointerId);
-    if (lasso.length > 2 && moved > 8) takeLasso().catch((error) => message.replaceChildren(problem(error)));
-    else if (alone && moved <= 3 && data && codes) {
-      lasso = [];
-      const row = meant(...at(event));
-      if (row >= 0) take(row).catch((error) => message.replaceChildren(problem(error)));
-    }
-  });
-  overlay.addEventListener("pointercancel", (event) => { pointers.delete(event.pointerId); lasso = []; draw(); });
-  overlay.addEventListener("pointerleave", () => hover(-1));
-  overlay.addEventListener("wheel", (event) => { event.preventDefault(); if (data) zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), ...at(event)); }, { passive: false });
-  const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  overlay.addEventListener("keydown", (event) => {
-    if (!data || !codes || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in STEPS) { camera.x += (STEPS[event.key][0] * 60) / camera.across; camera.y += (STEPS[event.key][1] * 60) / camera.up; noteHere(); draw(); }
-    else if (event.key === "+" || event.key === "=") zoomBy(1.5);
-    else if (event.key === "-") zoomBy(1 / 1.5);
-    else if (event.key === "0") showAll();
-    else if (event.key === "Enter") { const row = nearest(data, camera.x, camera.y, 2, shown); if (row >= 0) take(row); }
-    else if (event.key === "Escape") { lasso = []; setLasso(false); go({ item: undefined }); }
-    else return;
-    event.preventDefault();
-  });
-  overlay.addEventListener("focus", draw);
-  overlay.addEventListener("blur", draw);
   const sized = new ResizeObserver(draw);
   sized.observe(frame);
   const themed = () => { if (data && codes) paint(); };
