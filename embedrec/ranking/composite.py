@@ -37,7 +37,7 @@ from embedrec.ranking.parts import (
 )
 from embedrec.ranking.scorer import Scorer
 from embedrec.ranking.validation import compare_with_parts
-from embedrec.ranking.window import Window, hold_out_window
+from embedrec.ranking.window import Purpose, Window, hold_out_window
 from embedrec.storage.artifacts import Artifact
 from embedrec.text import Described, Summary, counted
 
@@ -212,6 +212,11 @@ class CompositeRecipe(Settings, ABC):
         if self.candidates:
             parse_candidates(self.candidates)
 
+    @property
+    def purpose(self) -> Purpose:
+        """What it ranks: "next" items of a history, or items "similar" to one."""
+        return "next"
+
     @abstractmethod
     def check(self) -> None:
         """Raises SettingsError for a missing package; long work calls it first."""
@@ -255,21 +260,23 @@ class CompositeRecipe(Settings, ABC):
         check_sessions(sessions)
         self.check()
         settings = self.resolved(sessions)
-        window = hold_out_window(sessions, self.window, self.questions, seed=seed)
+        window = hold_out_window(sessions, self.window, self.questions, seed=seed, of=self.purpose)
         early = settings._train(store, window.train, seed, threads, report, window=True)
-        trained = as_parts(early, window.train.vocab, seed)
+        similar = self.purpose == "similar"
+        trained = as_parts(early, window.train.vocab, seed, similar=similar)
         learned, scorer = settings.learn(window, trained, seed=seed, threads=threads, report=report)
         report("validation", **compare_with_parts(window, trained, scorer, threads=threads, seed=seed))
         final = settings._train(store, sessions, seed, threads, report, window=False)
         vocab = sessions.vocab
-        packed = pack_parts([part.model for part in final], vocab, seed=seed)
-        parts = unpack_parts([part.settings for part in final], vocab, packed)
+        packed = pack_parts([part.model for part in final], vocab, seed=seed, similar=similar)
+        parts = unpack_parts([part.settings for part in final], vocab, packed, similar=similar)
         arrays = {
             **packed,
             **learned,
             **settings.tables(sessions, parts, threads=threads, report=report),
             "exclude_seen": np.array([window.exclude_seen], dtype=np.uint8),
         }
+        settings = replace(settings, parts=saved_settings([part.settings for part in final])[1])
         model = settings.from_arrays(vocab, arrays).with_threads(threads)
         return replace(model, sources={str(p): part.source for p, part in enumerate(final) if part.source is not None})
 
@@ -280,11 +287,16 @@ class CompositeRecipe(Settings, ABC):
 
     def part_settings(self, sessions: Sessions) -> list[PartSettings]:
         """The parts for these sessions. Raises SettingsError as `parts.part_settings` does."""
-        return part_settings(self.candidates or default_candidates(sessions), self.parts)
+        return part_settings(self.candidates or self.default_candidates(sessions), self.parts)
+
+    def default_candidates(self, sessions: Sessions) -> str:
+        """The candidates that suit sessions; see `parts.default_candidates`."""
+        return default_candidates(sessions, similar=self.purpose == "similar")
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CompositeModel:
         """See `ModelSettings.from_arrays`. Raises DataError when the arrays do not fit."""
-        parts = unpack_parts(part_settings(self.candidates, self.parts), vocab, arrays)
+        settings = part_settings(self.candidates, self.parts)
+        parts = unpack_parts(settings, vocab, arrays, similar=self.purpose == "similar")
         seen = arrays["exclude_seen"]
         if seen.shape != (1,) or seen.dtype != np.uint8 or seen[0] > 1:
             raise DataError(f"exclude_seen of a {self.name} model must be one number, 0 or 1")
@@ -294,10 +306,18 @@ class CompositeRecipe(Settings, ABC):
         self, store: PartStore, sessions: Sessions, seed: int, threads: int, report: Report, *, window: bool
     ) -> list[TrainedPart]:
         parts = part_settings(self.candidates, self.parts)
-        return store.train(parts, sessions, seed=seed, threads=threads, report=report, window=window)
+        trained = store.train(parts, sessions, seed=seed, threads=threads, report=report, window=window)
+        return [_as_trained(part) for part in trained]
 
 
-def as_parts(trained: Sequence[TrainedPart], vocab: Vocab, seed: int) -> tuple[Part, ...]:
+def _as_trained(part: TrainedPart) -> TrainedPart:
+    """The part with the settings of its model, which may hold what training chose."""
+    recipe: Any = part.model.recipe
+    return replace(part, settings=replace(part.settings, recipe=recipe))
+
+
+def as_parts(trained: Sequence[TrainedPart], vocab: Vocab, seed: int, *, similar: bool = False) -> tuple[Part, ...]:
     """Trained parts of the same sessions, as they are in a model of that vocabulary."""
     models: list[Model] = [part.model for part in trained]
-    return unpack_parts([part.settings for part in trained], vocab, pack_parts(models, vocab, seed=seed))
+    packed = pack_parts(models, vocab, seed=seed, similar=similar)
+    return unpack_parts([part.settings for part in trained], vocab, packed, similar=similar)

@@ -24,7 +24,7 @@ from embedrec.ranking.candidates import Candidates
 from embedrec.ranking.composite import CompositeRecipe, retrieve
 from embedrec.ranking.parts import Part
 from embedrec.ranking.scorer import Scorer
-from embedrec.ranking.window import Window, all_histories, relevant_items
+from embedrec.ranking.window import Purpose, Window, all_histories, relevant_items
 
 _METHODS = ("scores", "rrf")
 _GRID = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights that are tried, one list at a time
@@ -77,6 +77,7 @@ class Fusion(CompositeRecipe):
     constant    of reciprocal rank fusion: 1 / (constant + rank)
     window      share of the training sessions, the last ones, whose questions it learns from
     questions   most questions that are drawn from the window
+    of          what it ranks: "next" items of a history, or items "similar" to one
 
     Raises SettingsError for values that are not allowed.
 
@@ -94,10 +95,16 @@ class Fusion(CompositeRecipe):
     method: Literal["best", "rrf", "scores"] = field(default="best", kw_only=True)
     weights: Literal["learned", "equal"] = field(default="learned", kw_only=True)
     constant: float = field(default=60.0, kw_only=True)
+    of: Purpose = field(default="next", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, {"constant": (1e-6, 1e6)})
+
+    @property
+    def purpose(self) -> Purpose:
+        """See `CompositeRecipe.purpose`."""
+        return self.of
 
     def check(self) -> None:
         """See `CompositeRecipe.check`."""

@@ -21,6 +21,7 @@ from embedrec.ranking.cell_search import build_cells, load_cells
 
 COMPOSITES = ("fusion", "ranker")  # recipes that have parts, and cannot be parts
 _USUAL = (("vstan", 100), ("mf", 100), ("word2vec", 100), ("sr", 50), ("cooccurrence", 50))
+_SIMILAR = (("svd", 100), ("word2vec", 100), ("ar", 100))
 _PRUNED = ("sr", "ar")  # rules, whose lists are as long as their pruning
 _LONG = 30  # events of an average session, beyond which it is a playlist or a user's history rather than a visit
 
@@ -95,17 +96,19 @@ def parse_candidates(text: str) -> list[tuple[str, int]]:
 _MOST = 10_000
 
 
-def default_candidates(sessions: Sessions) -> str:
+def default_candidates(sessions: Sessions, *, similar: bool = False) -> str:
     """The parts that suit sessions.
+
+    similar  whether they are to propose similar items; these come from vectors and counts
 
     Session kNN, factorisation and word2vec complement each other; rules of the last item add what follows at once, in
     long sessions SVD in their place. If torch can be imported, sasrec is among them: it is often the best of them, and
     takes most of the time.
     """
-    usual = [*_USUAL]
-    if len(sessions.items) > _LONG * max(1, len(sessions)):
+    usual = [*(_SIMILAR if similar else _USUAL)]
+    if not similar and len(sessions.items) > _LONG * max(1, len(sessions)):
         usual[3] = ("svd", 50)
-    if can_import("torch"):
+    if not similar and can_import("torch"):
         usual.append(("sasrec", 100))
     return ",".join(f"{name}={count}" for name, count in usual)
 
@@ -149,8 +152,10 @@ def saved_settings(parts: Sequence[PartSettings]) -> tuple[str, dict[str, dict[s
     return candidates, {p.name: {"recipe": p.recipe.name, **settings_of(p.recipe)} for p in parts}
 
 
-def pack_parts(models: Sequence[Model], vocab: Vocab, *, seed: int = 0) -> dict[str, np.ndarray]:
+def pack_parts(models: Sequence[Model], vocab: Vocab, *, seed: int = 0, similar: bool = False) -> dict[str, np.ndarray]:
     """The arrays of parts: those of part p begin with "p.".
+
+    similar  whether they propose similar items, see `_proposing`
 
     "p.rows" (m,) int32 are its items, if not all in order, −1 for items that `vocab` lacks, such as cold ones; the ids
     of these are in "p.further_ids", see `pack_ids`. "p.search" (b,) uint8 is an index of a part of many vectors.
@@ -162,20 +167,23 @@ def pack_parts(models: Sequence[Model], vocab: Vocab, *, seed: int = 0) -> dict[
             rows = arrays[f"{p}.rows"] = vocab.rows_of(model.vocab.ids).astype(np.int32)
             if (rows < 0).any():
                 arrays.update(pack_ids(model.vocab.ids[rows < 0], f"{p}.{_FURTHER}"))
-        cells = build_cells(model, seed) if isinstance(model, VectorModel) else None
+        proposing = _proposing(model, similar)
+        cells = build_cells(proposing, seed) if isinstance(proposing, VectorModel) else None
         if cells is not None:
             arrays[f"{p}.search"] = cells
     return arrays
 
 
-def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) -> tuple[Part, ...]:
+def unpack_parts(
+    parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays, *, similar: bool = False
+) -> tuple[Part, ...]:
     """The parts of the arrays of `pack_parts`. Raises DataError when they do not fit the vocabulary."""
     made, n = [], len(vocab)
     for p, part in enumerate(parts):
         own = {name.removeprefix(f"{p}."): array for name, array in arrays.items() if name.startswith(f"{p}.")}
         rows, cells = own.pop("rows", None), own.pop("search", None)
         if rows is None:
-            model = part.recipe.from_arrays(vocab, own)
+            model = _proposing(part.recipe.from_arrays(vocab, own), similar)
             made.append(Part(part.name, _searching(model, cells), model, part.count, None, None))
             continue
         known = rows >= 0
@@ -185,7 +193,7 @@ def unpack_parts(parts: Sequence[PartSettings], vocab: Vocab, arrays: Arrays) ->
             raise DataError(f"the items of part {part.name} must be rows of the {n} items")
         own_rows = np.full(n, -1, dtype=np.int64)
         own_rows[rows[known]] = np.flatnonzero(known)
-        model = part.recipe.from_arrays(_vocab_of(part.name, vocab, rows, own), own)
+        model = _proposing(part.recipe.from_arrays(_vocab_of(part.name, vocab, rows, own), own), similar)
         exact, every = model, np.append(rows, np.int32(-1))
         made.append(Part(part.name, _searching(model, cells), exact, part.count, every, own_rows))
     return tuple(made)
@@ -209,6 +217,11 @@ def _vocab_of(part: str, vocab: Vocab, rows: np.ndarray, own: dict[str, np.ndarr
     ids = vocab.ids[rows]
     ids[rows < 0] = further.ids
     return Vocab(ids)
+
+
+def _proposing(model: Model, similar: bool) -> Model:
+    """The model as it proposes candidates: a vector model of similar items compares as `embedrec similar` does."""
+    return model.by_similarity() if similar and isinstance(model, VectorModel) else model
 
 
 def _searching(model: Model, cells: np.ndarray | None) -> Model:

@@ -13,7 +13,7 @@ from embedrec.evaluation.bootstrap import interval, resampled_means
 from embedrec.ranking.candidates import merge_lists
 from embedrec.ranking.parts import Part
 from embedrec.ranking.scorer import Scorer
-from embedrec.ranking.window import Window, all_histories, relevant_items
+from embedrec.ranking.window import Window, all_histories, relevant_items, session_numbers
 
 K = 20
 METRIC = f"ndcg@{K}"  # decides
@@ -49,10 +49,11 @@ def compare_with_parts(
     means = {name: {metric: float(v[metric].mean()) for metric in METRICS} for name, v in named}
     best = max(range(len(parts)), key=lambda p: means[names[p]][METRIC])
     gain = values[-1][METRIC] - values[best][METRIC]
-    low, high = interval(resampled_means(gain[:, None], cases.session, seed=seed))
+    session = session_numbers(cases)
+    low, high = interval(resampled_means(gain[:, None], session, seed=seed))
     return {
         "questions": len(cases),
-        "sessions": len(np.unique(cases.session)),
+        "sessions": len(np.unique(session)),
         "metrics": {name: {m: round(v, 6) for m, v in row.items()} for name, row in means.items()},
         "best": names[best],
         "metric": METRIC,

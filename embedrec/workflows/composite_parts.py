@@ -15,7 +15,7 @@ from embedrec.models.torch_recipe import check_torch, choose_device, is_torch_re
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeRecipe
 from embedrec.ranking.part_training import PartStore, keep, part_name, read_kept, sessions_digest
-from embedrec.ranking.parts import COMPOSITES, default_candidates, parse_candidates, part_settings
+from embedrec.ranking.parts import COMPOSITES, parse_candidates, part_settings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import FOLDERS
@@ -49,8 +49,8 @@ def prepare_parts(
     other sessions than `source`, and a GPU that is missing or that no part uses.
     """
     recipe.check()
-    text = recipe.candidates or default_candidates(sessions)
-    if not recipe.candidates and not can_import("torch"):
+    text = recipe.candidates or recipe.default_candidates(sessions)
+    if not recipe.candidates and recipe.purpose == "next" and not can_import("torch"):
         report("note", message=WITHOUT_SASREC)
     settings: dict[str, dict[str, Any]] = {name: dict(values) for name, values in recipe.parts.items()}
     existing, models = [], _models(source)

@@ -76,6 +76,23 @@ def test_what_follows_the_candidates_is_in_the_order_of_the_parts(model: Composi
         assert followers.tolist() == expected[:5]
 
 
+def test_parts_keep_the_settings_that_training_chose() -> None:
+    model = Fusion(
+        "word2vec=5,popular=3", {"word2vec": {"dim": 4, "epochs": 1, "min_count": 1, "sample": 0.0}}, window=0.3
+    ).fit(sessions(False))
+    part = model.parts[0].model
+    assert model.recipe.parts["word2vec"]["popularity"] == part.recipe.popularity is not None  # type: ignore[attr-defined]
+
+
+def test_a_model_of_similar_items_learns_from_single_items() -> None:
+    rng = np.random.default_rng(0)
+    groups = ("abcdefghij", "ABCDEFGHIJ")
+    lists = [rng.permutation([*groups[s % 2]])[:4].tolist() for s in range(600)]
+    model = Fusion("sr=9,cooccurrence=9", window=0.3, of="similar").fit(of_lists(lists))
+    for item, group in zip("eE", groups, strict=True):
+        assert {*model.neighbours(model.vocab.rows([item]), 9).ids()[0]} == {*group} - {item}
+
+
 def test_threads_change_nothing(model: CompositeModel) -> None:
     queries = histories(model, 2 * TASK_HISTORIES + 7)
     one, two = model.with_threads(1).recommend(queries, 10), model.with_threads(2).recommend(queries, 10)

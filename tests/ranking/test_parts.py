@@ -87,16 +87,34 @@ def test_default_candidates_have_sasrec_where_torch_is_installed(monkeypatch: py
     assert default_candidates(long) == usual.format("svd")
 
 
+def test_similar_items_come_from_vectors_and_counts_by_default() -> None:
+    for sessions in (tiny_sessions(), of_lists(["abcdefgh" * 5] * 4)):
+        parts = part_settings(default_candidates(sessions, similar=True), {})
+        assert [part.name for part in parts] == ["svd", "word2vec", "ar"]
+
+
+def test_vector_models_of_similar_items_propose_as_similar_does() -> None:
+    sessions = tiny_sessions()
+    values: dict[str, Any] = {"min_count": 1, "epochs": 1, "dim": 4, "sample": 0.0, "popularity": 1.0}
+    settings = part_settings("word2vec=3,popular=3", {"word2vec": values})
+    models = [Word2Vec(**values).fit(sessions), Popular().fit(sessions)]
+    parts = unpack_parts(settings, sessions.vocab, pack_parts(models, sessions.vocab, similar=True), similar=True)
+    alone = of_lists(["a", "b"], sessions.vocab)
+    expected = models[0].by_similarity().recommend(alone, 3)
+    rows, scores = parts[0].lists(alone, 3, exclude_seen=True)
+    assert np.array_equal(rows, expected.rows) and np.array_equal(scores, expected.scores)
+    assert not np.array_equal(scores, models[0].recommend(alone, 3).scores)
+
+
 def test_every_composite_is_a_recipe() -> None:
     assert set(COMPOSITES) & set(MODELS)
 
 
 def test_parts_of_another_vocabulary_answer_in_that_of_the_composite() -> None:
     sessions = tiny_sessions()
-    settings = part_settings(
-        "popular=3,word2vec=3", {"word2vec": {"min_count": 5, "epochs": 1, "dim": 4, "sample": 0.0}}
-    )
-    models = [Popular().fit(sessions), Word2Vec(min_count=5, epochs=1, dim=4, sample=0.0).fit(sessions)]
+    values: dict[str, Any] = {"min_count": 5, "epochs": 1, "dim": 4, "sample": 0.0, "popularity": 0.5}
+    settings = part_settings("popular=3,word2vec=3", {"word2vec": values})
+    models = [Popular().fit(sessions), Word2Vec(**values).fit(sessions)]
     assert len(models[1].vocab) < len(sessions.vocab)
     arrays = {name: read_only(array) for name, array in pack_parts(models, sessions.vocab).items()}
     assert "0.rows" not in arrays and arrays["1.rows"].dtype == np.int32

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from embedrec.data import Sessions
 from embedrec.errors import DataError
-from embedrec.ranking.window import all_histories, hold_out_window, relevant_items
+from embedrec.ranking.window import all_histories, hold_out_window, relevant_items, session_numbers, similar_questions
+from embedrec.splitting.holdout import HeldOut
 from tests.conftest import of_lists
 
 
@@ -85,3 +87,50 @@ def test_a_window_without_questions(lists: list[str], message: str) -> None:
     with pytest.raises(DataError) as error:
         hold_out_window(of_lists(lists), 0.1, 100, seed=0)
     assert message in str(error.value)
+
+
+def test_questions_of_similar_items_are_single_items_with_another_of_their_session() -> None:
+    sessions = many()
+    window = hold_out_window(sessions, 0.2, 10_000, seed=0, of="similar")
+    assert window.train.ids.tolist() == [*range(160)]
+    known = set(window.train.vocab.ids.tolist())
+    lists = {s: set(sessions.vocab.ids[sessions[s]]) & known for s in range(160, 200)}
+    asked = []
+    for cases in (window.learning, window.stopping, window.validation):
+        histories, targets = all_histories(cases), relevant_items(cases)
+        assert histories.lengths.tolist() == [1] * len(cases)
+        ids, held = window.train.vocab.ids, cases.sessions.ids[cases.session]
+        for session, item, target in zip(held, ids[histories.items], ids[targets], strict=True):
+            asked.append((session, item))
+            assert item != target and {item, target} <= lists[session]
+    assert sorted(asked) == sorted((s, item) for s, items in lists.items() if len(items) > 1 for item in items)
+    parts = [window.learning, window.stopping, window.validation]
+    groups = [set(part.sessions.ids[part.session].tolist()) for part in parts]
+    assert not groups[0] & groups[1] and not groups[1] & groups[2] and not groups[0] & groups[2]
+
+
+def test_rare_items_are_targets_as_often_as_their_weights_say() -> None:
+    """Mentions of a, b and c are 100, 25 and 4: beside a, b and c are targets in proportion to 1/5 and 1/2."""
+    train = of_lists([["a"]] * 100 + [["b"]] * 25 + [["c"]] * 4)
+    test = of_lists([["a", "b", "c"]] * 7000)
+    cases = similar_questions(HeldOut(test, np.zeros(7000, dtype=np.int64)), train, seed=0)
+    ids = train.vocab.ids
+    pairs = Counter(zip(ids[all_histories(cases).items], ids[relevant_items(cases)], strict=True))
+    assert pairs["a", "b"] + pairs["a", "c"] == pairs["b", "a"] + pairs["b", "c"] == 7000
+    assert pairs["a", "b"] / 7000 == pytest.approx(2 / 7, abs=0.02)
+    assert pairs["b", "a"] / 7000 == pytest.approx(1 / 6, abs=0.02)
+    assert pairs["c", "a"] / 7000 == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_session_numbers_are_those_of_the_held_out_sessions() -> None:
+    for of in ("next", "similar"):
+        cases = hold_out_window(many(), 0.2, 10_000, seed=0, of=of).learning  # type: ignore[arg-type]
+        ids = cases.sessions.ids[cases.session].tolist()
+        order = {one: number for number, one in enumerate(dict.fromkeys(ids))}
+        assert session_numbers(cases).tolist() == [order[one] for one in ids]
+    assert session_numbers(cases.filter(np.zeros(len(cases), dtype=bool))).tolist() == []
+
+
+def test_sessions_of_one_item_have_no_questions_of_similar_items() -> None:
+    with pytest.raises(DataError, match="has no questions, as no session in it has two items"):
+        hold_out_window(of_lists(["ab"] * 20 + ["aa"] * 10), 0.2, 100, seed=0, of="similar")
