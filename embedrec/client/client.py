@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from embedrec.errors import ServiceError, need_package, reason
+from embedrec.errors import ServiceError, decoding, need_package, reason
 from embedrec.serving import schemas
 from embedrec.serving.schemas import Id
 
@@ -75,7 +75,7 @@ class Client:
 
     def items(self, query: str, k: int = 20, **question: Any) -> schemas.ItemsAnswer:
         """Items whose id or name contains a text, or is spelled similarly."""
-        return self._ask("GET", "/v1/items", schemas.ItemsAnswer, params={"query": query, "k": k, **question})
+        return self._ask("GET", "/v1/items", schemas.ItemsAnswer, params=_query({"query": query, "k": k, **question}))
 
     def version(self) -> schemas.VersionAnswer:
         """What is served."""
@@ -98,8 +98,7 @@ class Client:
     def recommend_live(self, session: str, k: int | None = None, **question: Any) -> schemas.RecommendAnswer:
         """The next items of a live session."""
         path = f"/v1/sessions/{quote(session, safe='')}/recommend"
-        given = {name: _text(value) for name, value in {"k": k, **question}.items() if value is not None}
-        return self._ask("GET", path, schemas.RecommendAnswer, params=given)
+        return self._ask("GET", path, schemas.RecommendAnswer, params=_query({"k": k, **question}))
 
     def delete_session(self, session: str) -> schemas.DeletedAnswer:
         """Forget a live session."""
@@ -136,7 +135,8 @@ class Client:
                     raise ServiceError(f"{self.url} cannot be reached ({reason(e)}); check that it runs") from e
             else:
                 if response.status_code == 200:
-                    return msgspec.json.decode(response.content, type=kind)
+                    with decoding(lambda why: ServiceError(f"{self.url} did not answer as embedrec does ({why})", 200)):
+                        return msgspec.json.decode(response.content, type=kind)
                 if response.status_code not in _AGAIN or attempt == again:
                     raise _error(response)
                 stated = response.headers.get("retry-after", "")
@@ -155,6 +155,10 @@ def _error(response: Any) -> ServiceError:
     return ServiceError(details.detail, response.status_code, near)
 
 
-def _text(value: Any) -> Any:
-    """A value of a query string."""
-    return str(value).lower() if isinstance(value, bool) else value
+def _query(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a query string."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in given.items()
+        if value is not None
+    }

@@ -135,3 +135,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match=r"the client needs the package httpx; install it with .*embedrec\[client\]"
     ):
         Client("http://127.0.0.1:1")
+
+
+def test_an_answer_of_something_else_is_an_error() -> None:
+    with Client("http://portal") as client:
+        client._http = httpx.Client(
+            transport=httpx.MockTransport(lambda request: httpx.Response(200, text="<html>")), base_url="http://portal"
+        )
+        with pytest.raises(ServiceError, match="http://portal did not answer as embedrec does") as error:
+            client.version()
+    assert error.value.status == 200
