@@ -112,7 +112,7 @@ class SqliteStore:
 
     def purge(self, now: float) -> None:
         """See `SessionStore`."""
-        if self._opened is not None:
+        if self._opened is not None or self.file.exists():
             with self._transaction() as connection:
                 connection.execute("DELETE FROM sessions WHERE last < ?", (now - self.ttl,))
 
@@ -134,22 +134,37 @@ class SqliteStore:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
+                    connection.execute("COMMIT")
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # SQLite has ended it already if the disk is full
+                        connection.execute("ROLLBACK")
                     raise
-                connection.execute("COMMIT")
             except (sqlite3.Error, OSError, msgspec.MsgspecError) as e:
                 raise ArtifactError(f"live sessions cannot be kept in {self.file} ({reason(e)})") from e
 
 
+_TABLES = (
+    "CREATE TABLE sessions (id TEXT PRIMARY KEY, last REAL, content BLOB)",
+    "CREATE INDEX last ON sessions (last)",
+)
+
+
 def _connect(file: Path) -> sqlite3.Connection:
+    """Open a store, or make a new one. Raises ArtifactError, and changes nothing, for a database of something else."""
     file.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(file, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")  # the end of a process loses nothing, that of the machine a moment
-    connection.execute("CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, last REAL, content BLOB)")
-    connection.execute("CREATE INDEX IF NOT EXISTS last ON sessions (last)")
+    try:
+        made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        if any(sql not in _TABLES for (sql,) in made):
+            raise ArtifactError(f"{file} is a database of another program; choose another file with --sessions")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # the end of a process loses nothing, that of the machine a bit
+        for kind, rest in (statement.split(" ", 2)[1:] for statement in _TABLES):
+            connection.execute(f"CREATE {kind} IF NOT EXISTS {rest}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -133,3 +133,45 @@ def test_the_place_chooses_the_store(tmp_path: Path) -> None:
     default, named = open_store("", tmp_path / "x", 1), open_store(str(tmp_path / "y"), tmp_path / "x", 1)
     assert isinstance(default, SqliteStore) and default.file == tmp_path / "x"
     assert isinstance(named, SqliteStore) and named.file == tmp_path / "y"
+
+
+def test_a_full_disk_refuses_events_and_keeps_what_was_there(tmp_path: Path) -> None:
+    store, now = SqliteStore(tmp_path / "sessions.sqlite", 60), time.time()
+    store.append("s", EVENTS, None, now)
+    connection = store._opened
+    assert connection is not None
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match=r"live sessions cannot be kept in .* \(database or disk is full\)"):
+            store.append("s", [Event("x" * 100_000, 1)], None, now)
+        live = store.get("s", now)
+        assert live is not None and live.events == EVENTS
+    connection.execute("PRAGMA max_page_count=1000000")
+    assert store.append("s", EVENTS[:1], None, now) == 4
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE bookmarks (url TEXT)", "CREATE TABLE sessions (id INTEGER)"])
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path, statement: str) -> None:
+    file = tmp_path / "places.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    connection.close()
+    before = file.read_bytes()
+    store = SqliteStore(file, 60)
+    for work in (lambda: store.append("s", EVENTS, None, 0.0), lambda: store.get("s", 0.0), lambda: store.purge(0.0)):
+        with pytest.raises(ArtifactError, match="is a database of another program; choose another file"):
+            work()
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["places.sqlite"]
+
+
+def test_sessions_of_an_earlier_process_are_purged(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.sqlite"
+    SqliteStore(file, 60).purge(0.0)
+    assert not file.exists()
+    SqliteStore(file, 60).append("s", EVENTS, None, 0.0)
+    SqliteStore(file, 60).purge(61.0)
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+    connection.close()
