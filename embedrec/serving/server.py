@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -59,6 +60,8 @@ def run_worker(make_application: Callable[[], Any], bound: socket.socket, settin
     """Answer requests in this process."""
     from uvicorn import Config, Server
 
+    from embedrec.serving.connections import Connection
+
     class QuietServer(Server):
         """A server that ends normally at a signal."""
 
@@ -71,7 +74,9 @@ def run_worker(make_application: Callable[[], Any], bound: socket.socket, settin
     config = Config(
         make_application,
         factory=True,
+        http=partial(Connection, seconds=settings.timeout),  # type: ignore[arg-type]  # it is called, no more
         log_config=None,
+        log_level="error",  # a request that is no HTTP is the fault of its client
         access_log=False,
         server_header=False,
         proxy_headers=False,
