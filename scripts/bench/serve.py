@@ -62,6 +62,7 @@ class Server:
     def _wait(self, condition: Callable[[], Any]) -> Any:
         while not (result := condition()):
             if self.process.poll() is not None or time.perf_counter() - self.began > 120:
+                self.process.kill()
                 raise SystemExit(Path(self.log.name).read_text())
             time.sleep(0.005)
         return result
