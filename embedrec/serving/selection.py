@@ -181,23 +181,35 @@ def _open(
     source = Source(artifact, pinned, settings.device)
     with decoding(lambda why: ArtifactError(f"{artifact.name} cannot be opened ({why})")):
         source.open()
+        answer_once(source)
         if old is not None:
             check(source, None if force else before)
     return source
 
 
+def answer_once(source: Source) -> None:
+    """Answer a question of each kind, so that what answers compile is compiled before the first request.
+
+    Raises EmbedrecError if the source cannot answer.
+    """
+    if "recommend" in source.questions:
+        model = source.recommender.model
+        history = Sessions([0, 1], [0], model.vocab, [0])  # type: ignore[arg-type]
+        model.recommend(history, min(_K, len(model.vocab)))
+    if "similar" in source.questions:
+        opened = source.similar()
+        if len(opened.vocab) > 1:
+            opened.neighbours(np.zeros(1, dtype=np.int64), 1)
+
+
 def check(source: Source, old: Source | None) -> None:
-    """Raises SettingsError unless a source answers, and is not worse than the old one, if there is one.
+    """Raises SettingsError if a source is worse than the old one, or than its own measurements.
 
     It is worse if its recall on a sample of items is, beyond chance, or if it has less than half of the items.
     """
     items, before = source.artifact.about.get("items", 0), 0 if old is None else old.artifact.about.get("items", 0)
     if items < _FEWEST * before:
         raise SettingsError(f"{source.name} has {items:,} items, less than half of the {before:,} that are served")
-    if "recommend" in source.questions:
-        model = source.recommender.model
-        history = Sessions([0, 1], [0], model.vocab, [0])  # type: ignore[arg-type]
-        model.recommend(history, min(_K, len(model.vocab)))
     if "similar" in source.questions:
         mean, high, _ = sample_recall(source)
         recorded = source.artifact.about.get("facts", {}).get("recall@20", 0.0)
@@ -219,7 +231,6 @@ def sample_recall(source: Source) -> tuple[float, float, float]:
         opened = source.similar()
         n = len(opened.vocab)
         if opened.vectors is None or source.artifact.kind == "model" or n < 2:  # searched exactly
-            opened.neighbours(np.zeros(1, dtype=np.int64), 1) if n > 1 else None
             return 1.0, 1.0, 1.0
         sample = sample_items(opened.vectors, 0, _SAMPLE, _K)
         recall = Recall.of(opened.neighbours(sample.rows, sample.k), sample.exact)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.errors import ArtifactError, SettingsError
+from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.index.build import build_index
 from embedrec.index.serialization import save_index
+from embedrec.models.vector_model import VectorModel
 from embedrec.serving import selection
 from embedrec.serving.selection import check, newest_artifacts, sample_recall, select
 from embedrec.serving.settings import ServeSettings
@@ -96,6 +97,18 @@ def test_at_the_start_the_newest_that_is_not_damaged_is_served(plays: Workspace)
         damage(plays.folder("model", model), "vocab.parquet")
     with pytest.raises(ArtifactError, match="is damaged"):
         select(plays, ServeSettings())
+
+
+def test_what_cannot_answer_is_refused_at_the_start(plays: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any, **options: Any) -> None:
+        raise DataError("its vectors are of another model")
+
+    monkeypatch.setattr(VectorModel, "recommend", fail)
+    chosen = select(plays, ServeSettings())
+    assert names(chosen.served) == {"similar": "flat", "recommend": "sknn", "neighbours": "sknn"}
+    assert [(one.kind, one.name, one.reason) for one in chosen.refused] == [
+        ("model", "vectors", "its vectors are of another model")
+    ]
 
 
 def test_what_is_deleted_is_served_on(plays: Workspace) -> None:
