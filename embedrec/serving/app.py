@@ -52,15 +52,21 @@ class Application:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Open the artifacts after the start, while requests are already answered with 503; close at the end."""
+        """Open the artifacts after the start, while requests are already answered with 503; close at the end.
+
+        A worker that takes the place of another takes no request before: the others answer it.
+        """
         opening: asyncio.Future[None] | None = None
         ticking: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                others_answer = self.service.control.others_answer()
                 loop = asyncio.get_running_loop()
                 opening = loop.run_in_executor(None, self.service.open)
                 opening.add_done_callback(lambda _: search_in_one_thread())
+                if others_answer:
+                    await opening
                 ticking = asyncio.create_task(self._tick())
                 await send({"type": "lifespan.startup.complete"})
             else:

@@ -30,6 +30,7 @@ class Control:
 
     def __init__(self, folder: Path | None) -> None:
         self.file = None if folder is None else folder / "command.json"
+        self.ready = None if folder is None else folder / "ready"
         self.last = Command()
 
     def read(self) -> Command | None:
@@ -52,3 +53,12 @@ class Control:
             draft.write_bytes(msgspec.json.encode(self.last))
             draft.replace(self.file)
         return self.last
+
+    def mark_ready(self) -> None:
+        """Tell workers that start later that one answers already."""
+        if self.ready is not None:
+            self.ready.touch()
+
+    def others_answer(self) -> bool:
+        """Whether a worker that starts now may take its time."""
+        return self.ready is not None and self.ready.exists()

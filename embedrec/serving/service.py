@@ -100,6 +100,7 @@ class Service:
 
     def _serve(self, served: Served) -> None:
         self.previous, self.served = self.served, served
+        self.control.mark_ready()
         self.report("serving", version=served.version, names=[source.version for source in served.sources.values()])
 
     def tick(self) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from embedrec.serving import answers
-from embedrec.serving.service import THREADS
+from embedrec.serving.app import Application
+from embedrec.serving.service import THREADS, Service
+from embedrec.serving.settings import ServeSettings
 from embedrec.storage.workspace import Workspace
 from tests.serving.conftest import Client, Serve
 
@@ -161,3 +164,31 @@ def test_the_log_of_requests_holds_no_content(plays: Workspace, serve: Serve) ->
     ]
     assert "private" not in str(logged) and KEY not in str(logged)
     assert logged[0]["version"].startswith("vectors@")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_worker_takes_no_requests_before_it_answers_if_another_does(
+    plays: Workspace, tmp_path: Path, first: bool
+) -> None:
+    def ready(*given: Any, **more: Any) -> None:
+        happened.append("ready")
+
+    async def receive() -> dict[str, str]:
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        happened.append(message["type"])
+
+    settings = ServeSettings(workers=2)
+    if not first:
+        other = Service(plays, settings, lambda *given, **more: None, tmp_path)
+        other.open()
+        other.close()
+    happened: list[str] = []
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+    started = Service(plays, settings, ready, tmp_path)
+    opened = started.open
+    started.open = lambda: (time.sleep(0.1), opened())  # type: ignore[assignment, func-returns-value]
+    asyncio.run(Application(started)({"type": "lifespan"}, receive, send))
+    complete = ["lifespan.startup.complete", "ready"]
+    assert happened == [*(complete if first else reversed(complete)), "lifespan.shutdown.complete"]

@@ -28,3 +28,12 @@ def test_one_worker_commands_itself() -> None:
     control = Control(None)
     assert control.write(Command()).number == 1
     assert control.read() is None
+    control.mark_ready()
+    assert not control.others_answer()
+
+
+def test_workers_know_whether_another_answers(tmp_path: Path) -> None:
+    first, second = Control(tmp_path), Control(tmp_path)
+    assert not second.others_answer()
+    first.mark_ready()
+    assert second.others_answer()
