@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from embedrec.errors import decoded_or_none
+from embedrec.storage.atomic import lock
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -45,14 +48,28 @@ class Control:
         return command
 
     def write(self, command: Command) -> Command:
-        """Tell the other workers; returns the command with its number."""
-        self.read()
-        self.last = Command(self.last.number + 1, command.version, command.skipped, command.force)
-        if self.file is not None:
-            draft = self.file.with_name(f".command-{os.getpid()}")
-            draft.write_bytes(msgspec.json.encode(self.last))
-            draft.replace(self.file)
-        return self.last
+        """Tell the other workers; returns the command with its number, which no other command has."""
+        with self._alone():
+            self.read()
+            self.last = Command(self.last.number + 1, command.version, command.skipped, command.force)
+            if self.file is not None:
+                draft = self.file.with_name(".command")
+                draft.write_bytes(msgspec.json.encode(self.last))
+                draft.replace(self.file)
+            return self.last
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other worker, and no other thread, writes."""
+        if self.file is None:
+            yield
+            return
+        folder = os.open(self.file.parent, os.O_RDONLY)
+        try:
+            lock(folder, wait=True)
+            yield
+        finally:
+            os.close(folder)
 
     def mark_ready(self) -> None:
         """Tell workers that start later that one answers already."""

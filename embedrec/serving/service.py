@@ -119,9 +119,10 @@ class Service:
             self._failure = failure
 
     def _obey(self) -> None:
-        command = self.control.read()
-        if command is not None:
-            self._follow(command)
+        with self._changing:  # commands are followed in their order
+            command = self.control.read()
+            if command is not None:
+                self._follow(command)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -143,7 +144,8 @@ class Service:
 
     def reload(self, *, force: bool = False) -> schemas.VersionAnswer:
         """Look for new artifacts now, in every worker; also for those that were skipped by a rollback."""
-        self._follow(self.control.write(Command(force=force)))
+        with self._changing:
+            self._follow(self.control.write(Command(force=force)))
         return self.version()
 
     def rollback(self) -> schemas.VersionAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from embedrec.serving.control import Command, Control
@@ -37,3 +38,13 @@ def test_workers_know_whether_another_answers(tmp_path: Path) -> None:
     assert not second.others_answer()
     first.mark_ready()
     assert second.others_answer()
+
+
+def test_commands_at_the_same_time_have_an_order(tmp_path: Path) -> None:
+    controls = [Control(tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(8) as threads:
+        work = [threads.submit(controls[number % 4].write, Command(version=str(number))) for number in range(200)]
+        written = [one.result() for one in work]
+    assert sorted(command.number for command in written) == list(range(1, 201))
+    newest = Control(tmp_path).read()
+    assert newest == max(written, key=lambda command: command.number)
