@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from embedrec.config import Settings, check_bounds
 from embedrec.errors import SettingsError
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")  # as browsers send it, without a path
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class ServeSettings(Settings):
         check_bounds(self, bounds)
         if self.device not in ("cpu", "cuda"):
             raise SettingsError(f"device must be cpu or cuda, but is {self.device!r}")
+        for origin in self.cors:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"cors must be the origin of a web page, such as https://shop.example, or *, but is {origin!r}"
+                )
         host, _ = self.address
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
             raise SettingsError("the API key must consist of printable ASCII characters; choose another one")

@@ -37,3 +37,9 @@ def test_wrong_settings_are_refused(given: dict[str, Any], message: str) -> None
     with pytest.raises(SettingsError) as caught:
         ServeSettings(**given)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example/", "shop.example", "https://", "https://a b", ""])
+def test_what_no_browser_sends_is_no_origin(origin: str) -> None:
+    with pytest.raises(SettingsError, match="cors must be the origin of a web page"):
+        ServeSettings(cors=("https://a.example:8443", "*", origin))
