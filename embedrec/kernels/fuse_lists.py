@@ -78,22 +78,27 @@ def top_candidates(offsets, items, scores, seen_offsets, seen, exclude_seen, bes
     for q in range(len(offsets) - 1):
         start, stop = offsets[q], offsets[q + 1]
         count, least = 0, np.inf
-        rows, values = np.empty(stop - start, np.int64), np.empty(stop - start, np.float64)
         for i in range(start, stop):
-            least = min(least, scores[i])
+            row, score = items[i], scores[i]
+            least = min(least, score)
             if exclude_seen:
                 known = False
                 for j in range(seen_offsets[q], seen_offsets[q + 1]):
-                    if seen[j] == items[i]:
+                    if seen[j] == row:
                         known = True
                         break
                 if known:
                     continue
-            rows[count], values[count] = items[i], scores[i]
-            count += 1
+            # where it belongs among the best so far: few candidates are moved, as lists are short
+            at = count
+            while at > 0 and (
+                score > best_scores[q, at - 1] or (score == best_scores[q, at - 1] and row < best_rows[q, at - 1])
+            ):
+                at -= 1
+            if at == k:
+                continue
+            count = min(count + 1, k)
+            for j in range(count - 1, at, -1):
+                best_rows[q, j], best_scores[q, j] = best_rows[q, j - 1], best_scores[q, j - 1]
+            best_rows[q, at], best_scores[q, at] = row, score
         lowest[q] = least if stop > start else 0.0
-        order = np.argsort(rows[:count])  # ties by row: the sort below is stable
-        rows, values = rows[:count][order], values[:count][order]
-        order = np.argsort(-values, kind="mergesort")
-        for i in range(min(k, count)):
-            best_rows[q, i], best_scores[q, i] = rows[order[i]], values[order[i]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import hypothesis
 import numpy as np
 from hypothesis import strategies as st
@@ -38,3 +41,22 @@ def test_gains_of_targets_count_ties_before_them() -> None:
     reciprocal, gain = target_gains(offsets, values, weights, targets, 20)
     assert reciprocal == 1 / 3 + 1 and gain == 1 / np.log2(4) + 1
     assert target_gains(offsets, values, weights, targets, 2)[0] == 1
+
+
+AFTER_SASREC = """
+import numpy as np
+from embedrec import SASRec, Sessions
+SASRec(dim=8, epochs=1, patience=None).fit(Sessions.of_lists([[1, 2, 3], [2, 3, 1]] * 20))
+from embedrec.kernels.fuse_lists import top_candidates
+scores = np.array([1, 4, 2, 3, 0], np.float32)
+rows, values, lowest = np.full((1, 3), -1), np.full((1, 3), -np.inf, np.float32), np.empty(1)
+none = np.zeros(2, np.int64), np.zeros(0, np.int32)
+top_candidates(np.array([0, 5]), np.arange(10, 15, dtype=np.int32), scores, *none, False, rows, values, lowest)
+print(rows.tolist(), values.tolist(), lowest.tolist())
+"""
+
+
+def test_top_candidates_in_a_process_that_has_trained_sasrec() -> None:
+    """numba's argsort by merging, if loaded after the kernels of sasrec, returned what is in memory."""
+    done = subprocess.run([sys.executable, "-c", AFTER_SASREC], check=True, capture_output=True, text=True)
+    assert done.stdout == "[[11, 13, 12]] [[4.0, 3.0, 2.0]] [0.0]\n"
