@@ -106,9 +106,13 @@ class SqliteStore:
             return self._row(connection, session, now)
 
     def delete(self, session: str) -> bool:
-        """See `SessionStore`."""
+        """See `SessionStore`. The files no longer contain it."""
         with self._transaction() as connection:
-            return connection.execute("DELETE FROM sessions WHERE id = ?", (session,)).rowcount > 0
+            known = connection.execute("DELETE FROM sessions WHERE id = ?", (session,)).rowcount > 0
+        if known:
+            with self._transaction(write=False) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has its events
+        return known
 
     def purge(self, now: float) -> None:
         """See `SessionStore`."""
@@ -159,6 +163,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         if any(sql not in _TABLES for (sql,) in made):
             raise ArtifactError(f"{file} is a database of another program; choose another file with --sessions")
         connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
         connection.execute("PRAGMA synchronous=NORMAL")  # the end of a process loses nothing, that of the machine a bit
         for kind, rest in (statement.split(" ", 2)[1:] for statement in _TABLES):
             connection.execute(f"CREATE {kind} IF NOT EXISTS {rest}")

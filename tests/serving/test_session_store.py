@@ -113,6 +113,19 @@ def test_sessions_survive_a_kill(tmp_path: Path) -> None:
     assert set(range(appended + 1)) <= items
 
 
+def test_files_do_not_contain_deleted_sessions(tmp_path: Path) -> None:
+    store, now = SqliteStore(tmp_path / "sessions.sqlite", 60), time.time()
+    store.append("kept", [Event("an item that stays", 1)], None, now)
+    for at in range(3):
+        store.append("secret-session", [Event("a secret item", at)], "a secret user", now)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"a secret item" in written and b"secret-session" in written
+    assert store.delete("secret-session")
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"an item that stays" in left
+    assert b"secret" not in left
+
+
 def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "new" / "sessions.sqlite", 60)
     store.append("s", EVENTS, None, time.time())
