@@ -6,8 +6,9 @@ diginetica, nowplaying  the next item after every test prefix
 movielens               MovieLens 100K, the last film of everyone
 mssd                    a random half of a sample of the Music Streaming Sessions Dataset, the next track; unknown
                         targets are left out
-mpd                     similar artists: nDCG@20 of co-occurrence in held-out playlists, and shared genres of the first
-                        10; the last 671 of 5,671 playlists are held out, artists in fewer than 5 are removed
+mpd                     similar artists, also by `fusion` with of=similar: nDCG@20 of co-occurrence in held-out
+                        playlists, and shared genres of the first 10; the last 671 of 5,671 playlists are held out,
+                        artists in fewer than 5 are removed
 
 quality  Recall@20 and MRR@20 of the whole ranking with default settings, on the test part, by `embedrec compare`; a bar
          that is met has a +, another a −
@@ -53,12 +54,14 @@ class DataSet:
     evaluate  options of `embedrec compare`
     bars      metric → least value for a ranked list
     beside    models that are compared with it
+    train     words after `embedrec train` of one more model, the last of which is its name
     """
 
     prepare: tuple[str, ...]
     evaluate: tuple[str, ...]
     bars: dict[str, float]
     beside: tuple[str, ...] = ("sasrec", "vstan", "mf", "sr", "cooccurrence", "word2vec")
+    train: tuple[str, ...] = ()
 
 
 def _clicks(name: str, recall: float, mrr: float) -> DataSet:
@@ -83,6 +86,7 @@ SETS = {
         ("--split", "tail:share=.1183", "--protocol", "similar", "--labels", "{data}/artist_genres.parquet"),
         {"ndcg@20": 0.33, "label_overlap@10": 0.30},
         ("cooccurrence", "svd", "mf", "word2vec"),
+        ("fusion", "--force", "--set", "of=similar", "--name", "similar-fusion"),
     ),
 }  # fmt: skip
 
@@ -110,8 +114,11 @@ def quality(given: argparse.Namespace, name: str, workspace: str) -> None:
     data_set = SETS[name]
     beside = data_set.beside if given.beside is None else given.beside
     prepare(given, name, workspace)
+    if data_set.train:
+        embedrec(workspace, "train", *data_set.train, "--threads", given.threads)
     options = [word.format(data=given.data) for word in data_set.evaluate]
-    command = ("compare", *given.models, *beside, *options, "--at", "10,20", "--metrics", ",".join(data_set.bars))
+    models = (*given.models, *data_set.train[-1:], *beside)
+    command = ("compare", *models, *options, "--at", "10,20", "--metrics", ",".join(data_set.bars))
     lines = embedrec(workspace, *command, "--threads", given.threads, "--json").splitlines()
     print(f"{name:<12}" + "".join(f"{metric} (bar {bar})".rjust(30) for metric, bar in data_set.bars.items()))
     for row in map(json.loads, lines):
