@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from embedrec.cli.main import cli
 from embedrec.cli.shared.terminal import command_line, mask_passwords
+from embedrec.errors import SettingsError
+from embedrec.serving import server
 from tests.cli.conftest import Run
 
 URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"
@@ -26,11 +30,20 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[s
 COMMANDS = leaves(cli)
 
 
+def open_and_stop(make_application: Callable[[], Any], bound: object, settings: object) -> None:
+    """In place of `embedrec.serving.server.serve`, which runs until it is stopped."""
+    service = make_application().service
+    service.load()
+    service.close()
+    raise SettingsError(f"stopped: {service.waiting}")
+
+
 @pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
 def test_passwords_are_never_printed(
     path: tuple[str, ...], command: click.Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(server, "serve", open_and_stop)
     publishes = path[0] == "publish"
     tries: list[tuple[str, ...]] = [(f"--{URL}",), ("--nothing", URL), (URL, URL, URL, "--nothing")]
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
