@@ -109,6 +109,7 @@ def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
     from embedrec.config import build, read_toml, table
     from embedrec.errors import need_package
     from embedrec.serving import server
+    from embedrec.serving.session_store import open_store
     from embedrec.serving.settings import ServeSettings
 
     values = {name: value for name, value in given.items() if value not in (None, ())}
@@ -117,6 +118,8 @@ def serve(config: Path | None, workspace: Workspace, **given: Any) -> None:
     written = {} if config is None else table(read_toml(config), "serve")
     need_package("uvicorn", "the service")
     settings = build(ServeSettings, {**written, **values}, source="[serve]")
+    if settings.sessions:
+        open_store(settings.sessions, Path(), settings.session_ttl).check()
     with server.bind(settings) as bound, TemporaryDirectory(prefix="embedrec-serve-") as shared:
         note(f"serving {workspace.root.absolute()} at {server.url_of(bound)}")
         server.serve(Worker(workspace, settings, Path(shared)), bound, settings)

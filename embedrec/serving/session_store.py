@@ -65,6 +65,10 @@ class SessionStore(Protocol):
         """Forget the sessions whose time is over."""
         ...
 
+    def check(self) -> None:
+        """Raises ArtifactError if sessions cannot be kept."""
+        ...
+
 
 def open_store(place: str, default: Path, ttl: float) -> SessionStore:
     """The store at a file or a Redis URL.
@@ -119,6 +123,11 @@ class SqliteStore:
         if self._opened is not None or self.file.exists():
             with self._transaction() as connection:
                 connection.execute("DELETE FROM sessions WHERE last < ?", (now - self.ttl,))
+
+    def check(self) -> None:
+        """See `SessionStore`."""
+        with self._transaction():
+            pass
 
     def _row(self, connection: sqlite3.Connection, session: str, now: float) -> LiveSession | None:
         query = "SELECT content FROM sessions WHERE id = ? AND last >= ?"
@@ -224,6 +233,11 @@ class RedisStore:
 
     def purge(self, now: float) -> None:
         """See `SessionStore`."""
+
+    def check(self) -> None:
+        """See `SessionStore`."""
+        with self._reaching():
+            self._client.ping()
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

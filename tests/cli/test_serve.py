@@ -52,6 +52,24 @@ def test_it_prints_where(run: Run, tmp_path: Path, served: list[ServeSettings]) 
 
 
 @pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "redis://:secret@127.0.0.1:1/0",
+            "live sessions cannot be kept at redis://:***@127.0.0.1:1/0 (ConnectionError)",
+        ),
+        (".", "live sessions cannot be kept in . ([Errno 21] Is a directory: '.')"),
+    ],
+)
+def test_sessions_that_cannot_be_kept_are_an_error_before_it_starts(
+    run: Run, tmp_path: Path, served: list[ServeSettings], monkeypatch: pytest.MonkeyPatch, place: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fails(run, "serve", "--bind", "127.0.0.1:0", "--sessions", place) == message
+    assert served == []
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--bind", "0.0.0.0:0"), "0.0.0.0 can be reached from other machines, which needs a key; set --api-key or"),

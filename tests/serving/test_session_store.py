@@ -139,6 +139,16 @@ def test_stores_that_cannot_be_used_are_an_error(tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="live sessions cannot be kept") as caught:
             store.append("s", EVENTS, None, 0.0)
         assert "secret" not in str(caught.value)
+        with pytest.raises(ArtifactError, match="live sessions cannot be kept"):
+            store.check()
+
+
+def test_stores_that_can_be_used_pass_their_check(opened: Open) -> None:
+    store, now = opened(60), time.time()
+    store.append("s", EVENTS, None, now)
+    store.check()
+    kept = store.get("s", now)
+    assert kept is not None and kept.events == EVENTS
 
 
 def test_the_place_chooses_the_store(tmp_path: Path) -> None:
