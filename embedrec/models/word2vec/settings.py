@@ -45,8 +45,7 @@ class Word2VecSettings(Settings):
     popularity      exponent of an item's norm in recommendations, from 0, the cosine, to 1, the dot product. The norm
                     grows with the item's mentions. None selects the best exponent on training sessions
                     (`best_share`), which the model's recipe then holds
-    similar_popularity
-                    the same exponent for similar items
+    similar_popularity  the same exponent for similar items
     backend         "embedrec", or "gensim" with the same settings, for comparison
     deterministic   the same bytes at any number of threads (otherwise: with one thread)
 
