@@ -309,7 +309,7 @@ def _hostile(rng: random.Random, secret: str) -> bytes:
     ]  # fmt: skip
     if rng.random() < 0.5:
         method = rng.choice(["GET", "GET", "GET", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
-        return f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     body = rng.choice(bodies)
     target = rng.choice(
         [
@@ -322,7 +322,7 @@ def _hostile(rng: random.Random, secret: str) -> bytes:
         ]
     )
     stated = rng.choice([str(len(body))] * 8 + ["99999999999999", "-1"])
-    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {stated}\r\n\r\n"
+    head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {stated}\r\n\r\n"
     return head.encode() + body
 
 
