@@ -52,10 +52,9 @@ def get(path: str) -> bytes:
 
 def post(path: str, body: bytes) -> bytes:
     """A POST request of JSON."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    content = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", *content)
+    return "\r\n".join((*lines, "", "")).encode() + body
 
 
 class _Connection(asyncio.Protocol):
