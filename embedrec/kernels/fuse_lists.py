@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from embedrec.kernels.topk import replace_worst, sort_heap
+
 
 @numba.njit(nogil=True, cache=True)
 def list_values(offsets, ranks, scores, constant, by_rank, values):  # type: ignore[no-untyped-def]
@@ -74,10 +76,9 @@ def top_candidates(offsets, items, scores, seen_offsets, seen, exclude_seen, bes
     best_rows, best_scores  (Q, k) int64 of −1, float32 of −inf, written
     lowest                  (Q,) float64, written: the lowest score of the question's candidates, 0 without candidates
     """
-    k = best_rows.shape[1]
     for q in range(len(offsets) - 1):
         start, stop = offsets[q], offsets[q + 1]
-        count, least = 0, np.inf
+        heap_rows, heap_scores, least = best_rows[q], best_scores[q], np.inf
         for i in range(start, stop):
             row, score = items[i], scores[i]
             least = min(least, score)
@@ -89,16 +90,7 @@ def top_candidates(offsets, items, scores, seen_offsets, seen, exclude_seen, bes
                         break
                 if known:
                     continue
-            # where it belongs among the best so far: few candidates are moved, as lists are short
-            at = count
-            while at > 0 and (
-                score > best_scores[q, at - 1] or (score == best_scores[q, at - 1] and row < best_rows[q, at - 1])
-            ):
-                at -= 1
-            if at == k:
-                continue
-            count = min(count + 1, k)
-            for j in range(count - 1, at, -1):
-                best_rows[q, j], best_scores[q, j] = best_rows[q, j - 1], best_scores[q, j - 1]
-            best_rows[q, at], best_scores[q, at] = row, score
+            if score > heap_scores[0] or (score == heap_scores[0] and row < heap_rows[0]):
+                replace_worst(heap_rows, heap_scores, row, score)
+        sort_heap(heap_rows, heap_scores)
         lowest[q] = least if stop > start else 0.0
