@@ -45,13 +45,18 @@ class Filtered(Question, kw_only=True):
     explain: bool = False
 
 
-class SimilarQuery(Question, kw_only=True):
-    """The query string of GET /v1/similar/{item}; where, only and exclude may be repeated."""
+class FilteredQuery(Question, kw_only=True):
+    """A query string whose results can be filtered and explained; where, only and exclude may be repeated."""
 
     where: Conditions = []
     only: QueryIds | None = None
     exclude: QueryIds | None = None
     explain: bool = False
+
+
+class SimilarQuery(FilteredQuery, kw_only=True):
+    """The query string of GET /v1/similar/{item}; where, only and exclude may be repeated."""
+
     popularity: Popularity | None = None
     exact: Exact = False
 
@@ -120,13 +125,9 @@ class EventsRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     consent: bool = True
 
 
-class LiveQuery(Question, kw_only=True):
+class LiveQuery(FilteredQuery, kw_only=True):
     """The query string of GET /v1/sessions/{id}/recommend; where, only and exclude may be repeated."""
 
-    where: Conditions = []
-    only: QueryIds | None = None
-    exclude: QueryIds | None = None
-    explain: bool = False
     exclude_seen: bool = True
 
 
