@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -17,6 +19,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 S = TypeVar("S")
 
 _MOST_FIELDS = 1000  # of a query string
+_BARE_POINT = re.compile(r"[+-]?(\.\d+|\d+\.)")  # .3 and 1., which JSON does not write
 _LISTS = ("where", "only", "exclude", "cap")  # fields that a query string may repeat
 
 
@@ -77,7 +80,26 @@ def parse_query(query: bytes, kind: type[S]) -> S:
             raise Problem(422, f"the query string has {name!r} twice")
         else:
             values[name] = value
+    for name in _fractions(kind) & values.keys():
+        if _BARE_POINT.fullmatch(values[name]):
+            values[name] = str(float(values[name]))
     return _convert(values, kind)
+
+
+@cache
+def _fractions(kind: type) -> frozenset[str]:
+    """The fields of a schema that are numbers with a fraction."""
+    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]
+    return frozenset(field.encode_name for field in fields if _is_fraction(field.type))
+
+
+def _is_fraction(kind: Any) -> bool:
+    """Whether a type is that of a number with a fraction, or may be."""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _is_fraction(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(map(_is_fraction, kind.types))
+    return isinstance(kind, msgspec.inspect.FloatType)
 
 
 def _convert(values: Mapping[str, Any], kind: type[S]) -> S:

@@ -96,3 +96,15 @@ def test_path_segments_are_decoded() -> None:
 def test_headers_are_found() -> None:
     assert header([(b"a", b"1"), (b"b", b"2")], b"b") == b"2"
     assert header([], b"b") is None
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.3", 0.3), (".3", 0.3), ("1.", 1.0), ("1", 1.0)])
+def test_fractions_may_begin_or_end_with_the_point(text: str, value: float) -> None:
+    assert parse_query(f"popularity={text}".encode(), SimilarQuery).popularity == value
+
+
+@pytest.mark.parametrize("query", [b"popularity=.", b"popularity=.x", b"popularity=-.3", b"k=.3", b"k=3."])
+def test_what_is_no_fraction_stays_refused(query: bytes) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_query(query, SimilarQuery)
+    assert caught.value.status == 422
