@@ -21,6 +21,7 @@ from embedrec.serving.sources import Served, Source
 from embedrec.workflows.recommend import RecommendedItem, recommendation_count, recommended_lists
 
 MOST_STATES = 10_000  # states of sessions that a worker remembers, of a few kB each
+IDLE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,21 @@ class RememberedState:
 
     born   of the session
     count  of its events
+    used   when it was last used, on the monotonic clock
     """
 
     born: str
     count: int
     state: Any
+    used: float
 
 
 @dataclass(frozen=True, eq=False)
 class States:
     """The states of the sessions that were asked last, by session and version of the model.
 
-    A state goes on from event to event: an answer costs one step, however long the session is.
+    A state goes on from event to event: an answer costs one step, however long the session is. It is forgotten with its
+    session, and where another worker deleted that, once it was not used for `IDLE` seconds.
     """
 
     _kept: dict[tuple[str, str], RememberedState] = field(default_factory=dict, init=False)
@@ -60,16 +64,34 @@ class States:
         with self._lock:
             while len(self._kept) >= MOST_STATES:
                 del self._kept[next(iter(self._kept))]
-            self._kept[session, version] = RememberedState(live.born, live.count, state)
+            self._kept[session, version] = RememberedState(live.born, live.count, state, time.monotonic())
         return state
+
+    def forget(self, session: str) -> None:
+        """Forget the states of a session."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == session]:
+                del self._kept[key]
+
+    def purge(self, now: float) -> None:
+        """Forget the states that were not used for `IDLE` seconds; `now` is of the monotonic clock."""
+        with self._lock:  # the least recently used come first
+            while self._kept and now - self._kept[oldest := next(iter(self._kept))].used > IDLE:
+                del self._kept[oldest]
 
 
 async def append(
-    served: Served, computing: Computing, store: SessionStore, session: str, request: schemas.EventsRequest
+    served: Served,
+    computing: Computing,
+    store: SessionStore,
+    states: States,
+    session: str,
+    request: schemas.EventsRequest,
 ) -> schemas.EventsAnswer:
     """Keep events of a session, or nothing without consent. Raises Problem and EmbedrecError."""
     if not request.consent:
         await computing.run(store.delete, session)
+        states.forget(session)
         return schemas.EventsAnswer(served.version, session, 0, False)
     now = time.time()
     at = int(now * 1000)
@@ -78,9 +100,13 @@ async def append(
     return schemas.EventsAnswer(served.version, session, count, True)
 
 
-async def delete(served: Served, computing: Computing, store: SessionStore, session: str) -> schemas.DeletedAnswer:
+async def delete(
+    served: Served, computing: Computing, store: SessionStore, states: States, session: str
+) -> schemas.DeletedAnswer:
     """Forget a session. Raises Problem 404 if there is none."""
-    if not await computing.run(store.delete, session):
+    known = await computing.run(store.delete, session)
+    states.forget(session)
+    if not known:
         raise _unknown()
     return schemas.DeletedAnswer(served.version, session, True)
 

@@ -26,7 +26,7 @@ async def recommend(service: Service, call: Call) -> schemas.RecommendAnswer:
 
 async def append_events(service: Service, call: Call) -> schemas.EventsAnswer:
     return await live_sessions.append(
-        service.current(), service.computing, service.sessions, call.segment, call.request
+        service.current(), service.computing, service.sessions, service.states, call.segment, call.request
     )
 
 
@@ -37,7 +37,9 @@ async def recommend_live(service: Service, call: Call) -> schemas.RecommendAnswe
 
 
 async def delete_session(service: Service, call: Call) -> schemas.DeletedAnswer:
-    return await live_sessions.delete(service.current(), service.computing, service.sessions, call.segment)
+    return await live_sessions.delete(
+        service.current(), service.computing, service.sessions, service.states, call.segment
+    )
 
 
 async def neighbours(service: Service, call: Call) -> schemas.NeighboursAnswer:

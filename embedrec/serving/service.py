@@ -137,6 +137,7 @@ class Service:
         now = time.monotonic()
         if now - self._purged >= _PURGE:
             self._purged = now
+            self.states.purge(now)
             try:
                 self.sessions.purge(time.time())
             except EmbedrecError as e:

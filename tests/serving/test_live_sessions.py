@@ -9,7 +9,7 @@ import pytest
 
 from embedrec.models.gru4rec.recipe import RecurrentModel
 from embedrec.serving import live_sessions
-from embedrec.serving.live_sessions import States
+from embedrec.serving.live_sessions import IDLE, States
 from embedrec.serving.session_store import Event, LiveSession
 from embedrec.storage.workspace import Workspace
 from tests.serving.conftest import Client, Serve
@@ -96,3 +96,20 @@ def test_states_are_bounded(recurrent: Client, monkeypatch: pytest.MonkeyPatch) 
         recurrent.post(f"/v1/sessions/{session}/events", events(item))
         recurrent.get(f"/v1/sessions/{session}/recommend")
     assert [session for session, _ in recurrent.service.states._kept] == ["b", "c"]
+
+
+def test_states_are_forgotten_with_their_sessions(recurrent: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once in the worker that deletes a session, in the others once they were not used for a while."""
+    item = many_sessions().vocab.ids.tolist()[0]
+    states = recurrent.service.states
+    for session in "abc":
+        recurrent.post(f"/v1/sessions/{session}/events", events(item))
+        recurrent.get(f"/v1/sessions/{session}/recommend")
+    recurrent.send("DELETE", "/v1/sessions/a")
+    recurrent.post("/v1/sessions/c/events", {**events(item), "consent": False})
+    assert [session for session, _ in states._kept] == ["b"]
+    used = next(iter(states._kept.values())).used
+    states.purge(used + IDLE)
+    assert [session for session, _ in states._kept] == ["b"]
+    states.purge(used + IDLE + 1)
+    assert not states._kept
