@@ -18,6 +18,7 @@ from embedrec.serving.explore.map_groups import clusters, feature_groups
 from embedrec.serving.explore.schemas import ArrayOf, ColoursHead, ColoursQuery, Label, MapHead, MapQuery
 from embedrec.serving.routing import Page
 from embedrec.serving.sources import Served, Source
+from embedrec.version import __version__
 
 _METHOD = "t-SNE of landmarks"
 _OCTETS = "application/octet-stream"
@@ -93,7 +94,7 @@ def packed(head: Any, arrays: list[np.ndarray], source: Source) -> Page:
     text += b" " * (-len(text) % 4)
     body = b"".join([len(text).to_bytes(4, "little"), text, *(array.tobytes() for array in arrays)])
     headers = (
-        (b"etag", f'"{source.artifact.fingerprint[:32]}"'.encode()),
+        (b"etag", f'"{source.artifact.fingerprint[:32]}-{__version__}"'.encode()),
         (b"cache-control", b"private, no-cache"),
         (b"embedrec-version", source.version.encode()),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.serving.explore.layout import lay_out
+from embedrec.version import __version__
 from tests.serving.conftest import Client
 from tests.serving.explored import NAMES, N, item_features, item_vocab, past_sessions
 
@@ -50,6 +51,7 @@ def test_the_map_has_the_place_popularity_and_cluster_of_each_item(explored: Cli
 
 def test_an_unchanged_map_is_not_sent_again(explored: Client) -> None:
     etag = explored.get("/v1/map").headers["etag"]
+    assert etag.endswith(f'-{__version__}"')
     assert explored.get("/v1/map", headers={"if-none-match": etag}).status_code == 304
 
 
