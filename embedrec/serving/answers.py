@@ -92,8 +92,8 @@ async def _similar(
     vocab = opened.vocab
     rows = await rows_of(source, computing, vocab, items)
     if len(rows) > 1 or request.popularity is not None or request.exact or is_filtered(request):
-        work = partial(neighbours_of_rows, explain=request.explain)
-        lists, messages, _ = await computing.run(
+        work = partial(neighbours_of_rows, explain=(lambda: source.training_sessions) if request.explain else None)
+        lists, messages = await computing.run(
             work, source.workspace, opened, np.array(rows), request.k, item_filter(source, request)
         )
     else:

@@ -24,6 +24,7 @@ from embedrec.workflows.lineage import distinguishing_features, filter_items, it
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import ItemFilter
+    from embedrec.data.sessions import Sessions
 
 _DEFAULT_COUNT = 10  # neighbours per item
 
@@ -205,8 +206,16 @@ def similar_items(
     attributes = None if allowed is None else allowed.attributes
     features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
     rows = find_items(vocab, items, distinguishing_features(features, vocab))
-    lists, messages, sessions = neighbours_of_rows(workspace, source, rows, count, allowed, explain=explain)
+    sessions = training_sessions(workspace, source.model(workspace)) if explain else None
+    loads = None if sessions is None else partial(_load_sessions, sessions)
+    lists, messages = neighbours_of_rows(workspace, source, rows, count, allowed, explain=loads)
     return SimilarItems([neighbour for one in lists for neighbour in one], messages, sessions)
+
+
+def _load_sessions(source: Artifact) -> Sessions:
+    from embedrec.data.sessions import Sessions
+
+    return Sessions.load(source)
 
 
 def neighbours_of_rows(
@@ -216,17 +225,20 @@ def neighbours_of_rows(
     count: int | None = None,
     allowed: ItemFilter | None = None,
     *,
-    explain: bool = False,
-) -> tuple[list[list[SimilarItem]], list[str], Artifact | None]:
-    """The nearest items of each row (q,), remarks, and the sessions that explain them; see `similar_items`."""
+    explain: Callable[[], Sessions] | None = None,
+) -> tuple[list[list[SimilarItem]], list[str]]:
+    """The nearest items of each row (q,), and remarks; see `similar_items`.
+
+    explain  loads the training sessions that explain the results; None for no explanation
+    """
     vocab = source.vocab
     attributes = None if allowed is None else allowed.attributes
     features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
     mask, messages = filter_items(allowed, vocab, features)
     k, more = neighbour_count(vocab, count)
     results = source.among(mask).neighbours(rows, k)
-    sessions = training_sessions(workspace, source.model(workspace)) if explain else None
-    return similar_lists(results, rows, _reasons(sessions, results, rows)), messages + more, sessions
+    reasons = None if explain is None else _reasons(explain(), results, rows)
+    return similar_lists(results, rows, reasons), messages + more
 
 
 def neighbour_count(vocab: Vocab, count: int | None) -> tuple[int, list[str]]:
@@ -266,15 +278,12 @@ def similar_lists(
     return lists
 
 
-def _reasons(sessions: Artifact | None, results: TopK, rows: np.ndarray) -> list[list[list[tuple[Any, float]]]] | None:
+def _reasons(sessions: Sessions, results: TopK, rows: np.ndarray) -> list[list[list[tuple[Any, float]]]]:
     """For each item and each of its neighbours, the training sessions that contain both."""
-    if sessions is None:
-        return None
-    from embedrec.data.sessions import Sessions
     from embedrec.workflows.explain import sessions_with_both
 
-    past, vocab = Sessions.load(sessions), results.vocab
+    vocab = results.vocab
     return [
-        sessions_with_both(past, vocab.id(row), [vocab.id(other) for other in others[others >= 0].tolist()])
+        sessions_with_both(sessions, vocab.id(row), [vocab.id(other) for other in others[others >= 0].tolist()])
         for row, others in zip(rows.tolist(), results.rows, strict=True)
     ]

@@ -218,6 +218,9 @@ def swaps(given: argparse.Namespace) -> None:
         print("| requests | swaps served | failed | wrong version | p99 ms |\n|---|---|---|---|---|")
         total = sum(load.statuses.values())
         print(f"| {total:,} | {switched} | {load.failed} | {load.wrong} | {load.quantile(0.99):.1f} |")
+        if load.failed:
+            others = {status: count for status, count in sorted(load.statuses.items()) if status != 200}
+            print(f"\nrequests by status (0: connection lost, -1: never answered): {others}")
 
 
 def swap_for_ever(folder: str, n: int, seconds: float) -> None:
