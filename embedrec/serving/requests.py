@@ -80,7 +80,7 @@ def parse_query(query: bytes, kind: type[S]) -> S:
             raise Problem(422, f"the query string has {name!r} twice")
         else:
             values[name] = value
-    for name in _fractions(kind) & values.keys():
+    for name in _fractions(kind) & values.keys():  # type: ignore[arg-type]  # classes are hashable
         if _BARE_POINT.fullmatch(values[name]):
             values[name] = str(float(values[name]))
     return _convert(values, kind)
