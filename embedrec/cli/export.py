@@ -140,7 +140,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     )
     given["policies"].check(given["of"])
     settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
-    source = _source(given)
+    source = _source(given, threads)
     opened = open_export_source(workspace, source)
     use_artifacts(workspace, opened.used, source.candidates(workspace), stale_ok=given["stale_ok"])
     for line in opened.messages:
@@ -177,7 +177,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     note(f"wrote {done.lists} {what} to {file}{shards}")
 
 
-def _source(given: dict[str, Any]) -> ExportSource:
+def _source(given: dict[str, Any], threads: int) -> ExportSource:
     """What to export. Raises UsageError for incompatible options."""
     from embedrec.workflows.export import ExportSource
 
@@ -196,7 +196,10 @@ def _source(given: dict[str, Any]) -> ExportSource:
         raise click.UsageError("--popularity applies to items, not sessions; leave it out")
     names = ("of", "model", "index", "popularity", "device", "attributes", "allowed", "histories")
     return ExportSource(
-        search=given["settings"], exclude_seen=not given["seen"], **{name: given[name] for name in names}
+        search=given["settings"],
+        exclude_seen=not given["seen"],
+        threads=threads,
+        **{name: given[name] for name in names},
     )
 
 

@@ -149,7 +149,7 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     if lists_or_rolls_back(listing, False, None):
         _print_generations([folder_generation(folder)], as_json)
         return
-    content = _content(**given)
+    content = _content(threads, **given)
     use_threads(threads)
     with Progress("publish") as report:
         if dry_run:
@@ -193,7 +193,7 @@ def _publish(
             note(f"{endpoint} serves generation {now} again, not {before or 'none'}; another --rollback reverts this")
             emit([{"target": name, "generation": now, "before": before}], as_json)
             return
-        content = _content(**given)
+        content = _content(threads, **given)
         use_threads(threads)
         if dry_run:
             _print_plan(name, target.measure(content), as_json)
@@ -235,7 +235,7 @@ def _print_result(name: str, destination: str, generation: int, written: Any, se
 
 
 def _content(
-    *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **options: Any
+    threads: int, *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **options: Any
 ) -> PublishContent:
     """The content of the artifact that the options name, or of the latest one."""
     from embedrec.workflows.publish import build_publish_content
@@ -245,4 +245,4 @@ def _content(
     source = find_item_source(workspace, model, index)
     choice = item_sources(workspace) if model is None and index is None else ()
     use_artifacts(workspace, [source], choice, stale_ok=stale_ok)
-    return build_publish_content(source, **options)
+    return build_publish_content(source, threads=threads, **options)

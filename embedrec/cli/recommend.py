@@ -64,7 +64,7 @@ def recommend(
 
     check_not_both(model, index)
     use_threads(threads)
-    recommender = open_recommender(workspace, model, index, settings, popularity=popularity)
+    recommender = open_recommender(workspace, model, index, settings, popularity=popularity, threads=threads)
     use_artifacts(workspace, recommender.used, unnamed(workspace, "model", model, index))
     results = recommend_items(workspace, recommender, items, count, allowed, exclude_seen=not seen, explain=why)
     for message in results.messages:

@@ -54,7 +54,7 @@ def similar(
     check_not_both(model, index)
     source = find_item_source(workspace, model, index)
     use_artifact(workspace, source, item_sources(workspace) if model is None and index is None else ())
-    opened = open_item_neighbours(source, settings, popularity=popularity, device=device)
+    opened = open_item_neighbours(source, settings, popularity=popularity, device=device, threads=threads)
     use_threads(threads)
     results = similar_items(workspace, opened, items, count, allowed, explain=why)
     for message in results.messages:

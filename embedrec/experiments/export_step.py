@@ -67,7 +67,7 @@ class Export(TableStep, SearchKeys):
         from embedrec.workflows.export import ExportSource, open_export_source
 
         path, layout = self.path(context), self.lists.layout
-        source = ExportSource("items", self.model, self.index, self.search, self.popularity)
+        source = ExportSource("items", self.model, self.index, self.search, self.popularity, threads=context.threads)
         items = open_export_source(context.workspace, source)
         if not layout.holds_lists:
             save_vectors(items.vectors(), path, layout.vector_format, whitespace=self.whitespace, report=report)

@@ -42,6 +42,15 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class ThreadedModel(Model, Protocol):
+    """A model that answers a batch of histories with several threads."""
+
+    def with_threads(self, threads: int) -> ThreadedModel:
+        """The same model with another number of threads. Raises SettingsError when it is below 1."""
+        ...
+
+
 def model_summary(recipe: Any, vocab: Vocab, facts: Sequence[str]) -> Summary:
     """What is shown of a model: its recipe, numbers and further facts; and its settings."""
     settings = settings_of(recipe)

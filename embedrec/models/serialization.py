@@ -11,7 +11,7 @@ from embedrec.config import build, settings_of
 from embedrec.data.parquet_io import load_vocab, save_vocab
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.models import settings_class
-from embedrec.models.base import Model
+from embedrec.models.base import Model, ThreadedModel
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
@@ -70,8 +70,10 @@ def save_model(
             draft.array(name, array)
 
 
-def load_model(source: artifacts.Artifact | str | Path) -> Model:
+def load_model(source: artifacts.Artifact | str | Path, *, threads: int = 1) -> Model:
     """The model of an artifact or of its folder.
+
+    threads  with which it answers a batch of histories, if it can use several
 
     Raises ArtifactError when it is not a model artifact or its parts do not fit together.
 
@@ -92,7 +94,8 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
         arrays = {name: artifact.array(name) for name in about["arrays"]}
         for prefix, part in part_artifacts(artifact).items():
             arrays |= {f"{prefix}.{name}": part.array(name) for name in part.about["arrays"]}
-        return recipe.from_arrays(load_vocab(artifact.path("vocab.parquet")), arrays)
+        model = recipe.from_arrays(load_vocab(artifact.path("vocab.parquet")), arrays)
+    return model.with_threads(threads) if isinstance(model, ThreadedModel) else model
 
 
 def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:

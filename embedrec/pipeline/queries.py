@@ -66,7 +66,9 @@ class Queried(Step):
             settings = _search_settings(search, "similar")
             opened = self.opened(
                 ("similar", settings, popularity),
-                lambda: open_item_neighbours(self._of("items"), settings, popularity=popularity),
+                lambda: open_item_neighbours(
+                    self._of("items"), settings, popularity=popularity, threads=self.context.threads
+                ),
             )
             results = similar_items(
                 self.workspace, opened, _texts(items), k, _item_filter(where, only, exclude), explain=explain
@@ -101,7 +103,13 @@ class Queried(Step):
             settings = _search_settings(search, "recommend")
             opened = self.opened(
                 ("recommend", settings, popularity),
-                lambda: open_recommender(self.workspace, **self._names, settings=settings, popularity=popularity),
+                lambda: open_recommender(
+                    self.workspace,
+                    **self._names,
+                    settings=settings,
+                    popularity=popularity,
+                    threads=self.context.threads,
+                ),
             )
             results = recommend_items(
                 self.workspace,
@@ -187,6 +195,7 @@ class Queried(Step):
                 popularity=more.get("popularity"),
                 allowed=_item_filter(**{**_FILTER, **parts["filter"]}),
                 histories=None if histories is None else Path(histories),
+                threads=self.context.threads,
             )
             opened = open_export_source(self.workspace, source)
             check_current(self.workspace, opened.used[:1])

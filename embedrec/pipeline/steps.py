@@ -205,7 +205,7 @@ class TrainedModel(Queried):
     @cached_property
     def model(self) -> Model:
         """The model."""
-        loaded: Model = self.opened("model", lambda: load_model(self.artifact))
+        loaded: Model = self.opened("model", lambda: load_model(self.artifact, threads=self.context.threads))
         return loaded
 
     @property

@@ -154,6 +154,7 @@ class FeatureTables:
             locked(candidates.items),
             locked(candidates.ranks),
             locked(candidates.scores),
+            candidates.queries,
             locked(histories.offsets),
             locked(histories.items),
             NO_TIMES if histories.times is None else locked(histories.times),

@@ -17,6 +17,7 @@ from embedrec.models.array_packing import pack_ids, unpack_ids
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.models.torch_recipe import check_torch
 from embedrec.models.vector_model import VectorModel
+from embedrec.ranking.candidates import ModelLists
 from embedrec.ranking.cell_search import build_cells, load_cells
 
 COMPOSITES = ("fusion", "ranker")  # recipes that have parts, and cannot be parts
@@ -59,16 +60,21 @@ class Part:
     rows: np.ndarray | None
     own_rows: np.ndarray | None
 
-    def lists(self, histories: Sessions, count: int, *, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The model's best items of histories in the composite's vocabulary: rows of it (q, c ≤ count), and scores.
+    def lists(self, histories: Sessions, count: int, *, exclude_seen: bool) -> ModelLists:
+        """The model's best items of histories in the composite's vocabulary: at most `count`, with rows of it.
 
         Items that the composite lacks have row −1.
         """
         if self.own_rows is not None:
             histories = histories.renumber(self.own_rows[histories.items], self.model.vocab)
         model = self.model if count <= self.count else self.exact
-        topk = model.recommend(histories, min(count, len(model.vocab)), exclude_seen=exclude_seen)
-        return (topk.rows if self.rows is None else self.rows[topk.rows]), topk.scores
+        k, queries = min(count, len(model.vocab)), None
+        if isinstance(model, VectorModel):
+            queries = model.encoder(histories)
+            topk = model.recommend_for(queries, histories, k, exclude_seen=exclude_seen)
+        else:
+            topk = model.recommend(histories, k, exclude_seen=exclude_seen)
+        return ModelLists(topk.rows if self.rows is None else self.rows[topk.rows], topk.scores, queries)
 
 
 def parse_candidates(text: str) -> list[tuple[str, int]]:

@@ -37,8 +37,8 @@ def compare_with_parts(
         block = np.arange(start, min(start + BLOCK, len(cases)))
         queries = histories.take(block)
         lists = [part.lists(queries, part.count, exclude_seen=window.exclude_seen) for part in parts]
-        for p, (rows, _) in enumerate(lists):
-            query, place = np.nonzero(rows == targets[block, None])
+        for p, own in enumerate(lists):
+            query, place = np.nonzero(own.rows == targets[block, None])
             ranks[p, block[query]] = place + 1
         candidates = merge_lists(lists)
         ranks[-1, block] = target_ranks(candidates, scorer.scores(queries, candidates), targets[block])

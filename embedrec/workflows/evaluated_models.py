@@ -11,15 +11,14 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models import MODELS, recipe_class, settings_class
-from embedrec.models.base import Model, Recipe
+from embedrec.models.base import Model, Recipe, ThreadedModel
 from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_model
 from embedrec.models.session_knn.base import SessionKnn
-from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.torch_recipe import check_torch, choose_device, fit_recipe
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
-from embedrec.ranking.composite import CompositeModel, CompositeRecipe
+from embedrec.ranking.composite import CompositeRecipe
 from embedrec.ranking.part_training import part_name, sessions_digest
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
@@ -63,9 +62,7 @@ def model_to_evaluate(
         model = _for_protocol(task, _restrict_to_catalogue(trained, task.train.vocab))
         return EvaluatedModel(name, model, None, "imported; may have been trained on the held-out part")
     if trained is not None and _is_of_training_part(trained, task, options):
-        model = _for_protocol(task, load_model(trained))
-        if isinstance(model, SessionKnnModel | CompositeModel):
-            model = model.with_threads(options.threads)
+        model = _for_protocol(task, load_model(trained, threads=options.threads))
         return EvaluatedModel(name, model, None, "trained before, on the training part")
     origin = "trained now on the training part"
     if trained is not None:
@@ -110,7 +107,7 @@ def train_for_evaluation(
     started = perf_counter()
     kept = kept_model(recipe, task.train, task.source, seed=options.seed)
     if kept is not None:
-        if isinstance(kept, SessionKnnModel):
+        if isinstance(kept, ThreadedModel):
             kept = kept.with_threads(options.threads)
         known = "trained before on the training part, as a part of a composite model"
         return EvaluatedModel(name, _for_protocol(task, kept), None, known)

@@ -47,6 +47,7 @@ class ExportSource:
     allowed       items that may be in the lists; None for all; not of sessions
     histories     the table of histories, for recommendations
     exclude_seen  whether items of a history are excluded from its recommendations
+    threads       of a model, see `load_model`
     """
 
     of: Literal["items", "sessions", "recommendations"] = "items"
@@ -59,6 +60,7 @@ class ExportSource:
     allowed: ItemFilter | None = None
     histories: Path | None = None
     exclude_seen: bool = True
+    threads: int = 1
 
     def candidates(self, workspace: Workspace) -> list[Artifact]:
         """The artifacts from which the source is chosen; none if it has a name."""
@@ -102,7 +104,9 @@ def open_export_source(workspace: Workspace, source: ExportSource) -> Exportable
 def _items(workspace: Workspace, given: ExportSource) -> Exportable:
     """Every item's nearest other items."""
     source = find_item_source(workspace, given.model, given.index)
-    opened = open_item_neighbours(source, given.search, popularity=given.popularity, device=given.device)
+    opened = open_item_neighbours(
+        source, given.search, popularity=given.popularity, device=given.device, threads=given.threads
+    )
     features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, given.attributes, opened.index)
     mask, messages = filter_items(given.allowed, opened.vocab, features)
     lists = item_lists(opened.among(mask))
@@ -149,7 +153,8 @@ def _recommendations(workspace: Workspace, given: ExportSource) -> Exportable:
     path, exclude_seen = given.histories, given.exclude_seen
     if path is None:
         raise SettingsError("recommendations need a table of histories; name it with --histories")
-    opened = open_recommender(workspace, given.model, given.index, given.search, popularity=given.popularity)
+    names = (given.model, given.index)
+    opened = open_recommender(workspace, *names, given.search, popularity=given.popularity, threads=given.threads)
     source, used_model = opened.source, opened.model
     histories = sessionize(Table().read([path], ReadSettings()))
     vocab = used_model.vocab

@@ -11,17 +11,17 @@ from embedrec.workflows.similar import open_item_neighbours
 
 
 def build_publish_content(
-    source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any
+    source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any, threads: int = 1
 ) -> PublishContent:
     """The content to publish of an index or a model.
 
     count                 neighbours of an item
     items                 "neighbours", "vectors" or "both"; None takes both, or neighbours for a model without vectors
-    popularity, settings  see `open_item_neighbours`
+    popularity, settings, threads  see `open_item_neighbours`
 
     Raises SettingsError for vectors of a model that has none.
     """
-    opened = open_item_neighbours(source, settings, popularity=popularity)
+    opened = open_item_neighbours(source, settings, popularity=popularity, threads=threads)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no vectors; use --items neighbours, which "

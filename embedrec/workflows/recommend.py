@@ -97,12 +97,14 @@ def open_recommender(
     settings: SearchSettings = AS_BUILT,
     *,
     popularity: float | None = None,
+    threads: int = 1,
 ) -> Recommender:
     """A model, or an index built with --of answers together with its model.
 
     model, index  names; with neither, the latest model
     settings      search settings of an index; they override those it was built with
     popularity    exponent of the item norms of a model, see `VectorModel.scale_norms`
+    threads       see `load_model`
 
     Raises SettingsError for an index of something else, settings that it does not have, a model that was trained again
     since, and a popularity beside an index; ArtifactError if an artifact is missing.
@@ -111,7 +113,7 @@ def open_recommender(
         return _through(workspace, workspace.find("index", index, of="answers"), settings, popularity)
     source = workspace.find("model", model)
     settings.require_index(source.name)
-    return Recommender(source, (source,), with_popularity(source, load_model(source), popularity))
+    return Recommender(source, (source,), with_popularity(source, load_model(source, threads=threads), popularity))
 
 
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Recommender:

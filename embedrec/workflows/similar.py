@@ -128,19 +128,25 @@ def item_sources(workspace: Workspace) -> list[Artifact]:
 
 
 def open_item_neighbours(
-    source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None, device: str = "cpu"
+    source: Artifact,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    popularity: float | None = None,
+    device: str = "cpu",
+    threads: int = 1,
 ) -> ItemNeighbourSource:
     """Item neighbours from an index or a model.
 
     settings    search settings of an index; they override those it was built with
     popularity  exponent of the item norms of a model with vectors, see `VectorModel.scale_norms`
     device      where vectors are compared: "cpu", or "cuda" for a GPU, see `index.gpu.on_gpu`
+    threads     of a model, see `load_model`
 
     Raises SettingsError for a model without item neighbours, for settings that it does not have, for a popularity if
     there are no vectors or an index of them exists already, and for a GPU that is missing or of no use.
     """
     if source.kind == "model":
-        return _from_model(source, settings, popularity, device)
+        return _from_model(source, settings, popularity, device, threads)
     if popularity is not None:
         raise SettingsError(
             f"--popularity cannot change the existing index {source.name}; name a model with --model, or rebuild the "
@@ -154,7 +160,7 @@ def open_item_neighbours(
 
 
 def _from_model(
-    source: Artifact, settings: SearchSettings, popularity: float | None, device: str
+    source: Artifact, settings: SearchSettings, popularity: float | None, device: str, threads: int
 ) -> ItemNeighbourSource:
     from embedrec.models.neighbour_lists import ListsModel
     from embedrec.models.serialization import load_model, with_popularity
@@ -162,7 +168,7 @@ def _from_model(
     from embedrec.ranking.composite import CompositeModel
 
     settings.require_index(source.name)
-    loaded = load_model(source)
+    loaded = load_model(source, threads=threads)
     if not isinstance(loaded, VectorModel | ListsModel | CompositeModel):
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no item neighbours; "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.models.base import Model
+from embedrec.models.base import Model, ThreadedModel
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.imported import Vectors
@@ -24,6 +24,8 @@ from embedrec.models.serialization import (
     save_model,
     with_popularity,
 )
+from embedrec.models.session_knn.model import SessionKnnModel
+from embedrec.models.session_knn.variants import SKNN
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.storage import artifacts
@@ -141,3 +143,16 @@ def test_models_without_vectors(model: Model, message: str, tmp_path: Path) -> N
         with pytest.raises(SettingsError) as error:
             load(source)
         assert str(error.value) == message
+
+
+def test_a_model_is_loaded_with_threads_if_it_can_use_them(tmp_path: Path) -> None:
+    sessions = tiny_sessions()
+    save_model(SKNN().fit(sessions), tmp_path / "sknn", {})
+    loaded = load_model(tmp_path / "sknn", threads=2)
+    assert isinstance(loaded, SessionKnnModel) and loaded.threads == 2
+    assert isinstance(loaded, ThreadedModel)
+    one = load_model(tmp_path / "sknn")
+    assert isinstance(one, SessionKnnModel) and one.threads == 1
+    assert np.array_equal(loaded.recommend(sessions, 3).rows, one.recommend(sessions, 3).rows)
+    plain = load_model(saved(Popular().fit(sessions), tmp_path / "popular"), threads=2)
+    assert not isinstance(plain, ThreadedModel)

@@ -15,6 +15,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.imported import Vectors
+from embedrec.models.vector_model import VectorModel
 from embedrec.ranking.candidates import Candidates
 from embedrec.ranking.features import FEATURES, FeatureTables
 from tests.conftest import read_only
@@ -93,14 +94,18 @@ def parts_of(sessions: Sessions, rng: np.random.Generator) -> list[tuple[str, An
     ]
 
 
-def candidates_of(count: int, parts: int, rng: np.random.Generator) -> Candidates:
-    """Random candidates of `count` questions; some have none."""
-    sizes = rng.integers(0, N + 1, count)
+def candidates_of(histories: Sessions, parts: list[tuple[str, Any]], rng: np.random.Generator) -> Candidates:
+    """Random candidates of histories; some have none."""
+    sizes = rng.integers(0, N + 1, len(histories))
     items = [rng.permutation(N)[:size] for size in sizes]
-    ranks = rng.integers(-1, 5, (int(sizes.sum()), parts)).astype(np.int32)
+    ranks = rng.integers(-1, 5, (int(sizes.sum()), len(parts))).astype(np.int32)
     scores = np.where(ranks < 0, np.nan, rng.normal(size=ranks.shape)).astype(np.float32)
     flat = np.concatenate([*items, np.zeros(0)]).astype(np.int32)
-    return Candidates(np.concatenate([[0], np.cumsum(sizes)]), flat, ranks, scores)
+    models = [model for _, model in parts]
+    queries = tuple(
+        read_only(m.encoder(histories.reindex(m.vocab))) if isinstance(m, VectorModel) else None for m in models
+    )
+    return Candidates(np.concatenate([[0], np.cumsum(sizes)]), flat, ranks, scores, queries)
 
 
 @pytest.mark.parametrize("side", [False, True], ids=["", "side"])
@@ -117,9 +122,10 @@ def test_equal_to_the_twin(
     sessions = with_features(sessions) if side else sessions
     histories = sessions_of(asked, rng, times=timed, users=bool(rng.integers(2)))
     parts = parts_of(sessions, rng)
-    candidates = candidates_of(len(histories), len(parts), rng)
+    candidates = candidates_of(histories, parts, rng)
     tables = FeatureTables.fit(sessions, parts)
-    given_arrays = Candidates(*(read_only(getattr(candidates, a)) for a in ("offsets", "items", "ranks", "scores")))
+    arrays = (read_only(getattr(candidates, a)) for a in ("offsets", "items", "ranks", "scores"))
+    given_arrays = Candidates(*arrays, candidates.queries)
     result = tables.compute(histories, given_arrays)
     twin = Twin(sessions, parts)
     for c, question in enumerate(candidates.question_of.tolist()):
@@ -138,7 +144,7 @@ def example(*, times: bool = True) -> tuple[Sessions, list[tuple[str, Any]], Ses
         for _ in range(2)
     )
     parts = parts_of(train, rng)
-    return train, parts, histories, candidates_of(len(histories), len(parts), rng)
+    return train, parts, histories, candidates_of(histories, parts, rng)
 
 
 def test_restored_from_arrays() -> None:
@@ -160,7 +166,8 @@ def test_threads_and_batches_do_not_change_features() -> None:
     for q in range(len(histories)):
         own = slice(candidates.offsets[q], candidates.offsets[q + 1])
         size = np.array([0, own.stop - own.start])
-        one = Candidates(size, candidates.items[own], candidates.ranks[own], candidates.scores[own])
+        queries = tuple(None if of is None else of[q : q + 1] for of in candidates.queries)
+        one = Candidates(size, candidates.items[own], candidates.ranks[own], candidates.scores[own], queries)
         np.testing.assert_array_equal(tables.compute(histories.take(np.array([q])), one), whole[own])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from embedrec import Fusion, Sessions
 from embedrec.errors import DataError, SettingsError
-from embedrec.ranking.candidates import merge_lists
+from embedrec.ranking.candidates import ModelLists, merge_lists
 from embedrec.ranking.fusion import FusionScorer
 from tests.conftest import of_lists
 
@@ -22,8 +22,8 @@ def chains(count: int = 300) -> Sessions:
 
 def test_reciprocal_ranks_and_normalised_scores() -> None:
     lists = [
-        (np.array([[4, 2, 7]]), np.array([[0.9, 0.7, 0.5]], np.float32)),
-        (np.array([[2, -1]]), np.array([[8.0, -np.inf]], np.float32)),
+        ModelLists(np.array([[4, 2, 7]]), np.array([[0.9, 0.7, 0.5]], np.float32)),
+        ModelLists(np.array([[2, -1]]), np.array([[8.0, -np.inf]], np.float32)),
     ]
     candidates, histories = merge_lists(lists), of_lists([[]])
     weights = np.array([1, 2], np.float32)

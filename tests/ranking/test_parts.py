@@ -101,8 +101,11 @@ def test_vector_models_of_similar_items_propose_as_similar_does() -> None:
     parts = unpack_parts(settings, sessions.vocab, pack_parts(models, sessions.vocab, similar=True), similar=True)
     alone = of_lists(["a", "b"], sessions.vocab)
     expected = models[0].by_similarity().recommend(alone, 3)
-    rows, scores = parts[0].lists(alone, 3, exclude_seen=True)
+    rows, scores, queries = parts[0].lists(alone, 3, exclude_seen=True)
     assert np.array_equal(rows, expected.rows) and np.array_equal(scores, expected.scores)
+    assert queries is not None and np.array_equal(
+        queries, models[0].by_similarity().encoder(alone.reindex(models[0].vocab))
+    )
     assert not np.array_equal(scores, models[0].recommend(alone, 3).scores)
 
 
@@ -121,10 +124,12 @@ def test_parts_of_another_vocabulary_answer_in_that_of_the_composite() -> None:
     parts = unpack_parts(settings, sessions.vocab, arrays)
     histories = of_lists(["ab", "f", "", "e"], sessions.vocab)
     for part, model in zip(parts, models, strict=True):
-        rows, scores = part.lists(histories, 3, exclude_seen=False)
+        rows, scores, queries = part.lists(histories, 3, exclude_seen=False)
         expected = model.recommend(histories, min(3, len(model.vocab)), exclude_seen=False)
         assert [[sessions.vocab.ids[r] for r in row if r >= 0] for row in rows] == expected.ids()
         assert np.array_equal(scores, expected.scores)
+        assert (queries is None) == (model is models[0])
+    np.testing.assert_array_equal(queries, models[1].encoder(histories.reindex(models[1].vocab)))
 
 
 @pytest.mark.parametrize("ids", [["g", "a", "b", "c", "d", "e", "f", "h"], [7, 1, 2, 3, 4, 5, 6, 8]])
@@ -137,7 +142,7 @@ def test_items_that_the_composite_lacks_are_missing_in_lists(ids: list[Any]) -> 
     assert packed["0.rows"].tolist() == [-1, 0, 1, 2, 3, 4, 5, -1]
     (part,) = unpack_parts(settings, known, {name: read_only(array) for name, array in packed.items()})
     assert part.model.vocab.ids.tolist() == ids
-    rows, _ = part.lists(of_lists([[ids[2]]], known), 8, exclude_seen=False)
+    rows, *_ = part.lists(of_lists([[ids[2]]], known), 8, exclude_seen=False)
     # the item of the history, then the others in the order of the part: the first and the last are the further ones
     assert rows.tolist() == [[1, -1, 0, 2, 3, 4, 5, -1]]
     further = next(name for name in packed if name not in ("0.rows", "0.items", "0.further_letters"))

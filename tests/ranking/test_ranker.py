@@ -51,7 +51,7 @@ def test_contributions_explain_the_score(model: CompositeModel) -> None:
 def test_negatives_are_a_sample_of_each_question() -> None:
     sizes = np.array([5, 0, 2, 9])
     offsets, one = np.concatenate([[0], np.cumsum(sizes)]), np.zeros((16, 1), np.int32)
-    candidates = Candidates(offsets, np.arange(16, dtype=np.int32), one, one.astype(np.float32))
+    candidates = Candidates(offsets, np.arange(16, dtype=np.int32), one, one.astype(np.float32), (None,))
     drawn = ranker_module._sample(candidates, 3, np.random.default_rng(0))
     assert np.bincount(candidates.question_of[drawn], minlength=4).tolist() == [3, 0, 2, 3]
     assert ranker_module._sample(candidates, len(candidates.items), np.random.default_rng(0)).all()

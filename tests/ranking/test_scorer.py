@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embedrec.ranking.candidates import merge_lists
+from embedrec.ranking.candidates import ModelLists, merge_lists
 from embedrec.ranking.fusion import FusionScorer
 from embedrec.ranking.scorer import Scorer
 from tests.conftest import of_lists, read_only
@@ -13,7 +13,7 @@ from tests.conftest import of_lists, read_only
 def test_contributions_add_up_to_scores() -> None:
     rng = np.random.default_rng(0)
     lists = [
-        (np.argsort(rng.random((5, 30)), axis=1)[:, :8], -np.sort(-rng.random((5, 8)).astype(np.float32)))
+        ModelLists(np.argsort(rng.random((5, 30)), axis=1)[:, :8], -np.sort(-rng.random((5, 8)).astype(np.float32)))
         for _ in range(3)
     ]
     candidates, histories = merge_lists(lists), of_lists([[]] * 5)

@@ -73,6 +73,7 @@ def test_ranks_of_targets_among_candidates() -> None:
         np.array([4, 2, 9, 2, 4], np.int32),
         np.zeros((5, 1), np.int32),
         np.zeros((5, 1), np.float32),
+        (None,),
     )
     scores = np.array([0.5, 0.9, 0.5, 0.1, 0.2], np.float32)
     assert target_ranks(candidates, scores, np.array([9, 2, 2])).tolist() == [3, np.inf, 2]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.export import ExportSource, open_export_source
 
@@ -39,6 +40,14 @@ def test_recommendations_for_histories_are_exported(plays: Workspace, tmp_path: 
     assert opened.messages == [
         "1 of 3 events of the histories have items unknown to the model; 1 of 2 histories contain no known item"
     ]
+
+
+def test_lists_are_computed_with_threads(plays: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "h.csv").write_text("session,item\nh1,a\n")
+    given: list[int] = []
+    monkeypatch.setattr(SessionKnnModel, "with_threads", lambda self, threads: given.append(threads) or self)
+    open_export_source(plays, ExportSource("recommendations", model="sknn", histories=tmp_path / "h.csv", threads=3))
+    assert given == [3]
 
 
 def test_invalid_requests_are_refused(plays: Workspace, tmp_path: Path) -> None:

@@ -11,11 +11,17 @@ from embedrec.config import build
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import SearchSettings
 from embedrec.models import recipe_class
+from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.recommend import open_recommender
 from embedrec.workflows.train import train_model
 from tests.workflows.toy_models import SMALL, index_toy, many_sessions, train_toy
+
+
+def test_a_model_answers_with_the_threads_of_the_command(plays: Workspace) -> None:
+    model = open_recommender(plays, "sknn", None, threads=2).model
+    assert isinstance(model, SessionKnnModel) and model.threads == 2
 
 
 @pytest.mark.parametrize("name", SMALL)

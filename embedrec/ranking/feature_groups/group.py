@@ -87,6 +87,7 @@ class QuestionBatch(NamedTuple):
     histories        the histories of all questions
     offsets          (q+1,) int64: the candidates of question i are those at offsets[i] … offsets[i + 1] − 1
     items            (N,) int32 candidates of all questions; ranks (N, P) int32, scores (N, P) float32
+    queries          of all questions, see `Candidates`
     history_offsets  (q+1,) int64, history (E,) int32, times (E,) int64 or (0,): the histories
     recent           (q, r) int32 last distinct items, latest first, −1 at the end; weights (q, 2, r) float32
     place            (n,) int32 of −1: scratch memory
@@ -98,6 +99,7 @@ class QuestionBatch(NamedTuple):
     items: np.ndarray
     ranks: np.ndarray
     scores: np.ndarray
+    queries: tuple[np.ndarray | None, ...]
     history_offsets: np.ndarray
     history: np.ndarray
     times: np.ndarray

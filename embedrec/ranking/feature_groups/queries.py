@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
 from embedrec.models.vector_model import VectorModel
@@ -20,11 +21,11 @@ from embedrec.vectors.exact_search import unit
 class QueryFeatures:
     """Scores of the vectors of a part for the query of the history.
 
-    part   its name
-    model  the part; its query vectors and the vectors of its answers are compared by dot product, or else by cosine
-    rows   (n,) int64: the row in the model's vocabulary of each item, −1 for none
-    same   whether both vocabularies are the same
-    scale  (n,) float32: 1 for dot products, otherwise 1 / norm of the item's vector; 0 for row −1 and zero vectors
+    part     its name; `place` is its position among the parts
+    vectors  (m, e) float32 of its answers, which are compared with its queries by dot product, or else by cosine
+    rows     (n,) int64: the row in `vectors` of each item, −1 for none
+    scale    (n,) float32: 1 for dot products, otherwise 1 / norm of the item's vector; 0 for row −1 and zero vectors
+    cosine   whether queries are scaled to norm 1
     """
 
     FEATURES: ClassVar[tuple[Feature, ...]] = (
@@ -32,10 +33,11 @@ class QueryFeatures:
     )
 
     part: str
-    model: VectorModel
+    place: int
+    vectors: np.ndarray
     rows: np.ndarray
-    same: bool
     scale: np.ndarray
+    cosine: bool
 
     @classmethod
     def of(cls, vocab: Vocab, parts: Sequence[tuple[str, Model]]) -> list[QueryFeatures]:
@@ -43,15 +45,15 @@ class QueryFeatures:
         from embedrec.kernels.ranking_features import inverse_norms
 
         groups = []
-        for name, model in parts:
+        for place, (name, model) in enumerate(parts):
             if isinstance(model, VectorModel):
                 rows, scale = locked(model.vocab.rows_of(vocab.ids)), np.empty(len(vocab), dtype=np.float32)
-                if model.answers.metric == "dot":
-                    scale[:] = rows >= 0
+                vectors, cosine = locked(model.answers.vectors), model.answers.metric != "dot"
+                if cosine:
+                    inverse_norms(vectors, rows, scale)
                 else:
-                    inverse_norms(locked(model.answers.vectors), rows, scale)
-                same = np.array_equal(model.vocab.ids, vocab.ids)
-                groups.append(cls(name, model, rows, same, locked(scale)))
+                    scale[:] = rows >= 0
+                groups.append(cls(name, place, vectors, rows, locked(scale), cosine))
         return groups
 
     @property
@@ -65,12 +67,9 @@ class QueryFeatures:
     def write(self, batch: QuestionBatch, out: np.ndarray, at: int) -> None:
         from embedrec.kernels.ranking_features import write_query_scores
 
-        histories, questions = batch.histories, batch.questions
-        if questions.stop - questions.start < len(histories):
-            histories = histories.take(np.arange(questions.start, questions.stop))
-        if not self.same:
-            histories = histories.renumber(self.rows[histories.items], self.model.vocab)
-        queries = self.model.encoder(histories)
-        queries = queries if self.model.answers.metric == "dot" else unit(queries)
-        vectors = locked(self.model.answers.vectors)
-        write_query_scores(vectors, self.rows, self.scale, locked(queries), batch.offsets, batch.items, out, at)
+        queries = batch.queries[self.place]
+        if queries is None:
+            raise DataError(f"the candidates lack the queries of the part {self.part}, which has vectors")
+        own = queries[batch.questions]
+        own = locked(unit(own) if self.cosine else own)
+        write_query_scores(self.vectors, self.rows, self.scale, own, batch.offsets, batch.items, out, at)

@@ -29,6 +29,7 @@ def test_hour_and_weekday() -> None:
         np.array([0, 1], dtype=np.int32),
         np.zeros((2, 0), dtype=np.int32),
         np.zeros((2, 0), dtype=np.float32),
+        (),
     )
     tables = FeatureTables.fit(train, [])
     columns = [tables.names.index(name) for name in ("hour", "weekday", "popularity at this time")]

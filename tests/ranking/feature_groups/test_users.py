@@ -38,6 +38,7 @@ def test_features_of_users() -> None:
         np.array([0, 1, 0, 1, 0], dtype=np.int32),
         np.zeros((5, 0), dtype=np.int32),
         np.zeros((5, 0), dtype=np.float32),
+        (),
     )
     nan = np.nan
     expected = [[log(3), nan, nan], [0, nan, nan], [0, 0, 20], [log(2), 2 / (2 * 0.5 + 2), 20], [nan, nan, nan]]
