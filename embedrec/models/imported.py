@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from embedrec.config import Settings
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
@@ -13,6 +15,7 @@ from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings, Metric
+from embedrec.vectors.procrustes import rotate
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,7 @@ class Vectors(Settings):
         embeddings = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab, self.metric)
         encoder = mean_encoder(embeddings.vectors, self.decay, self.metric)
         return VectorModel(self, arrays, embeddings, encoder, embeddings, embeddings)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        return {**arrays, "items": rotate(arrays["items"], rotation)}

@@ -19,6 +19,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _Seed = Annotated[int, msgspec.Meta(ge=0)]
 _Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # what FAISS takes as an int
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Space = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]  # the fingerprint of the model that started it
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Maybe = UnsetType | None
 _LONGEST_TIME = 40  # characters of a time stamp
@@ -74,6 +75,7 @@ class _Model(msgspec.Struct):
     trained_on: _Made | _Maybe = UNSET
     continued_from: _Made | _Maybe = UNSET
     parts: dict[str, _Part] | UnsetType = UNSET
+    space: _Space | UnsetType = UNSET
 
 
 class _Promise(msgspec.Struct, forbid_unknown_fields=True):
@@ -109,6 +111,7 @@ class _Index(msgspec.Struct):
     weights: dict[str, Any] | UnsetType = UNSET
     popularity: _Share | _Maybe = UNSET
     aligned: float | UnsetType = UNSET
+    space: _Space | UnsetType = UNSET
     changes: list[dict[str, Any]] | UnsetType = UNSET
     seconds: _Seconds | UnsetType = UNSET
 

@@ -24,7 +24,6 @@ from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
 from embedrec.index.measure import measure_index, sample_items
-from embedrec.index.procrustes import align_embeddings
 from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.index.target import SearchTarget
 from embedrec.index.update import tombstones
@@ -34,6 +33,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import load_vectors
+from embedrec.vectors.procrustes import align_embeddings
 from embedrec.workflows.lineage import origin, provenance
 
 
@@ -191,8 +191,8 @@ def _use_model(source: Artifact, align: bool) -> Step:
         vectors = _with_ids(vectors, model_ids)
         if align:
             vectors, fit = align_embeddings(vectors, index.embeddings)
-            about["aligned"] = round(fit, 4)
-            messages.append(f"aligned: the mean cosine between both vectors of a common item is {fit:.4f}")
+            about["aligned"] = round(fit.mean, 4)
+            messages.append(f"aligned: the mean cosine between both vectors of a common item is {fit.mean:.4f}")
         rows = index.vocab.rows_of(vectors.vocab.ids)
         known = rows >= 0
         if not known.any():

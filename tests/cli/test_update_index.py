@@ -21,7 +21,7 @@ from embedrec.vectors.file_formats import save_vectors
 from embedrec.workflows import update_index
 from tests.cli.conftest import Run, succeed
 from tests.conftest import some_embeddings
-from tests.index.test_procrustes import rotated
+from tests.vectors.test_procrustes import rotated
 
 ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
 

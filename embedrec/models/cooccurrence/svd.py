@@ -25,6 +25,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import rotate
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
@@ -135,6 +136,10 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         whole = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab)
         items = scale_norms(whole, self.popularity)
         return SpectralModel(self, arrays, items, mean_encoder(whole.vectors, self.decay), items, items)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        return {**arrays, "items": rotate(arrays["items"], rotation)}
 
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The weighted mentions, and the formula, of the matrix."""

@@ -138,16 +138,20 @@ class Side:
         return list(pairwise(np.unique(np.append(cuts, len(self.offsets) - 1)).tolist()))
 
 
-def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float = 1.0) -> Encoder:
+def fold_in(
+    items: np.ndarray, objective: Objective, plays: Plays, decay: float = 1.0, axes: np.ndarray | None = None
+) -> Encoder:
     """An encoder: the vector of a history minimises the objective with fixed item vectors.
 
-    items  (n, d) float32 in their principal axes
+    items  (n, d) float32
     plays, decay  weights of a history's items, see `cells`. An empty history has the zero vector
+    axes   (d, d) float32, the principal axes of the items, in columns; None if these are the coordinates
     """
     from embedrec.kernels.als import solve
     from embedrec.kernels.row_blas import LANES, padded
 
     n, d = items.shape
+    items = items if axes is None else items @ axes
     fixed = locked(padded(items, n) if d % LANES else items)  # (n, w)
     diagonal = (objective.unobserved * np.einsum("ij,ij->j", fixed, fixed, dtype=np.float64)).astype(np.float32)
 
@@ -155,7 +159,8 @@ def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float 
         start = np.zeros((len(histories), d), dtype=np.float32)
         queries = Side(objective, cells(histories, plays, decay), start)
         solve(*queries.cells, fixed, diagonal, queries.vectors, _MAX_STEPS, _TOLERANCE, 0, len(histories))
-        return queries.vectors[:, :d].copy()
+        vectors = queries.vectors[:, :d]
+        return vectors.copy() if axes is None else vectors @ axes.T
 
     return encode
 

@@ -15,6 +15,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.array_packing import shaped
 from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import fold_in
 from embedrec.models.factorization.settings import FactorisationSettings
@@ -24,6 +25,7 @@ from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import compose, rotate
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class MatrixFactorisation(FactorisationSettings):
         return PairLearner(plan, sessions, module, build_model, same=pairwise, seed=seed)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
-        """The model of the array "items" (n, dim) float32; with als in their principal axes, and "unobserved" (1,)
-        float64, α0.
+        """The model of the array "items" (n, dim) float32; with als also "unobserved" (1,) float64, α0, and, unless
+        their coordinates are their principal axes, "axes" (dim, dim) float32: these, in columns.
 
         Raises DataError when they do not fit.
         """
@@ -106,5 +108,13 @@ class MatrixFactorisation(FactorisationSettings):
         unobserved = arrays["unobserved"]
         if unobserved.shape != (1,) or unobserved.dtype != np.float64 or not 0 < unobserved[0] < np.inf:
             raise DataError(f"the weight of a pair must be one positive number, but is {unobserved.tolist()}")
-        encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay)
+        axes = shaped(arrays, "axes", (self.dim, self.dim), self.name) if "axes" in arrays else None
+        encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay, axes)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        rotated = {**arrays, "items": rotate(arrays["items"], rotation)}
+        if not self.uses_torch:
+            rotated["axes"] = compose(rotation.T, arrays.get("axes", np.eye(self.dim)))
+        return rotated

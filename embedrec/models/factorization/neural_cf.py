@@ -22,6 +22,7 @@ from embedrec.models.torch_recipe import Neural, parse_layers
 from embedrec.models.vector_model import VectorModel
 from embedrec.training.settings import Schedule
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import rotate
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,10 @@ class NeuralCF(Neural):
         items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        return {**arrays, "items": rotate(arrays["items"], rotation)}
 
 
 _BOUNDS = {

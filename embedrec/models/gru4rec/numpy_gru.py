@@ -17,19 +17,21 @@ BLOCK_STATES = 1 << 12  # states of one matrix product, which then fits the cach
 class State:
     """The states of q sessions.
 
-    layers  (q, h) float32 of each layer
-    begun   (q,) bool: whether the session has an item yet
+    layers    (q, h) float32 of each layer
+    begun     (q,) bool: whether the session has an item yet
+    rotation  (h, h) float32 from the last layer to the space of the items, or None if that is the layer's
     """
 
     layers: tuple[np.ndarray, ...]
     begun: np.ndarray
+    rotation: np.ndarray | None = None
 
     @property
     def queries(self) -> np.ndarray:
         """(q, h + 1) float32: the last layer, and 1 for the bias; zero before the first item."""
         last = self.layers[-1]
         queries = np.zeros((len(last), last.shape[1] + 1), dtype=np.float32)
-        queries[:, :-1] = last
+        queries[:, :-1] = last if self.rotation is None else last @ self.rotation
         queries[:, -1] = self.begun
         return queries
 
@@ -76,17 +78,19 @@ class Layer:
 class Recurrent:
     """An `Encoder`: histories → queries (S, h + 1) float32, zero for an empty one.
 
-    inputs  (n, m) float32, the input of each item
-    layers  see `Layer`
+    inputs    (n, m) float32, the input of each item
+    layers    see `Layer`
+    rotation  see `State`
     """
 
     inputs: np.ndarray
     layers: tuple[Layer, ...]
+    rotation: np.ndarray | None = None
 
     def start(self, count: int = 1) -> State:
         """The initial state of `count` sessions."""
         layers = tuple(np.zeros((count, len(layer.hidden)), dtype=np.float32) for layer in self.layers)
-        return State(layers, np.zeros(count, dtype=bool))
+        return State(layers, np.zeros(count, dtype=bool), self.rotation)
 
     def step(self, state: State, rows: np.ndarray) -> State:
         """The state after one more item each, rows (q,); −1 leaves a session unchanged."""
@@ -99,7 +103,7 @@ class Recurrent:
             if not known.all():
                 x = np.where(known[:, None], x, before)
             layers.append(x)
-        return State(tuple(layers), state.begun | known)
+        return State(tuple(layers), state.begun | known, self.rotation)
 
     def __call__(self, histories: Sessions) -> np.ndarray:
         queries = np.zeros((len(histories), len(self.layers[-1].hidden) + 1), dtype=np.float32)
@@ -130,7 +134,7 @@ class Recurrent:
         parts = []
         for first in range(0, len(rows), BLOCK_STATES):
             part = before[first : first + BLOCK_STATES]
-            states = State(tuple(layer[part] for layer in state.layers), state.begun[part])
+            states = State(tuple(layer[part] for layer in state.layers), state.begun[part], self.rotation)
             parts.append(self.step(states, rows[first : first + BLOCK_STATES]))
         layers = tuple(np.concatenate(same) for same in zip(*(p.layers for p in parts), strict=True))
-        return State(layers, np.concatenate([p.begun for p in parts]))
+        return State(layers, np.concatenate([p.begun for p in parts]), self.rotation)

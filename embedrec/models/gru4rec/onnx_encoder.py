@@ -24,6 +24,8 @@ def add_recurrent(graph: OnnxGraph, recurrent: Recurrent) -> str:
         )  # (m, 1, b, h) and (1, b, h)
         states = graph.add("Squeeze", every, graph.constant(np.array([1])))
     state = graph.add("Squeeze", last, graph.constant(np.array([0])))
+    if recurrent.rotation is not None:
+        state = graph.add("MatMul", state, graph.constant(recurrent.rotation))
     begun = graph.add("Cast", graph.add("Greater", known_count, graph.constant(np.int64(0))), to=FLOAT)
     begun = graph.add("Unsqueeze", begun, graph.constant(np.array([1])))  # (b, 1)
     return graph.add("Concat", graph.add("Mul", state, begun), begun, axis=1)

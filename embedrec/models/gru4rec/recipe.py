@@ -24,6 +24,7 @@ from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import compose, rotate
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,22 @@ class GRU4Rec(GRU4RecSettings):
             )
         if "cold" in arrays:
             shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
-        recurrent = Recurrent(inputs, tuple(layers))
+        rotation = shaped(arrays, "rotation", (units[-1], units[-1]), self.name) if "rotation" in arrays else None
+        recurrent = Recurrent(inputs, tuple(layers), rotation)
         answers = Embeddings(items, vocab, "dot")
         return RecurrentModel(self, arrays, embeddings, recurrent, answers, answers, recurrent)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        items = np.hstack([rotate(arrays["items"][:, :-1], rotation), arrays["items"][:, -1:]])
+        rotated = {
+            **arrays,
+            "items": items,
+            "rotation": compose(arrays.get("rotation", np.eye(len(rotation))), rotation),
+        }
+        if self.input == "constrained":
+            rotated["input0"] = np.asarray(rotation.T.astype(np.float32) @ arrays["input0"])
+        return rotated
 
     def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
         """See `OnnxRecipe`."""

@@ -23,6 +23,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
+from embedrec.vectors.procrustes import rotate
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -90,6 +91,10 @@ class Projection(Settings):
             raise DataError(f"a projection of {items.shape} must be finite float32 of that shape, but is not")
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, weighted_encoder(rows, _ONCE), embeddings, embeddings)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        return {**arrays, **{name: rotate(arrays[name], rotation) for name in ("projection", "items")}}
 
     def _singular_vectors(self, sessions: Sessions, seed: int) -> np.ndarray:
         """Right singular vectors by descending singular value: (n, dim) float32."""

@@ -50,6 +50,7 @@ class Transformer:
     final      of query=last: scale and shift (d,) of the last normalisation; of query=convex: (d, 2d), queries and keys
                of the weighted mean, whose logits by distance are `distances` (1, history) or None
     users      (U, d) of the users `user_ids`, or None
+    rotation   (d, d) float32 from the space of the network to that of items, queries and users; None if both are one
     """
 
     recipe: SASRecSettings
@@ -60,6 +61,7 @@ class Transformer:
     distances: np.ndarray | None
     users: np.ndarray | None
     user_ids: Vocab | None
+    rotation: np.ndarray | None
 
     @classmethod
     def of(cls, recipe: SASRecSettings, arrays: Arrays) -> Transformer:
@@ -93,13 +95,16 @@ class Transformer:
         if "users" in arrays:
             user_ids = unpack_ids(arrays, "user")
             users = shaped(arrays, "users", (len(user_ids), d), recipe.name)
-        return cls(recipe, arrays["items"], places, blocks, final, distances, users, user_ids)  # type: ignore[arg-type]
+        rotation = shaped(arrays, "rotation", (d, d), recipe.name) if "rotation" in arrays else None
+        return cls(recipe, arrays["items"], places, blocks, final, distances, users, user_ids, rotation)  # type: ignore[arg-type]
 
     def __call__(self, histories: Sessions) -> np.ndarray:
         queries = np.zeros((len(histories), self.recipe.dim), dtype=np.float32)
         for first in range(0, len(histories), BLOCK_SESSIONS):
             stop = min(first + BLOCK_SESSIONS, len(histories))
             self._encode(histories, first, stop, queries[first:stop])
+        if self.rotation is not None:
+            queries = queries @ self.rotation
         if self.users is not None and self.user_ids is not None and histories.users is not None:
             rows = self.user_ids.rows_of(histories.users)
             queries[rows >= 0] += self.users[rows[rows >= 0]]
@@ -126,6 +131,8 @@ class Transformer:
         m, length = rows.shape
         d = self.recipe.dim
         vectors = self.items[rows.reshape(-1)]  # (t, d)
+        if self.rotation is not None:
+            vectors = vectors @ self.rotation.T
         states = vectors * np.float32(d**0.5)
         if self.places is not None:
             states += np.tile(self.places[:length], (m, 1))

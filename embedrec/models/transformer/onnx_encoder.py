@@ -21,6 +21,8 @@ def add_transformer(graph: OnnxGraph, network: Transformer) -> str:
     rows, known = _last_first(graph, rows, known, network.recipe.history)
     attention = _Attention(graph, known)
     vectors = graph.add("Gather", graph.constant(network.items), rows)  # (b, l, d)
+    if network.rotation is not None:
+        vectors = graph.add("MatMul", vectors, graph.constant(network.rotation.T))
     states = graph.add("Mul", vectors, graph.constant(np.float32(network.recipe.dim**0.5)))
     if network.places is not None:
         place = graph.add("Sub", graph.add("Sub", attention.count, attention.age), graph.constant(np.int64(1)))
@@ -44,6 +46,8 @@ def add_transformer(graph: OnnxGraph, network: Transformer) -> str:
     query = graph.add("Squeeze", graph.add("Gather", states, first, axis=1), graph.constant(np.array([1])))  # (b, d)
     begun = graph.add("Greater", attention.count, graph.constant(np.int64(0)))  # (b, 1)
     query = graph.add("Mul", query, graph.add("Cast", begun, to=FLOAT))
+    if network.rotation is not None:
+        query = graph.add("MatMul", query, graph.constant(network.rotation))
     if network.users is None:
         return query
     user = graph.input("user", "batch")

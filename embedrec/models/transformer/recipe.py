@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.array_packing import shaped
@@ -20,6 +22,7 @@ from embedrec.models.transformer.numpy_transformer import Transformer
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import compose, rotate
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class SASRec(SASRecSettings):
         embeddings = Embeddings(items, vocab, "cosine")
         answers = embeddings if self.scoring == "cosine" else Embeddings(items, vocab, "dot")
         return VectorModel(self, arrays, embeddings, Transformer.of(self, arrays), answers, answers)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        rotated = {**arrays, "rotation": compose(arrays.get("rotation", np.eye(self.dim)), rotation)}
+        return rotated | {name: rotate(arrays[name], rotation) for name in ("items", "users") if name in arrays}
 
     def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
         """The encoder of a model of this recipe as nodes of a graph, see `models.onnx_graph`."""

@@ -13,6 +13,7 @@ from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import Encoder
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
+from embedrec.vectors.procrustes import rotate
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +78,17 @@ class QueryTower:
         sums = sp.csr_matrix((values, histories.items.copy(), histories.offsets.copy()), shape)
         totals = np.asarray(sums.sum(axis=1)).reshape(-1, 1)
         return np.asarray((sums @ items) / np.where(totals > 0, totals, 1), dtype=np.float32)
+
+
+def rotated_tower(recipe: TwoTowerSettings, arrays: Arrays, rotation: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of both towers that a rotation (d, d) of items and queries changes; the layers between are the same.
+
+    A mean of rotated items is the rotated mean, so that the first layer turns it back, and the last one turns.
+    """
+    changed = {name: rotate(arrays[name], rotation) for name in ("items", "users", "attention") if name in arrays}
+    last = len(parse_layers(recipe.query_layers, "query_layers"))
+    if last:
+        changed["layer0"] = np.asarray(rotation.T.astype(np.float32) @ arrays["layer0"])
+        changed[f"layer{last}"] = rotate(arrays[f"layer{last}"], rotation)
+        changed[f"bias{last}"] = rotate(arrays[f"bias{last}"], rotation)
+    return changed

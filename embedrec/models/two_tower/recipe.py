@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.array_packing import shaped
 from embedrec.models.base import Arrays
 from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.session_encoders import add_bias
-from embedrec.models.two_tower.query_tower import QueryTower
+from embedrec.models.two_tower.query_tower import QueryTower, rotated_tower
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
@@ -56,6 +58,10 @@ class TwoTower(TwoTowerSettings):
             bias = shaped(arrays, "trend", (len(vocab),), self.name) * self.temperature
             answers, encoder = add_bias(answers, encoder, bias)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        return {**arrays, **rotated_tower(self, arrays, rotation)}
 
     def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
         """See `OnnxRecipe`."""

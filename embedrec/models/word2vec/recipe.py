@@ -26,6 +26,7 @@ from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.procrustes import rotate
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,11 @@ class Word2Vec(Word2VecSettings):
         similar = scale_norms(items, self.similar_popularity)
         answers = scale_norms(items, self.popularity or 0.0)
         return Word2VecModel(self, arrays, similar, encoder, answers, answers, items)
+
+    def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
+        """See `RotatableRecipe`."""
+        matrices = {"input", "output", "context"} & arrays.keys()
+        return {**arrays, **{name: rotate(arrays[name], rotation) for name in sorted(matrices)}}
 
     def _trained(self, vectors: WordVectors) -> np.ndarray:
         """The items' trained vectors: (n, dim)."""

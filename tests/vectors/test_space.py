@@ -1,0 +1,45 @@
+"""The ids of spaces, and the refusal to mix two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from embedrec.errors import SettingsError
+from embedrec.storage import artifacts
+from embedrec.vectors.space import check_same_space, space_of
+
+
+def made(tmp_path: Any, kind: str, name: str, **about: Any) -> artifacts.Artifact:
+    with artifacts.writing(tmp_path / name, kind, about) as draft:
+        draft.path("x.txt").write_text(name)
+    return artifacts.read(tmp_path / name)
+
+
+def test_a_model_starts_a_space_unless_it_names_one(tmp_path: Any) -> None:
+    model = made(tmp_path, "model", "m")
+    aligned = made(tmp_path, "model", "a", space=space_of(model))
+    again = made(tmp_path, "model", "b", space=space_of(aligned))
+    assert space_of(model) == model.fingerprint
+    assert space_of(aligned) == space_of(again) == model.fingerprint != aligned.fingerprint
+    check_same_space(model, again, "align one of them")
+
+
+def test_an_index_has_the_space_of_its_model(tmp_path: Any) -> None:
+    indexed = {"name": "m", "fingerprint": "f" * 64, "created": ""}
+    assert space_of(made(tmp_path, "index", "i", indexed=indexed)) == "f" * 64
+    assert space_of(made(tmp_path, "index", "j", indexed=indexed, space="e" * 64)) == "e" * 64
+    bare = made(tmp_path, "index", "k")
+    assert space_of(bare) == bare.fingerprint
+
+
+def test_two_spaces_are_refused(tmp_path: Any) -> None:
+    model = made(tmp_path, "model", "m", space="a" * 64)
+    index = made(tmp_path, "index", "i", space="b" * 64)
+    with pytest.raises(
+        SettingsError,
+        match=r"index i and model m are in different spaces \(b{12} and a{12}\), so that their vectors cannot be "
+        "compared; give --align",
+    ):
+        check_same_space(index, model, "give --align")
