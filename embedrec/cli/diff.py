@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from embedrec.cli.shared.options import emit, json_option, log_option, result_output, workspace_option
 from embedrec.cli.shared.terminal import json_line, write_result
 from embedrec.storage.workspace import Workspace
+from embedrec.text.figures import changed_rows, figure_rows, rounded_figures
 from embedrec.workflows.diff import item_counts
 
 
@@ -87,29 +87,13 @@ def diff(
         popularity = item_counts(codes.ids, workspace, counts, sessions)
         result = compare_exports(before, after, codes, k=count, p=p, counts=popularity, worst=worst)
     if as_json:
-        figures = {name: _rounded(value) for name, value in result.figures.items()}
         with result_output():
-            write_result(json_line({**figures, "worst": result.worst}))
+            write_result(json_line({**rounded_figures(result.figures), "worst": result.worst}))
     else:
-        emit([_row(name, value) for name, value in result.figures.items()], False)
-        emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in result.worst], False)
+        emit(figure_rows(result.figures), False)
+        emit(changed_rows(result.worst), False)
     if fail_under is not None and result.overlap < fail_under:
         raise DataError(
             f"the mean overlap@{result.k} of {old} and {new} is {result.overlap:.4f}, which is below "
             f"--fail-under {fail_under:g}; inspect the most changed lists before using the new export"
         )
-
-
-def _row(name: str, value: Any) -> dict[str, Any]:
-    pair = _rounded(value) if isinstance(value, tuple) else [_rounded(value), None]
-    return {"figure": name, "old": _cell(pair[0]), "new": _cell(pair[1])}
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_rounded(part) for part in value]
-    return round(value, 4) if isinstance(value, float) else value

@@ -47,6 +47,7 @@ COMMANDS = {
     "neighbours": "embedrec.cli.neighbours",
     "export": "embedrec.cli.export",
     "diff": "embedrec.cli.diff",
+    "drift": "embedrec.cli.drift",
     "publish": "embedrec.cli.publish",
     "serve": "embedrec.cli.serve",
     "evaluate": "embedrec.cli.evaluate",

@@ -293,6 +293,11 @@ class Sessions(Described):
         new[order] = np.arange(len(order), dtype=np.int32)
         return replace(self, items=new[self.items], vocab=self.vocab.take(order).with_counts(counts))
 
+    def has_repeats(self) -> bool:
+        """Whether a session contains an item twice, so that users return to seen items."""
+        pairs = self.session_of * max(len(self.vocab), 1) + self.items
+        return len(np.unique(pairs)) < len(self.items)
+
     def matrix(self) -> sp.csr_matrix:
         """Play counts: (S, n) CSR float32, one row a session, indices sorted, no duplicates."""
         import scipy.sparse as sp

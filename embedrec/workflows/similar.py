@@ -162,25 +162,34 @@ def open_item_neighbours(
 def _from_model(
     source: Artifact, settings: SearchSettings, popularity: float | None, device: str, threads: int
 ) -> ItemNeighbourSource:
-    from embedrec.models.neighbour_lists import ListsModel
     from embedrec.models.serialization import load_model, with_popularity
-    from embedrec.models.vector_model import VectorModel
-    from embedrec.ranking.composite import CompositeModel
 
     settings.require_index(source.name)
     loaded = load_model(source, threads=threads)
-    if not isinstance(loaded, VectorModel | ListsModel | CompositeModel):
+    if neighbours_of_model(source, loaded) is None:
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no item neighbours; "
             "train word2vec or cooccurrence, or name another model with --model"
         )
-    model = with_popularity(source, loaded, popularity)
-    vectors = model.embeddings if isinstance(model, VectorModel) else None
+    found = neighbours_of_model(source, with_popularity(source, loaded, popularity))
+    assert found is not None  # a popularity exponent takes no neighbours away
     if device == "cpu":
-        return ItemNeighbourSource(source, model.vocab, model.neighbours, vectors)
-    if vectors is None:
+        return found
+    if found.vectors is None:
         raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --device out")
-    return ItemNeighbourSource(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
+    return replace(found, neighbours=_on_gpu(found.vectors).neighbours)
+
+
+def neighbours_of_model(source: Artifact, model: Any) -> ItemNeighbourSource | None:
+    """The item neighbours of the model of an artifact; None if it has none."""
+    from embedrec.models.neighbour_lists import ListsModel
+    from embedrec.models.vector_model import VectorModel
+    from embedrec.ranking.composite import CompositeModel
+
+    if not isinstance(model, VectorModel | ListsModel | CompositeModel):
+        return None
+    vectors = model.embeddings if isinstance(model, VectorModel) else None
+    return ItemNeighbourSource(source, model.vocab, model.neighbours, vectors)
 
 
 def _on_gpu(source: Any) -> Any:

@@ -9,15 +9,12 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.export.diff import compare_exports
-from embedrec.export.read_lists import IdCodes, RankedLists
+from embedrec.evaluation.drift import item_drift
 from embedrec.serving.answers import Computing
 from embedrec.serving.explore.schemas import DriftAnswer, DriftQuery, ItemSet, MovedItem, NamedItem
 from embedrec.serving.sources import Served, Source
+from embedrec.text.figures import rounded, rounded_figures
 
-MOST_ITEMS = 20_000  # whose neighbours are compared
-_FEWEST_ITEMS = 200
-_WORK = 2e10  # products of vectors' entries that an answer may take
 _NAMED = 30  # items that came or went
 _KEPT = 4  # answers that are kept
 
@@ -48,59 +45,28 @@ def _version(served: Served, previous: Served | None, name: str) -> Source:
 
 def _drift(old: Source, new: Source, k: int, most: int) -> DriftAnswer:
     before, after = old.similar(), new.similar()
-    vocabs = (before.vocab, after.vocab)
-    at = after.vocab.rows_of(before.vocab.ids)  # the new row of each old item
-    stayed = np.flatnonzero(at >= 0)
-    went = np.flatnonzero(at < 0)
-    came = np.flatnonzero(before.vocab.rows_of(after.vocab.ids) < 0)
-    if not len(stayed):
-        raise SettingsError(f"{old.version} and {new.version} have no item in common")
-    counts = new.catalogue.counts
-    popularity = np.zeros(len(after.vocab)) if counts is None else np.asarray(counts)
-    limit = _limit(before, after)
-    rows = stayed[np.argsort(-popularity[at[stayed]], kind="stable")[:limit]]
-    messages = []
-    if len(rows) < len(stayed):
-        messages.append(f"the {len(rows):,} most frequent of the {len(stayed):,} items in both are compared")
-    k = max(1, min(k, len(before.vocab) - 1, len(after.vocab) - 1))
-    code_of = np.full(len(after.vocab), -1)  # old rows are codes; new items come after them
-    code_of[at[stayed]] = stayed
-    code_of[came] = len(before.vocab) + np.arange(len(came))
-    codes = IdCodes()
-    codes.ids = [*map(str, before.vocab.ids.tolist()), *map(str, after.vocab.ids[came].tolist())]
-    lists = (
-        _ranked(rows, before.neighbours(rows, k).rows, np.arange(len(before.vocab))),
-        _ranked(rows, after.neighbours(at[rows], k).rows, code_of),
-    )
-    difference = compare_exports(*lists, codes, k=k, worst=most)
-    moved = [_moved(one, vocabs, f"overlap@{k}") for one in difference.worst]
-    shares = np.bincount(np.rint(difference.overlaps * k).astype(np.int64), minlength=k + 1)
+    counts = old.catalogue.counts, new.catalogue.counts
+    drift = item_drift(before, after, counts=counts, k=k, worst=most)
+    figures, lists, items = drift.figures(), drift.difference, drift.items
+    vocabs = before.vocab, after.vocab
+    moved = [_moved(one, vocabs, f"overlap@{drift.k}") for one in lists.worst]
+    shares = np.bincount(np.rint(lists.overlaps * drift.k).astype(np.int64), minlength=drift.k + 1)
+    popularity = np.zeros(len(after.vocab)) if counts[1] is None else np.asarray(counts[1])
     return DriftAnswer(
         old.version,
         new.version,
-        k,
-        len(rows),
-        difference.figures["lists unchanged"],  # type: ignore[arg-type]
-        round(difference.overlap, 4),
-        round(difference.figures["rank-biased overlap"], 4),  # type: ignore[arg-type]
+        drift.k,
+        drift.compared,
+        rounded(figures["lists unchanged"]),
+        rounded(drift.overlap),
+        rounded(figures["rank-biased overlap"]),
         shares.tolist(),
         moved,
-        _set(after.vocab, came, popularity),
-        _set(before.vocab, went, np.zeros(len(before.vocab))),
-        messages,
+        _set(after.vocab, items.added, popularity),
+        _set(before.vocab, items.gone, np.zeros(len(before.vocab))),
+        drift.messages,
+        rounded_figures(figures),
     )
-
-
-def _limit(before: Any, after: Any) -> int:
-    """The number of items that can be compared in reasonable time."""
-    size = max(len(source.vocab) * (64 if source.vectors is None else source.vectors.dim) for source in (before, after))
-    return max(_FEWEST_ITEMS, min(MOST_ITEMS, int(_WORK / max(size, 1))))
-
-
-def _ranked(seeds: np.ndarray, rows: np.ndarray, code_of: np.ndarray) -> RankedLists:
-    """The lists of seeds (q,) from rows (q, k), −1 for missing, as codes."""
-    lengths = (rows >= 0).sum(axis=1)
-    return RankedLists(seeds, np.concatenate([[0], np.cumsum(lengths)]), code_of[rows[rows >= 0]])
 
 
 def _moved(one: dict[str, Any], vocabs: Sequence[Vocab], overlap: str) -> MovedItem:

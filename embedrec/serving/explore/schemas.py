@@ -196,6 +196,7 @@ class DriftAnswer(Struct, rename={"from_": "from", "version": "to"}):
     unchanged     of these, the items with the same neighbours in the same order
     distribution  the number of items that keep 0, 1, … k neighbours
     moved         the items that keep fewest
+    figures       all numbers of `embedrec drift` by name; a pair holds those of both versions
     """
 
     from_: str
@@ -210,3 +211,4 @@ class DriftAnswer(Struct, rename={"from_": "from", "version": "to"}):
     came: ItemSet
     went: ItemSet
     messages: list[str]
+    figures: dict[str, float | tuple[float, float]]

@@ -62,12 +62,24 @@ export function driftView(box, served, previous) {
         tile(`${(answer.overlap * 100).toFixed(1)} %`, `of the ${answer.k} neighbours stayed`),
         tile(answer.rank_biased_overlap.toFixed(3), "rank-biased overlap"),
         tile(number(answer.unchanged), `of ${number(answer.compared)} lists unchanged`),
-        tile(number(answer.came.count), "items came"), tile(number(answer.went.count), "items went")),
+        tile(number(answer.came.count), "items came"), tile(number(answer.went.count), "items went"), ...figures(answer).map(([value, text]) => tile(value, text))),
       make("div", { class: "changes" },
         make("div", { class: "stack" }, distribution(answer), set("Came", answer.came, "No item came."), set("Went", answer.went, "No item went.")),
         moved(answer)));
   }
   return { render, close: () => asking?.abort() };
+}
+
+// Further figures, of which some versions lack some: [text, name] of each.
+function figures({ figures: values }) {
+  const share = (value) => `${(value * 100).toFixed(1)} %`, pair = ([old, now]) => `${share(old)} → ${share(now)}`;
+  const recall = Object.keys(values).find((name) => name.endsWith(" of the index"));
+  return [["median cosine", (value) => value.toFixed(3), "median cosine of both vectors of an item"],
+    ["10th percentile of cosines", (value) => value.toFixed(3), "10th percentile of cosines"],
+    ["coverage", pair, "of the items are in a list"],
+    ["popularity of results", pair, "mean popularity of results"],
+    ["shift of popularity", share, "of the events went to other items"],
+    [recall, pair, recall]].filter(([name]) => name in values).map(([name, text, label]) => [text(values[name]), label]);
 }
 
 function distribution({ distribution: counts, k }) {

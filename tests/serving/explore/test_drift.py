@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedrec.serving.explore import drift
+from embedrec.evaluation import drift
 from tests.serving.conftest import Client
 from tests.serving.explored import NAMES, N
 
@@ -52,8 +52,8 @@ def test_a_version_is_like_itself(explored: Client) -> None:
 
 
 def test_many_items_are_sampled(explored: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "_FEWEST_ITEMS", 7)
-    monkeypatch.setattr(drift, "_WORK", 10)
+    monkeypatch.setattr(drift, "FEWEST_ITEMS", 7)
+    monkeypatch.setattr(drift, "WORK", 10)
     answer = explored.get("/v1/drift", params={"from": "flat", "to": "new", "k": 4}).json()
     assert answer["compared"] == 7
     assert answer["messages"] == ["the 7 most frequent of the 59 items in both are compared"]
