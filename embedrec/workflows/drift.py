@@ -21,6 +21,7 @@ from embedrec.splitting.test_cases import TestCases, next_items
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text.figures import rounded_figures
+from embedrec.vectors.space import space_of
 from embedrec.workflows.lineage import training_sessions
 from embedrec.workflows.similar import ItemNeighbourSource, neighbours_of_model, open_item_neighbours
 
@@ -143,8 +144,12 @@ def model_drift(
 
 
 def _item_drift(old: ItemNeighbourSource, new: ItemNeighbourSource, settings: DriftSettings, report: Report) -> Drift:
-    drift = item_drift(old, new, counts=_counts(old, new), k=settings.k, worst=settings.worst)
+    same_space = space_of(old.source) == space_of(new.source)
+    drift = item_drift(old, new, counts=_counts(old, new), k=settings.k, worst=settings.worst, same_space=same_space)
     for message in drift.messages:
+        report("note", message=message)
+    if not same_space and old.vectors is not None and new.vectors is not None:
+        message = f"{old.source.name} and {new.source.name} are in different spaces, so that cosines say nothing"
         report("note", message=message)
     return drift
 

@@ -43,6 +43,7 @@ def test_an_index_is_compared_with_its_recall(plays: Workspace) -> None:
     index = plays.find("index", "flat")
     drift = measure_drift(plays, index, index, DriftSettings(k=2))
     assert (drift.overlap, drift.recall, drift.recall_name) == (1, (1.0, 1.0), "recall@20")
+    assert len(drift.cosines) == 4
     record = drift_record(drift, "flat", "flat")
     assert record["recall@20 of the index"] == [1.0, 1.0] and record["worst"] == []
     with pytest.raises(SettingsError, match="sessions measure models, not indexes; name two models"):

@@ -14,6 +14,7 @@ from embedrec.serving.answers import Computing
 from embedrec.serving.explore.schemas import DriftAnswer, DriftQuery, ItemSet, MovedItem, NamedItem
 from embedrec.serving.sources import Served, Source
 from embedrec.text.figures import rounded, rounded_figures
+from embedrec.vectors.space import space_of
 
 _NAMED = 30  # items that came or went
 _KEPT = 4  # answers that are kept
@@ -46,7 +47,8 @@ def _version(served: Served, previous: Served | None, name: str) -> Source:
 def _drift(old: Source, new: Source, k: int, most: int) -> DriftAnswer:
     before, after = old.similar(), new.similar()
     counts = old.catalogue.counts, new.catalogue.counts
-    drift = item_drift(before, after, counts=counts, k=k, worst=most)
+    same_space = space_of(old.artifact) == space_of(new.artifact)
+    drift = item_drift(before, after, counts=counts, k=k, worst=most, same_space=same_space)
     figures, lists, items = drift.figures(), drift.difference, drift.items
     vocabs = before.vocab, after.vocab
     moved = [_moved(one, vocabs, f"overlap@{drift.k}") for one in lists.worst]
