@@ -58,8 +58,8 @@ def find_versions(workspace: Workspace, old: str, new: str) -> tuple[Artifact, A
     Raises ArtifactError for an unknown name, with near misses, and SettingsError for a model and an index.
     """
     kinds = {name: _kinds_of(workspace, name) for name in (old, new)}
-    for name, found in kinds.items():
-        if not found:
+    for name, matching in kinds.items():
+        if not matching:
             known = [folder.name for kind in ("model", "index") for folder in workspace.folders(kind)]
             hint = did_you_mean(name, known) or (f"; there are {', '.join(known)}" if known else "")
             raise ArtifactError(f"no model or index is called {name!r} in {workspace.root}{hint}")

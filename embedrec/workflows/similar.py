@@ -171,13 +171,13 @@ def _from_model(
             f"model {source.name} ({source.about['recipe']}) has no item neighbours; "
             "train word2vec or cooccurrence, or name another model with --model"
         )
-    found = neighbours_of_model(source, with_popularity(source, loaded, popularity))
-    assert found is not None  # a popularity exponent takes no neighbours away
+    neighbours = neighbours_of_model(source, with_popularity(source, loaded, popularity))
+    assert neighbours is not None  # a popularity exponent takes no neighbours away
     if device == "cpu":
-        return found
-    if found.vectors is None:
+        return neighbours
+    if neighbours.vectors is None:
         raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --device out")
-    return replace(found, neighbours=_on_gpu(found.vectors).neighbours)
+    return replace(neighbours, neighbours=_on_gpu(neighbours.vectors).neighbours)
 
 
 def neighbours_of_model(source: Artifact, model: Any) -> ItemNeighbourSource | None:
