@@ -14,7 +14,8 @@ from click.shell_completion import CompletionItem, get_completion_class, shell_c
 from embedrec.cli.shared.terminal import write_result
 from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.models import MODELS
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.artifacts import FOLDERS
+from embedrec.storage.workspace import Workspace
 
 VARIABLE = "_EMBEDREC_COMPLETE"  # as in `main`, which imports this module only when it is set
 _KINDS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.experiments.step import Experiment, StepContext
-from embedrec.storage.workspace import FOLDERS
+from embedrec.storage.artifacts import FOLDERS
 from embedrec.tabular.globs import expand_glob
 
 FOLDER = "studies"  # in a workspace

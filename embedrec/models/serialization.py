@@ -15,7 +15,8 @@ from embedrec.models.base import Model, ThreadedModel
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import PARTS, Artifact
+from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
 
 M = TypeVar("M", bound=Model)
@@ -25,9 +26,6 @@ NO_PARTS: Mapping[str, Artifact] = MappingProxyType({})
 LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {
     "word2vec": {"smoothing": 0.0, "popularity": 0.0, "similar_popularity": 0.0}
 }
-
-
-PARTS = "parts"  # folder beside models, of the parts of composite models
 
 
 def save_model(
@@ -106,19 +104,31 @@ def part_artifacts(artifact: Artifact) -> dict[str, Artifact]:
     parts = {}
     for prefix, entry in artifact.about.get("parts", {}).items():
         folder = part_folder(artifact, entry["name"])
-        if not folder.exists():
+        part = find_part(artifact, **entry)
+        if part is None and not folder.exists():
             raise ArtifactError(
                 f"model {artifact.name} needs its part {entry['name']}, but {folder} does not exist; "
                 f"restore it, or train {artifact.name} again"
             )
-        part = artifacts.read(folder, "model")
-        if part.fingerprint != entry["fingerprint"]:
+        if part is None:
             raise ArtifactError(
                 f"model {artifact.name} was trained with another part {entry['name']} than the one in {folder}; "
                 f"train {artifact.name} again"
             )
         parts[prefix] = part
     return parts
+
+
+def find_part(artifact: Artifact, name: str, fingerprint: str) -> Artifact | None:
+    """The part that a composite model names: beside it, or a version of that in its workspace; None if there is none.
+
+    Raises ArtifactError if the name is none of a model beside it.
+    """
+    folder = part_folder(artifact, name)
+    beside = artifacts.read(folder, "model") if folder.exists() else None
+    if beside is not None and beside.fingerprint == fingerprint:
+        return beside
+    return Workspace.of(artifact).version("model", name, fingerprint)
 
 
 def part_folder(artifact: Artifact, name: str) -> Path:

@@ -26,6 +26,13 @@ class PinnedWorkspace(Workspace):
         artifact = super().find(kind, name, of=of)
         return self._first.setdefault((kind, artifact.name), artifact)
 
+    def version(self, kind: str, name: str, fingerprint: str) -> Artifact | None:
+        """See `Workspace.version`."""
+        known = self._first.get((kind, name))
+        if known is not None and known.fingerprint == fingerprint:
+            return known
+        return super().version(kind, name, fingerprint)
+
     def pin_sources(self, artifact: Artifact) -> None:
         """Find what an artifact derives from: the model of an index, the sessions of a model."""
         self._first.setdefault((artifact.kind, artifact.name), artifact)
@@ -33,7 +40,9 @@ class PinnedWorkspace(Workspace):
             origin = artifact.about.get(key)
             if isinstance(origin, dict) and "name" in origin:
                 try:
-                    source = self.find(kind, origin["name"])
+                    version = self.version(kind, origin["name"], origin.get("fingerprint", ""))
+                    source = version or self.find(kind, origin["name"])
                 except EmbedrecError:  # an index answers without its model
                     continue
+                self._first.setdefault((kind, origin["name"]), source)
                 self.pin_sources(source)

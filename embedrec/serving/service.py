@@ -23,8 +23,8 @@ from embedrec.serving.selection import select
 from embedrec.serving.session_store import open_store
 from embedrec.serving.settings import ServeSettings
 from embedrec.serving.sources import Served
-from embedrec.storage.artifacts import MANIFEST
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.artifacts import FOLDERS, MANIFEST
+from embedrec.storage.workspace import Workspace
 from embedrec.version import __version__
 
 _SESSIONS = "sessions.sqlite"

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 BLOCK_BYTES = 1 << 26  # bytes of an array written at a time
 MANIFEST = "manifest.json"
+FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}  # of a workspace, by kind
+PARTS = "parts"  # folder beside models, of the parts of composite models
+VERSIONS = "versions"  # folder of a workspace, of the versions of its artifacts
+JOURNAL = "switch.json"  # file in it, while a switch is going on
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") if two threads parse
 

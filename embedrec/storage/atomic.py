@@ -53,7 +53,7 @@ def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def resolve_links(path: Path) -> Path:
@@ -84,8 +84,8 @@ def atomic_folder(path: Path, check: Callable[[], None] = no_check) -> Iterator[
         try:
             yield draft
             for file in sorted(draft.iterdir()):
-                _flush(file)
-            _flush(draft)
+                flush(file)
+            flush(draft)
             with locked(path.parent):
                 check()
                 _swap_in(draft, path)
@@ -252,7 +252,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Write what the system still holds of a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -271,7 +272,7 @@ def _swap_in(new: Path, path: Path) -> None:
             shutil.rmtree(new, ignore_errors=True)
         else:
             _swap_in_two_steps(new, path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def _swap_in_two_steps(new: Path, path: Path) -> None:

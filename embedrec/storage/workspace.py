@@ -2,18 +2,19 @@
 
 WORKSPACE/sessions/NAME   WORKSPACE/models/NAME   WORKSPACE/indexes/NAME
 WORKSPACE/checkpoints/NAME of models whose training was interrupted
+WORKSPACE/versions/NUMBER/{sessions,models,indexes}/NAME of earlier versions, see `versions`
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean, reason
 from embedrec.storage import artifacts, atomic
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import FOLDERS, JOURNAL, VERSIONS, Artifact
 
-FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
 _ALL_FOLDERS = {**FOLDERS, "checkpoint": "checkpoints"}
 _OWN = (artifacts.MANIFEST, "vocab.parquet")  # every artifact has both; a damaged one has at least one of them
 _MADE_BY = {
@@ -36,6 +37,13 @@ class Workspace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Workspace:
+        """The workspace that an artifact is in, which may be a version."""
+        from embedrec.storage.versions import workspace_root
+
+        return Workspace(workspace_root(artifact.folder))
 
     def folder(self, kind: str, name: str) -> Path:
         """The folder of an artifact, existing or not, by kind ("sessions", "model", "index", "checkpoint") and name.
@@ -63,6 +71,7 @@ class Workspace:
 
     def folders(self, kind: str) -> list[Path]:
         """The folders of the artifacts of a kind, readable or damaged, by name."""
+        self._finish_switch()
         parent = self.root / FOLDERS[kind]
         atomic.sweep(parent)
         entries = parent.iterdir() if parent.is_dir() else iter(())
@@ -84,6 +93,23 @@ class Workspace:
         """The artifact of that name, or None if there is none. Raises ArtifactError if it cannot be read."""
         folder = next((f for f in self.folders(kind) if f.name == name), None)
         return None if folder is None else artifacts.read(folder, kind)
+
+    def version(self, kind: str, name: str, fingerprint: str) -> Artifact | None:
+        """The artifact of a fingerprint: the current one of that name, a version of it, or one of another name.
+
+        None if there is none. `name` may be that of a part of a composite model, "parts/NAME".
+        """
+        from embedrec.storage.versions import find_content
+
+        self._finish_switch()
+        return find_content(self.root, kind, name, fingerprint)
+
+    def _finish_switch(self) -> None:
+        """Complete a switch of artifacts that was interrupted, see `switch_journal.finish_switch`."""
+        if os.path.lexists(self.root / VERSIONS / JOURNAL):
+            from embedrec.storage.switch_journal import finish_switch
+
+            finish_switch(self.root)
 
     def _read(self, kind: str) -> tuple[list[Artifact], dict[Path, ArtifactError]]:
         read: list[Artifact] = []

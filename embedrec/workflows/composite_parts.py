@@ -10,15 +10,15 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import EXTRAS, SettingsError, can_import, did_you_mean
 from embedrec.models import MODELS
 from embedrec.models.base import Model, Recipe
-from embedrec.models.serialization import PARTS, load_model
+from embedrec.models.serialization import load_model
 from embedrec.models.torch_recipe import check_torch, choose_device, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeRecipe
 from embedrec.ranking.part_training import PartStore, keep, part_name, read_kept, sessions_digest
 from embedrec.ranking.parts import COMPOSITES, parse_candidates, part_settings
 from embedrec.storage import artifacts
-from embedrec.storage.artifacts import Artifact
-from embedrec.storage.workspace import FOLDERS
+from embedrec.storage.artifacts import FOLDERS, PARTS, Artifact
+from embedrec.storage.workspace import Workspace
 
 R = TypeVar("R", bound=CompositeRecipe)
 WITHOUT_SASREC = (
@@ -123,7 +123,7 @@ def keep_model(model: Model, recipe: Recipe, sessions: Sessions, source: Artifac
 
 def _models(source: Artifact) -> Path:
     """The folder of the models of the workspace of an artifact."""
-    return source.folder.absolute().parents[1] / FOLDERS["model"]
+    return Workspace.of(source).root / FOLDERS["model"]
 
 
 def _device(recipe: CompositeRecipe, requested: str, report: Report) -> str:

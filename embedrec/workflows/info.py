@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from embedrec.errors import ArtifactError
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import FOLDERS, Artifact
 from embedrec.storage.lineage import stale
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -35,27 +35,35 @@ def origin(model: Artifact) -> dict[str, Any]:
 
 
 def training_sessions(workspace: Workspace, model: Artifact) -> Artifact:
-    """The sessions artifact that a model was trained on. Raises SettingsError if it has changed since."""
+    """The sessions artifact that a model was trained on, the current one or a version.
+
+    Raises SettingsError if it has changed since, and no version of it is kept.
+    """
     manifest = model.about.get("trained_on")
     if manifest is None:
         raise SettingsError(f"model {model.name} was imported from a file; its training sessions are unknown")
-    sessions = workspace.find("sessions", manifest["name"])
-    if sessions.fingerprint != manifest["fingerprint"]:
+    sessions = workspace.version("sessions", manifest["name"], manifest["fingerprint"])
+    if sessions is None:
+        current = workspace.find("sessions", manifest["name"])
         raise SettingsError(
-            f"sessions {sessions.name} have changed since model {model.name} was trained on them; train it again"
+            f"sessions {current.name} have changed since model {model.name} was trained on them; train it again"
         )
     return sessions
 
 
 def indexed_model(workspace: Workspace, index: Artifact) -> Artifact:
-    """The model artifact that an index was built from. Raises SettingsError if it has changed since."""
+    """The model artifact that an index was built from, the current one or a version.
+
+    Raises SettingsError if it has changed since, and no version of it is kept.
+    """
     manifest = index.about["indexed"]
-    source = workspace.find("model", manifest["name"])
-    if source.fingerprint != manifest["fingerprint"]:
+    model = workspace.version("model", manifest["name"], manifest["fingerprint"])
+    if model is None:
+        current = workspace.find("model", manifest["name"])
         raise SettingsError(
-            f"model {source.name} was trained again after index {index.name} was built; build the index again"
+            f"model {current.name} was trained again after index {index.name} was built; build the index again"
         )
-    return source
+    return model
 
 
 def training_features(workspace: Workspace, model: Artifact) -> Features | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedrec.errors import ArtifactError
-from embedrec.models.serialization import PARTS
 from embedrec.storage import artifacts, atomic
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.artifacts import FOLDERS, PARTS
+from embedrec.storage.workspace import Workspace
 
 
 @dataclass(frozen=True)

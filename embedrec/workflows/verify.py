@@ -10,13 +10,13 @@ from typing import Any
 from embedrec.data.sessions import Sessions
 from embedrec.errors import ArtifactError
 from embedrec.models.base import Model
-from embedrec.models.serialization import PARTS, load_model, part_artifacts, part_folder
+from embedrec.models.serialization import find_part, load_model, part_artifacts, part_folder
 from embedrec.progress import Report, quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import FOLDERS, PARTS, Artifact
 from embedrec.storage.lineage import stale
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.workspace import Workspace
 from embedrec.workflows.info import no_artifact
 
 
@@ -126,12 +126,13 @@ def verify_parts(folder: Path) -> list[Verdict]:
 def _verify_part(artifact: Artifact, name: str, fingerprint: str) -> str:
     """Whether a part is intact and the one that the model was trained with."""
     try:
-        folder = part_folder(artifact, name)
-        if not folder.exists():
-            return f"missing, fingerprint {fingerprint}"
-        part = artifacts.read(folder, "model")
-        if part.fingerprint != fingerprint:
-            return f"another, fingerprint {part.fingerprint} in place of {fingerprint}"
+        part = find_part(artifact, name, fingerprint)
+        if part is None:
+            folder = part_folder(artifact, name)
+            if not folder.exists():
+                return f"missing, fingerprint {fingerprint}"
+            other = artifacts.read(folder, "model")
+            return f"another, fingerprint {other.fingerprint} in place of {fingerprint}"
         part.check()
     except ArtifactError as e:
         return str(e)

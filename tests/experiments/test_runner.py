@@ -20,7 +20,7 @@ from embedrec.experiments.runner import plan, run_experiment
 from embedrec.experiments.session_steps import Prepare
 from embedrec.experiments.step import Experiment, StepContext, identity
 from embedrec.storage import artifacts
-from embedrec.storage.workspace import FOLDERS
+from embedrec.storage.artifacts import FOLDERS
 from tests.experiments.conftest import LIGHT, Finished, Opened, planned_steps, steps_run
 
 NAMES = [

@@ -9,7 +9,8 @@ import pytest
 
 from embedrec.errors import ArtifactError
 from embedrec.storage import artifacts
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.artifacts import FOLDERS
+from embedrec.storage.workspace import Workspace
 from embedrec.workflows.verify import verify_artifact
 
 
