@@ -27,9 +27,10 @@ _BAR = 40  # characters of the longest bar of a histogram
 @click.command(short_help="Describe the artifacts of the workspace.")
 @click.argument("name", required=False)
 @click.option("--sessions", is_flag=True, help="Print statistics of the sessions NAME [default: the latest].")
+@click.option("--versions", is_flag=True, help="List the versions that are kept, of NAME or of all artifacts.")
 @json_option
 @workspace_option
-def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) -> None:
+def info(name: str | None, sessions: bool, versions: bool, as_json: bool, workspace: Workspace) -> None:
     """List the artifacts of the workspace, or print the full metadata of the artifact NAME.
 
     Columns: kind, name, creation time (UTC), content.
@@ -37,10 +38,18 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
     --sessions prints statistics of sessions: counts, lengths and time span; sparsity (the share of session-item pairs
     that do not occur); the share of repeated events within a session; the share of events of the most frequent items;
     and a histogram of lengths.
+
+    --versions lists versions, the newest first. Columns: version, kind, name, creation time (UTC), state (current or
+    kept), tags, the command that put it in place, and the bytes that its removal frees. NAME@VERSION and NAME@TAG name
+    a version in every command; `embedrec rollback` puts versions back, `embedrec gc` removes old ones.
     """
     from embedrec.workflows.info import artifacts_named, describe_artifact, list_artifacts
 
-    if sessions:
+    if versions:
+        if sessions:
+            raise click.UsageError("--versions and --sessions are mutually exclusive; give one of them")
+        _print_versions(workspace, name, as_json)
+    elif sessions:
         _print_statistics(find_sessions(workspace, name), as_json)
     elif name is not None:
         manifests = [describe_artifact(workspace, artifact) for artifact in artifacts_named(workspace, name)]
@@ -56,6 +65,16 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
                 f"no artifacts in {workspace.root}; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`"
             )
         emit(({"kind": s.kind, "name": s.name, "created": s.created, "holds": s.content} for s in summaries), as_json)
+
+
+def _print_versions(workspace: Workspace, name: str | None, as_json: bool) -> None:
+    """Print the versions of artifacts, and what they take together."""
+    from embedrec.workflows.versions import list_versions
+
+    versions = list_versions(workspace, name)
+    if not versions:
+        note(f"no versions are kept in {workspace.root}; `embedrec refresh` and `embedrec artifact tag` keep some")
+    emit((asdict(version) for version in versions), as_json)
 
 
 def _note_leftovers(workspace: Workspace) -> None:

@@ -56,6 +56,7 @@ COMMANDS = {
     "report": "embedrec.cli.report",
     "run": "embedrec.cli.run",
     "vectors": "embedrec.cli.vectors",
+    "rollback": "embedrec.cli.rollback",
     "info": "embedrec.cli.info:info",
     "verify": "embedrec.cli.info:verify",
     "completion": "embedrec.cli.completion",

@@ -56,7 +56,7 @@ def switch(workspace: Workspace, staged: Sequence[Staged], *, command: str) -> R
     keys = [(one.artifact.kind, one.artifact.name) for one in staged]
     if len(set(keys)) < len(keys):
         raise ArtifactError(f"an artifact is staged twice: {', '.join(f'{kind} {name}' for kind, name in keys)}")
-    with _versions_locked(root) as records:
+    with versions_locked(root) as records:
         for one in staged:
             _check(root, one)
         old = _keep(root, records, [one.old for one in staged])
@@ -75,7 +75,7 @@ def keep_version(workspace: Workspace, artifact: Artifact, *, command: str) -> i
     Takes no space until then, where the file system has hard links. Raises ArtifactError as `switch` does.
     """
     root = workspace.root
-    with _versions_locked(root) as records:
+    with versions_locked(root) as records:
         _check(root, Staged(None, artifact))
         content = _recorded(root, records, artifact)
         if content is None:
@@ -85,7 +85,7 @@ def keep_version(workspace: Workspace, artifact: Artifact, *, command: str) -> i
 
 
 @contextmanager
-def _versions_locked(root: Path) -> Iterator[list[Record]]:
+def versions_locked(root: Path) -> Iterator[list[Record]]:
     """The records of a workspace, while no other process changes its versions; an interrupted switch is completed.
 
     Raises ArtifactError if the workspace is read-only.

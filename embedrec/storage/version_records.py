@@ -8,8 +8,9 @@ plain names and its versions are numbers, so that no path leads out of the works
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -20,7 +21,8 @@ from embedrec.storage.atomic import atomic_file
 
 FORMAT = 1
 RECORDS = "records"
-_Number = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+T = TypeVar("T")
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ class Content(msgspec.Struct, frozen=True):
     created      when it was written
     """
 
-    version: _Number
+    version: Number
     digest: str
     fingerprint: str
     created: str
@@ -59,7 +61,7 @@ class Record(msgspec.Struct, frozen=True):
     command   what made it: "refresh"
     """
 
-    sequence: _Number
+    sequence: Number
     time: str
     command: str
     changes: list[Change]
@@ -77,26 +79,41 @@ def record_path(root: Path, sequence: int) -> Path:
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record, flushed to disk."""
-    content: dict[str, Any] = {"format": FORMAT, **msgspec.to_builtins(record)}
+    write_checked(path, msgspec.to_builtins(record))
+
+
+def read_record(path: Path) -> Record:
+    """The record in a file. Raises ArtifactError if it is damaged, FileNotFoundError if there is none."""
+    return read_checked(path, Record, lambda record: [(change.kind, change.name) for change in record.changes], _REMEDY)
+
+
+def write_checked(path: Path, values: dict[str, Any]) -> None:
+    """Write values as a JSON file with a format number and a digest, flushed to disk."""
+    content = {"format": FORMAT, **values}
     content["digest"] = artifacts.json_digest(content)
     with atomic_file(path, follow=False) as f:
         json.dump(content, f, indent=2)
         f.write("\n")
 
 
-def read_record(path: Path) -> Record:
-    """The record in a file. Raises ArtifactError if it is damaged."""
-    with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); {_REMEDY}"), passing=(FileNotFoundError,)):
+def read_checked(path: Path, kind: type[T], names: Callable[[T], Iterable[tuple[str, str]]], remedy: str) -> T:
+    """What `write_checked` has written, as an object of a class.
+
+    names  the kinds and names of artifacts that it contains
+
+    Raises ArtifactError if it is damaged or a name is none of an artifact, FileNotFoundError if there is no file.
+    """
+    with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); {remedy}"), passing=(FileNotFoundError,)):
         content = manifest_schema.parse(path.read_bytes())
         if not isinstance(content, dict) or content.pop("digest", None) != artifacts.json_digest(content):
             raise ValueError("its digest differs")
         if content.pop("format", None) != FORMAT:
             raise ValueError("another format, of another version of embedrec")
-        record = msgspec.convert(content, Record)
-        for change in record.changes:
-            if change.kind not in FOLDERS or not artifacts.plain_name(change.name):
-                raise ValueError(f"{change.kind} {change.name!r} is no artifact")
-    return record
+        result = msgspec.convert(content, kind)
+        for of, name in names(result):
+            if of not in FOLDERS or not artifacts.plain_name(name):
+                raise ValueError(f"{of} {name!r} is no artifact")
+    return result
 
 
 _REMEDY = "remove it if `embedrec info` shows the artifacts that you expect"

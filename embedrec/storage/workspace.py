@@ -90,7 +90,16 @@ class Workspace:
         return self._read(kind)[1]
 
     def named(self, kind: str, name: str) -> Artifact | None:
-        """The artifact of that name, or None if there is none. Raises ArtifactError if it cannot be read."""
+        """The artifact of that name, or None if there is none; NAME@LABEL is a version, see `version_tags`.
+
+        Raises ArtifactError if it cannot be read, or there is no such version.
+        """
+        plain, at, label = name.partition("@")
+        if at and artifacts.plain_name(plain):
+            from embedrec.storage.version_tags import find_version
+
+            self._finish_switch()
+            return find_version(self.root, kind, plain, label)
         folder = next((f for f in self.folders(kind) if f.name == name), None)
         return None if folder is None else artifacts.read(folder, kind)
 
@@ -122,7 +131,7 @@ class Workspace:
         return read, failed
 
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
-        """The artifact of that name, or the latest of its kind.
+        """The artifact of that name, or the latest of its kind; NAME@LABEL is a version, see `version_tags`.
 
         of  an index of "items", "answers" or "sessions"; None for any
 

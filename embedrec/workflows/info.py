@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from embedrec.errors import ArtifactError
-from embedrec.storage.artifacts import FOLDERS, Artifact
+from embedrec.storage.artifacts import FOLDERS, Artifact, plain_name
 from embedrec.storage.lineage import stale
 from embedrec.storage.workspace import Workspace
 
@@ -43,6 +43,8 @@ def artifacts_named(workspace: Workspace, name: str) -> list[Artifact]:
 
     Raises ArtifactError if there is none, or one is unreadable.
     """
+    if plain_name(name.partition("@")[0]) and "@" in name:
+        return _versions_named(workspace, name)
     for kind in FOLDERS:
         for folder, why in workspace.unreadable(kind).items():
             if folder.name == name:
@@ -50,6 +52,19 @@ def artifacts_named(workspace: Workspace, name: str) -> list[Artifact]:
     named = [a for kind in FOLDERS for a in workspace.artifacts(kind) if a.name == name]
     if not named:
         raise no_artifact(workspace, name)
+    return named
+
+
+def _versions_named(workspace: Workspace, name: str) -> list[Artifact]:
+    """The artifacts of NAME@LABEL. Raises ArtifactError if there is none."""
+    named = []
+    for kind in FOLDERS:
+        try:
+            named.append(workspace.find(kind, name))
+        except ArtifactError as e:
+            error = e
+    if not named:
+        raise error
     return named
 
 

@@ -273,6 +273,10 @@ def assert_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> Non
     second = succeed(run, *words, "-n", 1, "--grace", 0, *workspace_option)
     assert "already serves this content as generation 1; nothing is written" in second.err
     assert json.loads(succeed(run, *words, "--rollback", "--generation", 2, *workspace_option).out)["generation"] == 2
+    again = ("rollback", "--published", *words[1:], "--json")
+    assert json.loads(succeed(run, *again).out) == {"target": words[1], "generation": 1, "before": 2}
+    assert json.loads(succeed(run, *again, "--to", 2).out)["generation"] == 2
+    assert "'x' is no generation; `embedrec publish" in run(*again, "--to", "x").err
     for options, code, message in (
         (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
         (("--rollback", "--generation", 7), 1, "there is no generation 7; the generations are 1, 2"),
