@@ -1,11 +1,12 @@
 """Indexes: `auto` against HNSW libraries, recall targets over many builds, tuning time, all pairs, and opening.
 
-usage: python scripts/bench/index.py peers | promise | tuner | pairs | open [--data DATA] [--items 200000] [--dim 64]
+usage: python scripts/bench/index.py peers [--sets clustered unclustered …] [--libraries embedrec hnswlib …]
+       python scripts/bench/index.py promise | tuner | pairs | open [--data DATA] [--items 200000] [--dim 64]
                                      [--threads 2] [--epochs 30] [--builds 20] [--seed 0]
 
-  peers    recall@20 ≥ .99 on generated vectors (--items, --dim), on those trained from the tracks of DATA/mpd and from
-           DATA/nowplaying: queries per second in one batch, and seconds of the build; hnswlib, usearch and voyager are
-           tuned to the same recall in the same run. 10,000 random items are the queries; the best of 3 runs counts
+  peers    recall@20 of --recall on each of --sets: queries per second in one batch, milliseconds of a single query,
+           seconds of the build and of all builds with the tuning, bytes a vector; `auto` against the libraries of
+           `index_libraries.py` that are installed, see `index_peers.py`. 10,000 queries, the best of 3 runs counts
   promise  --builds builds of different data, from 1,000 to --items vectors in 16 to 256 dimensions: recall@20 on items
            that are not in the sample of the tuner
   tuner    seconds of the tuner, and of the build that it chose
@@ -22,35 +23,41 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
 import faiss
 import numpy as np
 from generated import clustered
-from index_peers import EFS, LINKS, peers
+from index_libraries import LIBRARIES
+from index_peers import compare
+from index_sets import SETS, vector_sets
 
 from embedrec import Embeddings, Workspace, build_index, save_index
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.construct import construct_index
-from embedrec.index.exact_results import score_keys
-from embedrec.index.measure import RecallSample, sample_items
+from embedrec.index.measure import sample_items
 from embedrec.index.target import SearchTarget
 from embedrec.models.serialization import load_item_vectors
 from embedrec.storage import artifacts
-from embedrec.vectors.exact_search import unit
 
 ROOT = Path(__file__).resolve().parents[2]
-K, TARGET, ASKED, RUNS = 20, 0.99, 10_000, 3
+K = 20  # results
+PEER_SETS = ("clustered", "unclustered", *SETS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=list(PARTS))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--sets", nargs="+", default=["generated", "mpd", "nowplaying"], help="of peers and tuner")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        help="of peers: clustered, unclustered, " + ", ".join(SETS) + "; of tuner: generated, mpd, nowplaying",
+    )
+    parser.add_argument("--libraries", nargs="+", choices=["embedrec", *LIBRARIES], help="of peers; all by default")
+    parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99], help="of peers")
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
@@ -64,27 +71,27 @@ def main() -> None:
 
 
 def peers_(given: argparse.Namespace) -> None:
-    for name, embeddings in data_sets(given):
-        print(f"{name}: {len(embeddings):,} × {embeddings.dim}, {given.threads} threads", flush=True)
-        started = perf_counter()
-        index = build_index(embeddings, settings=BuildSettings(seed=given.seed))
-        seconds = perf_counter() - started
-        asked = sample_items(embeddings, given.seed + 1, ASKED, K)
-        queries = asked.queries
-        ours = len(queries) / best_of(partial(index.search, queries, K + 1))
-        line("embedrec", index.spec, asked.recall_of(index).mean, ours, seconds, index.measurements["build_seconds"])
-        vectors = unit(embeddings.vectors)
-        ready, best = vectors[asked.rows], 0.0
-        for peer in peers(vectors, given.threads):
-            for ef in EFS:
-                found = recall(peer.search(ready, K + 1, ef), asked, embeddings)
-                if found >= TARGET:
-                    break
-            taken = best_of(partial(peer.search, ready, K + 1, ef))
-            best = max(best, len(ready) / taken)
-            line(peer.name, f"M{LINKS} ef {ef}", found, len(ready) / taken, peer.seconds)
-        if best:
-            print(f"  {ours / best:.2f} times the fastest of them", flush=True)
+    names = given.libraries or ["embedrec", *LIBRARIES]
+    ratios: dict[float, list[float]] = {target: [] for target in given.recall}
+    with tempfile.TemporaryDirectory() as folder:
+        sets = vector_sets(given.sets or PEER_SETS, Path(folder), given.data, given.items, given.dim, given.seed)
+        for name, vectors in sets:
+            n, d = vectors.items.shape
+            print(f"{name}: {n:,} × {d}, {given.threads} threads, queries {vectors.kind}", flush=True)
+            results = list(compare(vectors, names, given.recall, given.threads))
+            for target in given.recall:
+                found = sorted((r for r in results if r.target == target), key=lambda r: -r.speed)
+                for r in found:
+                    print(f"  {r.line()}", flush=True)
+                others = [r.speed for r in found if r.name != "embedrec" and r.speed]
+                ours = [r.speed for r in found if r.name == "embedrec"]
+                if others and ours:
+                    ratios[target].append(ours[0] / max(others))
+                    print(f"  {ratios[target][-1]:.2f} times the fastest of the others at {target}", flush=True)
+    for target, of_sets in ratios.items():
+        if of_sets:
+            mean = float(np.exp(np.mean(np.log(of_sets))))
+            print(f"recall {target}: {mean:.2f} times the fastest, geometric mean; the least {min(of_sets):.2f}")
 
 
 def promise_(given: argparse.Namespace) -> None:
@@ -167,10 +174,11 @@ PARTS = {"peers": peers_, "promise": promise_, "tuner": tuner_, "pairs": pairs_,
 
 def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
     """The generated vectors, and vectors trained on DATA; all compared by cosine."""
-    if "generated" in given.sets:
+    names = given.sets or ("generated", "mpd", "nowplaying")
+    if "generated" in names:
         yield "generated", clustered(given.items, given.dim)
     with tempfile.TemporaryDirectory() as folder:
-        for name in [name for name in ("mpd", "nowplaying") if name in given.sets]:
+        for name in [name for name in ("mpd", "nowplaying") if name in names]:
             workspace = f"{folder}/{name}"
             if name == "mpd":
                 embedrec(workspace, "prepare", "mpd", given.data / "mpd" / "train", "--level", "track")
@@ -184,31 +192,6 @@ def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
 def embedrec(workspace: str, *arguments: object) -> None:
     command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
     subprocess.run(command, check=True, capture_output=True)
-
-
-def recall(rows: np.ndarray, asked: RecallSample, embeddings: Embeddings) -> float:
-    """Recall of results (q, k + 1) in any order, which contain the query items."""
-    keys = score_keys(embeddings.vectors, asked.queries, rows, embeddings.metric)
-    keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf
-    return asked.recall_of_keys(keys, asked.thresholds(embeddings)).mean
-
-
-def best_of(search: Callable[[], object]) -> float:
-    """Seconds of the fastest of some runs."""
-    taken = []
-    for _ in range(RUNS):
-        started = perf_counter()
-        search()
-        taken.append(perf_counter() - started)
-    return min(taken)
-
-
-def line(name: str, how: str, found: float, speed: float, seconds: float, own: float | None = None) -> None:
-    beside = "" if own is None else f" (of them {own:.1f} s the index it kept)"
-    print(
-        f"  {name:9} {how:24} recall@20 {found:.4f}  {speed:8,.0f} queries/s  built in {seconds:6.1f} s{beside}",
-        flush=True,
-    )
 
 
 def peak() -> float:

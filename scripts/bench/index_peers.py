@@ -1,87 +1,202 @@
-"""HNSW libraries tuned to a recall, for `index.py`: hnswlib, usearch and voyager, if they are installed.
+"""Libraries tuned to a recall by one procedure, each in a process of its own, for `index.py`.
 
-They are not dependencies; install them with `pip install hnswlib usearch voyager`.
+Of every build setting of a library, the fastest search setting is taken that reaches the recall on queries for tuning; of
+these, the setting that answers them fastest. Its recall and speed are measured on other queries. Seconds of all builds
+and of the tuning count. Memory is what the process holds in the end above what it held before the vectors were read, a
+library without the vectors that it was given.
+
+usage: python scripts/bench/index_peers.py NAME FOLDER --recall .95 .99 --threads 2    (called by index.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from index_libraries import LIBRARIES, Library
+from index_sets import RUNS, Asked, K, VectorSet
 
-EFS = (20, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256, 384, 512)
-LINKS, CONSTRUCTION = 16, 128
+_SINGLE = 300  # queries asked one by one
+_OWN = "embedrec"
+_MISSED = "recall not reached"
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A built index of another library.
+class Result:
+    """A library on a set, tuned to a recall.
 
-    seconds  of the build
-    search   queries (q, d), k, ef → rows (q, k)
+    setting  of build and search, or why there is none
+    build    seconds of the build that is used
+    all      seconds of all builds and of the tuning
+    single   milliseconds of a query asked alone, the median
+    bytes    of memory a vector
     """
 
     name: str
-    seconds: float
-    search: Callable[[np.ndarray, int, int], np.ndarray]
+    target: float
+    setting: str
+    recall: float = 0.0
+    speed: float = 0.0
+    single: float = 0.0
+    build: float = 0.0
+    all: float = 0.0
+    bytes: float = 0.0
+
+    def line(self) -> str:
+        """The result in a line."""
+        if not self.speed:
+            return f"{self.name:10} {self.target}: {self.setting}, in {self.all:.0f} s"
+        return (
+            f"{self.name:10} {self.recall:.4f} of {self.target}  {self.speed:8,.0f}/s  {self.single:6.3f} ms  built in "
+            f"{self.build:6.1f} s, {self.all:6.1f} s with tuning  {self.bytes:6.0f} bytes a vector  {self.setting}"
+        )
 
 
-def peers(vectors: np.ndarray, threads: int) -> list[Peer]:
-    """The installed libraries, built on unit vectors (n, d) with inner product."""
-    makers = {"hnswlib": _hnswlib, "usearch": _usearch, "voyager": _voyager}
-    missing = [name for name in makers if find_spec(name) is None]
+def compare(vectors: VectorSet, names: Sequence[str], recalls: Sequence[float], threads: int) -> Iterator[Result]:
+    """The results of embedrec and of the libraries of these names; those that are not installed are named."""
+    missing = [name for name in names if name != _OWN and find_spec(LIBRARIES[name].module) is None]
     if missing:
-        print(f"  not installed, so not compared: {', '.join(missing)}")
-    built = []
-    for name, make in makers.items():
-        if name not in missing:
-            started = perf_counter()
-            search = make(vectors, threads)
-            built.append(Peer(name, perf_counter() - started, search))
-    return built
+        print(f"  not installed, so not compared: {', '.join(missing)}", flush=True)
+    for name in [name for name in names if name not in missing]:
+        command = [sys.executable, __file__, name, vectors.folder, "--threads", threads, "--recall", *recalls]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True, env=environment)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        best: dict[float, Result] = {}
+        spent = 0.0
+        for result in (Result(**json.loads(line)) for line in lines):
+            spent = max(spent, result.all)
+            before = best.get(result.target)
+            if before is None or result.speed > before.speed:
+                best[result.target] = result
+        if not lines:
+            print(f"  {name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1][:200]}", flush=True)
+        yield from (Result(**{**asdict(result), "all": spent}) for result in best.values())
 
 
-def _hnswlib(vectors: np.ndarray, threads: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    import hnswlib
-
-    index = hnswlib.Index("ip", vectors.shape[1])
-    index.init_index(len(vectors), M=LINKS, ef_construction=CONSTRUCTION)
-    index.add_items(vectors, num_threads=threads)
-
-    def search(queries: np.ndarray, k: int, ef: int) -> np.ndarray:
-        index.set_ef(ef)
-        return index.knn_query(queries, k, num_threads=threads)[0].astype(np.int64)
-
-    return search
-
-
-def _usearch(vectors: np.ndarray, threads: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    from usearch.index import Index
-
-    index = Index(
-        ndim=vectors.shape[1], metric="ip", dtype="f32", connectivity=LINKS, expansion_add=CONSTRUCTION, multi=False
-    )
-    index.add(np.arange(len(vectors)), vectors, threads=threads)
-
-    def search(queries: np.ndarray, k: int, ef: int) -> np.ndarray:
-        index.expansion_search = ef
-        return index.search(queries, k, threads=threads).keys.astype(np.int64)
-
-    return search
+def run_library(name: str, library: Library, vectors: VectorSet, recalls: Sequence[float], threads: int) -> None:
+    """Build, tune and measure a library, and print its results, one line a build setting and recall."""
+    import_module(library.module)
+    before = resident()
+    started = perf_counter()
+    for settings in library.builds:
+        items = np.array(vectors.items)
+        began = perf_counter()
+        search = library.build(items, vectors.unit, settings, threads)
+        built = perf_counter() - began
+        del items
+        tuned = [(target, effort(search, library, vectors, target)) for target in recalls]
+        held = resident() - before
+        spent = perf_counter() - started
+        for target, chosen in tuned:
+            if chosen is None:
+                show(Result(name, target, _MISSED, build=built, all=spent))
+            else:
+                measured = measure(partial(_with_effort, search, chosen), vectors.measured)
+                setting = ", ".join(f"{key} {value}" for key, value in settings.items())
+                show(Result(name, target, f"{setting}: {chosen}", *measured, built, spent, held / len(vectors.items)))
+        del search
+        gc.collect()
 
 
-def _voyager(vectors: np.ndarray, threads: int) -> Callable[[np.ndarray, int, int], np.ndarray]:
-    import voyager
+def run_embedrec(vectors: VectorSet, recalls: Sequence[float], threads: int) -> None:
+    """Build `auto` for each recall, with the queries for tuning where queries are no items."""
+    import faiss
 
-    index = voyager.Index(
-        voyager.Space.InnerProduct, vectors.shape[1], M=LINKS, ef_construction=CONSTRUCTION, max_elements=len(vectors)
-    )
-    index.add_items(vectors, num_threads=threads)
+    from embedrec import Embeddings, Vocab, build_index
+    from embedrec.index.build_settings import BuildSettings
+    from embedrec.index.target import SearchTarget
 
-    def search(queries: np.ndarray, k: int, ef: int) -> np.ndarray:
-        return index.query(queries, k, num_threads=threads, query_ef=max(ef, k))[0].astype(np.int64)
+    faiss.omp_set_num_threads(threads)
+    small = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
+    build_index(Embeddings(small, Vocab(np.arange(1000))), "ivf")  # what is compiled and loaded once is now
+    for target in recalls:
+        before = resident()
+        items = np.array(vectors.items)
+        embeddings = Embeddings(items, Vocab(np.arange(len(items))), "cosine" if vectors.unit else "dot")
+        started = perf_counter()
+        queries = None if vectors.of_items else np.array(vectors.tuning.queries)
+        index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(target, K)), queries=queries)
+        spent = perf_counter() - started
 
-    return search
+        def search(queries: np.ndarray, k: int, index: Any = index) -> np.ndarray:
+            rows: np.ndarray = index.search(queries, k).rows
+            return rows
+
+        measured = measure(search, vectors.measured)
+        held = (resident() - before) / len(items)
+        show(Result(_OWN, target, index.spec, *measured, index.measurements["build_seconds"], spent, held))
+        del index, search, items, embeddings
+        gc.collect()
+
+
+def effort(search: Any, library: Library, vectors: VectorSet, target: float) -> Any:
+    """The first setting of a search that reaches the recall on the queries for tuning; None if none does."""
+    for chosen in library.efforts(len(vectors.items)):
+        if vectors.tuning.recall(search(vectors.tuning.queries, vectors.tuning.k, chosen)) >= target:
+            return chosen
+    return None
+
+
+def _with_effort(search: Any, chosen: Any, queries: np.ndarray, k: int) -> np.ndarray:
+    rows: np.ndarray = search(queries, k, chosen)
+    return rows
+
+
+def measure(search: Callable[[np.ndarray, int], np.ndarray], asked: Asked) -> tuple[float, float, float]:
+    """Recall, queries a second in one batch (the best of some runs), and milliseconds of a single query."""
+    recall, seconds = 0.0, []
+    for _ in range(RUNS):
+        started = perf_counter()
+        rows = search(asked.queries, asked.k)
+        seconds.append(perf_counter() - started)
+        recall = asked.recall(rows)
+    single = []
+    for row in range(min(_SINGLE, len(asked.queries))):
+        started = perf_counter()
+        search(asked.queries[row : row + 1], asked.k)
+        single.append(perf_counter() - started)
+    return recall, len(asked.queries) / min(seconds), 1000 * float(np.median(single))
+
+
+def show(result: Result) -> None:
+    print(json.dumps(asdict(result)), flush=True)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=[_OWN, *LIBRARIES])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    vectors = VectorSet.load(given.folder)
+    if given.name == _OWN:
+        run_embedrec(vectors, given.recall, given.threads)
+    else:
+        run_library(given.name, LIBRARIES[given.name], vectors, given.recall, given.threads)
+
+
+if __name__ == "__main__":
+    main()
