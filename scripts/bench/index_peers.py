@@ -1,9 +1,9 @@
 """Libraries tuned to a recall by one procedure, each in a process of its own, for `index.py`.
 
-Of every build setting of a library, the fastest search setting is taken that reaches the recall on queries for tuning; of
-these, the setting that answers them fastest. Its recall and speed are measured on other queries. Seconds of all builds
-and of the tuning count. Memory is what the process holds in the end above what it held before the vectors were read, a
-library without the vectors that it was given.
+Of every build setting of a library, the fastest search setting is taken that reaches the recall on queries for tuning;
+of these, the setting that answers them fastest. Its recall and speed are measured on other queries. Seconds of all
+builds and of the tuning count. Memory is what the process holds in the end above what it held before the vectors were
+read, a library without the vectors that it was given.
 
 usage: python scripts/bench/index_peers.py NAME FOLDER --recall .95 .99 --threads 2    (called by index.py)
 """
