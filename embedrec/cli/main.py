@@ -46,6 +46,7 @@ COMMANDS = {
     "recommend": "embedrec.cli.recommend",
     "neighbours": "embedrec.cli.neighbours",
     "export": "embedrec.cli.export",
+    "refresh": "embedrec.cli.refresh",
     "diff": "embedrec.cli.diff",
     "drift": "embedrec.cli.drift",
     "publish": "embedrec.cli.publish",

@@ -1,0 +1,59 @@
+"""The measurements of a refresh: the drift of every model and index, with the metric on the newest sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embedrec.data.sessions import Sessions
+from embedrec.evaluation.drift import Drift
+from embedrec.models.base import Model
+from embedrec.models.serialization import load_model
+from embedrec.models.torch_recipe import fit_recipe
+from embedrec.progress import Report, quiet
+from embedrec.splitting.rules import Split
+from embedrec.storage.artifacts import Artifact
+from embedrec.workflows.drift import index_drift, model_drift, with_metric
+from embedrec.workflows.refresh.settings import RefreshSettings
+from embedrec.workflows.refresh.steps import Computing, recipe_to_continue, training_context_of
+
+
+@dataclass(frozen=True, eq=False)
+class Measuring:
+    """What drift is measured with.
+
+    new       the new sessions
+    window    the new sessions without the newest, and these; None measures no metric
+    """
+
+    new: Sessions
+    window: Split | None
+    settings: RefreshSettings
+    computing: Computing
+
+    def of_model(self, old: Artifact, new: Artifact, report: Report = quiet) -> Drift:
+        """The drift of a model, with the metric if it has a warm start."""
+        models = load_model(old, threads=self.computing.threads), load_model(new, threads=self.computing.threads)
+        settings = self.settings.drift
+        drift = model_drift((old, new), models, settings, sessions=self.new, report=report)
+        if self.window is None or not recipe_to_continue(old)[1]:
+            return drift
+        candidate = self._without_window(old, models[0], report)
+        return with_metric(drift, (models[0], candidate), self.window.test, self.window.train, settings, report=report)
+
+    def of_index(self, old: Artifact, new: Artifact, report: Report = quiet) -> Drift:
+        """The drift of an index of items."""
+        return index_drift(old, new, self.settings.drift, report=report)
+
+    def _without_window(self, artifact: Artifact, model: Model, report: Report) -> Model:
+        """The model that continues the old one on all new sessions but the newest."""
+        assert self.window is not None
+        recipe, _ = recipe_to_continue(artifact)
+        return fit_recipe(
+            recipe,
+            self.window.train,
+            seed=int(artifact.about.get("seed", 0)),
+            threads=self.computing.threads,
+            report=report,
+            context=training_context_of(recipe, self.computing, report),
+            init=model,
+        )
