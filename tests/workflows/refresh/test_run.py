@@ -1,0 +1,163 @@
+"""A whole refresh: what is renewed, what a refused one leaves, resuming, and two at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError, SettingsError
+from embedrec.index.serialization import load_index
+from embedrec.models.serialization import load_model
+from embedrec.storage.lineage import stale
+from embedrec.storage.workspace import Workspace
+from embedrec.vectors.space import space_of
+from embedrec.workflows.refresh import run as module
+from embedrec.workflows.refresh.records import read_refreshes
+from embedrec.workflows.refresh.run import RefreshResult, refresh
+from embedrec.workflows.refresh.settings import RefreshSettings
+from embedrec.workflows.refresh.staging import FOLDER, refreshing
+from tests.workflows.refresh.nights import NIGHT, digests, night_file
+
+LOOSE = RefreshSettings(min_overlap=0.0, max_metric_drop=1.0)
+
+
+def numbers_of(result: RefreshResult, step: str, name: str) -> dict[str, Any]:
+    return next(one.numbers for one in result.steps if (one.step, one.name) == (step, name))
+
+
+def test_everything_that_derives_from_the_sessions_is_renewed(shop: Workspace, night: Path) -> None:
+    before = digests(shop)
+    old = {kind: shop.artifacts(kind) for kind in ("sessions", "model", "index")}
+    result = refresh(shop, [night], LOOSE)
+    assert result.switched and not result.refused
+    after = digests(shop)
+    assert before.keys() == after.keys() and all(before[key] != after[key] for key in before)
+    sessions = shop.find("sessions", "clicks")
+    assert len(Sessions.load(sessions)) == 5 * NIGHT
+    assert numbers_of(result, "append", "clicks")["new_or_longer"] == NIGHT
+    assert numbers_of(result, "append", "clicks")["new_items"] == 1
+    for model in shop.artifacts("model"):
+        assert model.about["trained_on"]["fingerprint"] == sessions.fingerprint
+        assert "new4" in load_model(model).vocab.ids.tolist()
+    index = shop.find("index", "word2vec-ivf")
+    assert "new4" in load_index(index).vocab.ids.tolist()
+    assert stale(shop, index) is None
+    word2vec = next(one for one in old["model"] if one.name == "word2vec")
+    assert space_of(shop.find("model", "word2vec")) == space_of(word2vec)
+    for kind, artifacts in old.items():
+        for artifact in artifacts:
+            kept = shop.version(kind, artifact.name, artifact.fingerprint)
+            assert kept is not None
+            kept.check()
+    (record,) = read_refreshes(shop, "clicks")
+    assert record["refused"] == [] and {one["name"] for one in record["drift"]} == {*("cooccurrence", "word2vec")} | {
+        "word2vec-ivf"
+    }
+    assert not any((shop.root / FOLDER).iterdir())
+
+
+def test_the_next_night_builds_on_this_one(shop: Workspace, night: Path, tmp_path: Path) -> None:
+    refresh(shop, [night], LOOSE)
+    first = digests(shop)
+    assert refresh(shop, [night_file(tmp_path, 5)], LOOSE).switched
+    assert len(Sessions.load(shop.find("sessions", "clicks"))) == 6 * NIGHT
+    assert not set(first.values()) & set(digests(shop).values())
+
+
+def test_files_without_new_events_change_nothing(shop: Workspace, night: Path) -> None:
+    refresh(shop, [night], LOOSE)
+    before = digests(shop)
+    result = refresh(shop, [night], LOOSE)
+    assert not result.switched and digests(shop) == before and len(result.steps) == 1
+    assert not any((shop.root / FOLDER).iterdir())
+
+
+def test_a_refused_candidate_is_kept_and_can_be_accepted(shop: Workspace, night: Path, monkeypatch: Any) -> None:
+    before = digests(shop)
+    strict = RefreshSettings(min_overlap=1.0, max_metric_drop=1.0)
+    result = refresh(shop, [night], strict)
+    assert not result.switched and digests(shop) == before
+    assert result.staging == shop.root / FOLDER / "clicks"
+    staged = digests(Workspace(result.staging))
+    assert result.refused[0].startswith("model word2vec: overlap@20 ")
+    assert result.refused[0].endswith(" is below --min-overlap 1")
+    assert read_refreshes(shop, "clicks")[0]["refused"] == result.refused
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a finished step is done again")
+
+    for name in ("append_files", "renew_model", "renew_index"):
+        monkeypatch.setattr(module, name, fails)
+    assert refresh(shop, [night], RefreshSettings(gate=False)).switched
+    assert digests(shop) == staged
+    assert [bool(one["refused"]) for one in read_refreshes(shop, "clicks")] == [False, True]
+
+
+def test_other_files_discard_a_refused_candidate(shop: Workspace, night: Path, tmp_path: Path) -> None:
+    refresh(shop, [night], RefreshSettings(min_overlap=1.0))
+    messages: list[str] = []
+
+    class Stage:
+        def __init__(self, _: str) -> None: ...
+        def __enter__(self) -> Any:
+            return lambda event, **values: messages.append(values["message"]) if event == "note" else None
+
+        def __exit__(self, *_: object) -> None: ...
+
+    assert refresh(shop, [night_file(tmp_path, 5)], LOOSE, stage=Stage).switched
+    assert f"the refused candidate of {night} is discarded; name its files again to include them" in messages
+    assert len(Sessions.load(shop.find("sessions", "clicks"))) == 5 * NIGHT
+
+
+@pytest.mark.parametrize("step", ["append_files", "renew_model", "align_renewed", "renew_index", "switch"])
+def test_an_error_changes_nothing_and_the_next_call_resumes(
+    step: str, shop: Workspace, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests(shop)
+    with monkeypatch.context() as patch:
+
+        def fails(*_: Any, **__: Any) -> Any:
+            raise DataError("the disk is full")
+
+        patch.setattr(module, step, fails)
+        with pytest.raises(DataError, match="the disk is full"):
+            refresh(shop, [night], LOOSE)
+    assert digests(shop) == before
+    assert refresh(shop, [night], LOOSE).switched
+    assert all(before[key] != now for key, now in digests(shop).items())
+
+
+def test_a_kill_after_the_switch_loses_no_record(shop: Workspace, night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+
+        def killed(*_: Any, **__: Any) -> Any:
+            raise KeyboardInterrupt
+
+        patch.setattr(module, "write_refresh", killed)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(shop, [night], LOOSE)
+    after = digests(shop)
+    assert read_refreshes(shop, "clicks") == []
+    assert not refresh(shop, [night], LOOSE).switched
+    assert digests(shop) == after and len(read_refreshes(shop, "clicks")) == 1
+
+
+def test_two_at_once_wait_or_are_refused(shop: Workspace, night: Path) -> None:
+    with refreshing(shop):
+        with pytest.raises(SettingsError, match=r"another refresh of .* is running; try again when it has ended"):
+            refresh(shop, [night], LOOSE, wait=False)
+        waiting = threading.Thread(target=lambda: refresh(shop, [night], LOOSE))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+    waiting.join()
+    assert len(Sessions.load(shop.find("sessions", "clicks"))) == 5 * NIGHT
+
+
+def test_models_without_validation_have_no_metric(shop: Workspace, night: Path) -> None:
+    result = refresh(shop, [night], RefreshSettings(min_overlap=0.0, validate=False))
+    assert "recall@20 on new sessions" not in numbers_of(result, "measure", "word2vec")
