@@ -131,10 +131,10 @@ def _can_be_updated(index: Artifact, model: Artifact) -> bool:
 
 
 def _must_be_built(before: Artifact, after: Artifact, row: dict[str, Any]) -> bool:
-    facts, old = after.about.get("facts") or {}, before.about.get("facts") or {}
-    name = next((key for key in facts if key.startswith("recall@")), "")
-    recall = facts.get(name, 1.0)
-    target = (facts.get("promise") or {}).get("recall", 0.0)
+    measured, old = after.about.get("facts") or {}, before.about.get("facts") or {}
+    name = next((key for key in measured if key.startswith("recall@")), "")
+    recall = measured.get(name, 1.0)
+    target = (measured.get("promise") or {}).get("recall", 0.0)
     lost = recall < old.get(name, 0.0) - _RECALL_LOSS or recall < target
     return lost or row["tombstones"] > _TOMBSTONES * max(row["items"] + row["tombstones"], 1)
 
