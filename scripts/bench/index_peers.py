@@ -5,7 +5,7 @@ of these, the setting that answers them fastest. Its recall and speed are measur
 builds and of the tuning count. Memory is what the process holds in the end above what it held before the vectors were
 read, a library without the vectors that it was given.
 
-usage: python scripts/bench/index_peers.py NAME FOLDER --recall .95 .99 --threads 2    (called by index.py)
+usage: python scripts/bench/index_peers.py NAME FOLDER --recall .95 .99 --threads 2 (called by index.py)
 """
 
 from __future__ import annotations
