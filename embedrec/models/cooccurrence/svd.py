@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import check_bounds
+from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
-from embedrec.models.pair_counts import PairCounting, PairCountRecipe, Pairs, all_pairs, totals, weight_sessions
+from embedrec.models.context_smoothing import add_means, mention_norms, reach
+from embedrec.models.pair_counts import (
+    PairCounting,
+    PairCountRecipe,
+    Pairs,
+    all_pairs,
+    one_mention,
+    totals,
+    weight_sessions,
+)
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import unit
 from embedrec.vectors.procrustes import rotate
 
 if TYPE_CHECKING:
@@ -59,6 +70,9 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     smoothing        of ppmi: 1, or less so that pairs of rare items count less (Levy, Goldberg & Dagan 2015 take .75)
     power            eigenvectors are multiplied by eigenvalue ** power: with .5, products of vectors approximate the
                      matrix; 0 gives equal weight to all dimensions
+    contexts         weight of the mean vector of an item's contexts, added to its own; 0 for the eigenvectors only.
+                     Contexts are the items at most 2 places from its mentions, and at most `window`. The norm of the
+                     sum is (mentions / most mentions) ** 0.1, to which `popularity` applies
     popularity       exponent of a vector's norm, |v| ** popularity, from specific (0, the cosine) to popular items (1).
                      Similar items, recommendations and indexes compare by the dot product of the scaled vectors
     iterations       of the subspace (Halko, Martinsson & Tropp 2011); each multiplies by the whole matrix
@@ -79,11 +93,15 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         "window": "0,2,5,10,25",
         "length_exponent": "-1..0",
         "power": "0..1",
+        "contexts": "0..1",
         "popularity": "0..1",
         "decay": "0.4..1",
     }
     SMALL: ClassVar[dict[str, object]] = {"dim": 8, "min_count": 1}
-    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"matrix": "ppmi", "popularity": 0.0, "dim": 3},)
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"matrix": "ppmi", "popularity": 0.0, "dim": 3},
+        {"contexts": 0.6, "window": 2, "min_count": 1},
+    )
 
     # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
     dim: int = 256
@@ -95,6 +113,7 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     shift: float = 0.0
     smoothing: float = 0.75
     power: float = 0.75
+    contexts: float = 0.0
     popularity: float = 0.2
     iterations: int = 4
     decay: float = 0.7
@@ -102,6 +121,19 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
+
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        memory: MemoryBudget = IN_MEMORY,
+    ) -> SpectralModel:
+        """See `PairCountRecipe.fit`."""
+        model = super().fit(sessions, seed=seed, threads=threads, report=report, memory=memory)
+        return self._smooth(model, sessions, memory) if self.contexts else model
 
     def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
         """The scaled eigenvectors, "items" (n, dim) float32. Reports "progress" with `done` and `total` products.
@@ -129,7 +161,7 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         return {"items": vectors}
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> SpectralModel:
-        """The model of the array "items" (n, d) float32, the scaled eigenvectors with their full norm.
+        """The model of the array "items" (n, d) float32: the scaled eigenvectors, with contexts, and their full norm.
 
         Raises DataError when it does not match the vocabulary.
         """
@@ -140,6 +172,25 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
         """See `RotatableRecipe`."""
         return {**arrays, "items": rotate(arrays["items"], rotation)}
+
+    def _smooth(self, model: SpectralModel, sessions: Sessions, memory: MemoryBudget) -> SpectralModel:
+        """The model with smoothed vectors."""
+        from embedrec.kernels.context_means import add_context_means
+
+        rows, trained = sessions.vocab.rows_of(model.vocab.ids), model.arrays["items"]
+        beside = reach(self.window)
+        mentions, counts = one_mention(sessions, rows, beside, memory), np.zeros(len(rows), dtype=np.int64)
+        vectors = memory.empty(trained.size, np.float32).reshape(trained.shape)
+        for block, own in zip(_blocks(vectors), _blocks(trained), strict=True):
+            block[:] = unit(own)
+        sums = memory.full(trained.size, 0, np.float64).reshape(trained.shape)
+        add_context_means(mentions.offsets, mentions.items, vectors, beside, sums, counts)
+        norms = mention_norms(counts)
+        start = 0
+        for block, means in zip(_blocks(vectors), _blocks(sums), strict=True):
+            block[:] = add_means(block, means.astype(np.float32), norms[start : start + len(block)], self.contexts)
+            start += len(block)
+        return self.from_arrays(model.vocab, {"items": vectors})
 
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The weighted mentions, and the formula, of the matrix."""
@@ -169,8 +220,8 @@ class SpectralModel(VectorModel):
 
 _BOUNDS = {
     "dim": (1, 65536), "window": (0, 2**31), "min_count": (1, 2**31), "length_exponent": (-10, 10),
-    "shrinkage": (0, 2**31), "shift": (-100, 100), "smoothing": (0, 1), "power": (0, 10), "popularity": (0, 1),
-    "iterations": (1, 10000), "decay": (1e-6, 1),
+    "shrinkage": (0, 2**31), "shift": (-100, 100), "smoothing": (0, 1), "power": (0, 10), "contexts": (0, 1000),
+    "popularity": (0, 1), "iterations": (1, 10000), "decay": (1e-6, 1),
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 Mikolov et al. 2013a, 2013b (skip-gram and CBOW with negative sampling); Barkan & Koenigstein 2016 (item2vec:
 baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (the settings to tune: noise exponent,
 sub-sampling, epochs); Levy & Goldberg 2014 (what it factorises); Pennington, Socher & Manning 2014 (the sum of both
-vectors). `smoothing` has what is done to the vectors after training.
+vectors). `context_smoothing` has what is done to the vectors
+after training.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.array_packing import names_or_empty, shaped
 from embedrec.models.base import Arrays
+from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
-from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import rotate

@@ -201,6 +201,31 @@ def test_the_power_scales_dimensions(world: Sessions) -> None:
         np.testing.assert_allclose(model.arrays["items"], flat.arrays["items"] * values**power, rtol=1e-5)
 
 
+@pytest.mark.parametrize("window", [0, 1, 3])
+def test_contexts_are_added_to_the_vectors(window: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lists = ["abcab", "bcd", "ad", "fe", "e", "cacdb"]
+    plain = Spectral(dim=4, min_count=1, window=window).fit(sessions_of(lists))
+    recipe = Spectral(dim=4, min_count=1, window=window, contexts=0.5)
+    whole = recipe.fit(sessions_of(lists))
+    unit = plain.arrays["items"] / np.linalg.norm(plain.arrays["items"], axis=1, keepdims=True)
+    sums, counts = np.zeros_like(unit), np.zeros(len(unit))
+    for once in map("".join, map(dict.fromkeys, lists)):
+        for at, item in enumerate(once):
+            reach = min(window or 2, 2)
+            beside = once[max(0, at - reach) : at] + once[at + 1 : at + 1 + reach]
+            if beside:
+                row = "abcdef".index(item)
+                sums[row] += np.mean(unit[["abcdef".index(other) for other in beside]], axis=0)
+                counts[row] += 1
+    means = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    expected = unit + 0.5 * means
+    expected *= ((counts / counts.max()) ** 0.1 / np.linalg.norm(expected, axis=1))[:, None]
+    np.testing.assert_allclose(whole.arrays["items"], expected, atol=1e-5)
+    monkeypatch.setattr(svd, "BLOCK_VALUES", 8)  # two rows at a time
+    parts = recipe.fit(sessions_of(lists), memory=MemoryBudget(256 << 20, tmp_path))
+    np.testing.assert_allclose(parts.arrays["items"], whole.arrays["items"], atol=1e-5)
+
+
 def test_sessions_without_pairs_are_refused() -> None:
     with pytest.raises(DataError, match=r"no session has two items to learn from \(2 sessions of 2 items"):
         Spectral(min_count=1).fit(sessions_of(["aa", "b"]))
@@ -218,6 +243,7 @@ def test_sessions_without_pairs_are_refused() -> None:
         ({"popularity": float("nan")}, "popularity must be between 0 and 1, but is nan"),
         ({"shrinkage": -1.0}, "shrinkage must be at least 0"),
         ({"smoothing": 2.0}, "smoothing must be between 0 and 1"),
+        ({"contexts": -1.0}, "contexts must be between 0 and 1000"),
         ({"power": -1.0}, "power must be between 0 and 10"),
         ({"length_exponent": float("inf")}, "length_exponent must be between -10 and 10"),
         ({"window": -1}, "window must be at least 0"),

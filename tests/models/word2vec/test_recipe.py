@@ -5,11 +5,11 @@ import pytest
 
 import embedrec.models.word2vec.recipe as module
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.serialization import LEGACY_DEFAULTS
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists
 from tests.models.planted_groups import GROUPS, SIZE, clusters, purity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedrec.models.word2vec.smoothing import Contexts, add_contexts, mean_contexts, smooth
+from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
 from tests.conftest import of_lists, read_only
 
 VECTORS = read_only(np.array([[2, 0], [0, 3], [-1, 0]], dtype=np.float32))  # of a, b and c

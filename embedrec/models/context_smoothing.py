@@ -37,10 +37,13 @@ def mean_contexts(sessions: Sessions, vectors: np.ndarray, window: int) -> Conte
     from embedrec.kernels.context_means import add_context_means
 
     sums, counts = np.zeros(vectors.shape), np.zeros(len(vectors), dtype=np.int64)
-    add_context_means(
-        sessions.offsets, sessions.items, unit(vectors), min(window or MOST_BESIDE, MOST_BESIDE), sums, counts
-    )
+    add_context_means(sessions.offsets, sessions.items, unit(vectors), reach(window), sums, counts)
     return Contexts((sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts)
+
+
+def reach(window: int) -> int:
+    """Mentions on each side that are contexts in training with a window; 0 is the whole session."""
+    return min(window or MOST_BESIDE, MOST_BESIDE)
 
 
 def add_contexts(old: Contexts, new: Contexts) -> Contexts:
@@ -59,6 +62,15 @@ def smooth(vectors: np.ndarray, contexts: Contexts, weight: float) -> np.ndarray
 
     Their norm is (mentions / most mentions) ** 0.1; mentions without others beside them do not count.
     """
-    mentions = np.maximum(contexts.counts, 1)
-    norms = ((mentions / mentions.max(initial=1)) ** NORM_POWER).astype(np.float32)
-    return unit(unit(vectors) + np.float32(weight) * unit(contexts.mean)) * norms[:, None]
+    return add_means(vectors, contexts.mean, mention_norms(contexts.counts), weight)
+
+
+def mention_norms(counts: np.ndarray) -> np.ndarray:
+    """The norms of smoothed vectors of items with these mentions: (n,) float32."""
+    mentions = np.maximum(counts, 1)
+    return ((mentions / mentions.max(initial=1)) ** NORM_POWER).astype(np.float32)
+
+
+def add_means(vectors: np.ndarray, means: np.ndarray, norms: np.ndarray, weight: float) -> np.ndarray:
+    """The unit vectors (n, d) plus `weight` times the unit vectors of `means` (n, d), scaled to norms (n,): float32."""
+    return unit(unit(vectors) + np.float32(weight) * unit(means)) * norms[:, None]
