@@ -94,7 +94,8 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
         mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
         counting = PairCounting(mentions, formula, threads, report, memory)
-        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), self.count_arrays(counting, seed))
+        vocab = sessions.vocab.take(rows).with_counts(counts)
+        return self.completed(self.from_arrays(vocab, self.count_arrays(counting, seed)), sessions, memory)
 
     @abstractmethod
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
@@ -103,6 +104,10 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
     @abstractmethod
     def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
         """The arrays of the model."""
+
+    def completed(self, model: M, sessions: Sessions, memory: MemoryBudget) -> M:
+        """The model of the pairs, with what it learns from the sessions beside them: nothing."""
+        return model
 
     @abstractmethod
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> M: ...

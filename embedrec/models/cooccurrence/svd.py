@@ -122,19 +122,6 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         super().__post_init__()
         check_bounds(self, _BOUNDS)
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        memory: MemoryBudget = IN_MEMORY,
-    ) -> SpectralModel:
-        """See `PairCountRecipe.fit`."""
-        model = super().fit(sessions, seed=seed, threads=threads, report=report, memory=memory)
-        return self._smooth(model, sessions, memory) if self.contexts else model
-
     def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
         """The scaled eigenvectors, "items" (n, dim) float32. Reports "progress" with `done` and `total` products.
 
@@ -173,10 +160,12 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         """See `RotatableRecipe`."""
         return {**arrays, "items": rotate(arrays["items"], rotation)}
 
-    def _smooth(self, model: SpectralModel, sessions: Sessions, memory: MemoryBudget) -> SpectralModel:
-        """The model with smoothed vectors."""
+    def completed(self, model: SpectralModel, sessions: Sessions, memory: MemoryBudget) -> SpectralModel:
+        """See `PairCountRecipe.completed`: contexts are added to the vectors."""
         from embedrec.kernels.context_means import add_context_means
 
+        if not self.contexts:
+            return model
         rows, trained = sessions.vocab.rows_of(model.vocab.ids), model.arrays["items"]
         beside = reach(self.window)
         mentions, counts = one_mention(sessions, rows, beside, memory), np.zeros(len(rows), dtype=np.int64)
