@@ -115,12 +115,12 @@ def train(
     from embedrec.workflows.evaluate import test_part_metrics
     from embedrec.workflows.train import (
         AS_IS,
-        continuing_settings,
         recipe_of,
         train_beside,
         train_model,
         training_context,
     )
+    from embedrec.workflows.warm_start import WarmStart, continuing_settings
 
     before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
@@ -159,7 +159,7 @@ def train(
                 recipe,
                 source,
                 folder,
-                start=before,
+                start=None if before is None else WarmStart.of(workspace, before, report),
                 seed=seed,
                 threads=threads,
                 report=report,

@@ -26,7 +26,7 @@ from embedrec.config import Entry, resolve
 class ModelEntry(Entry):
     """A recipe.
 
-    warm_start       its `fit` continues a finished model, with the settings of the recipe's `continuing()`
+    warm_start       a `WarmStartRecipe`: its `fit` continues a finished model
     item_neighbours  `similar` and `export` use its models by default, as lists of item neighbours without an index
     """
 
@@ -42,42 +42,67 @@ MODELS: dict[str, ModelEntry] = {
         "embedrec.models.cooccurrence.cooccurrence:Cooccurrence",
         "lists of co-occurring items; `similar` needs no index",
         item_neighbours=True,
+        warm_start=True,
     ),
     "svd": ModelEntry(
-        "embedrec.models.cooccurrence.svd:Spectral", "item vectors: eigenvectors of co-occurrence counts"
+        "embedrec.models.cooccurrence.svd:Spectral",
+        "item vectors: eigenvectors of co-occurrence counts",
+        warm_start=True,
     ),
     "mf": ModelEntry(
         "embedrec.models.factorization.mf:MatrixFactorisation", "matrix factorisation: ALS, BPR or logistic loss"
     ),
     "popular": ModelEntry(
-        "embedrec.models.baselines.popular:Popular", "the most frequent items, over all time or recently"
+        "embedrec.models.baselines.popular:Popular",
+        "the most frequent items, over all time or recently",
+        warm_start=True,
     ),
     "random": ModelEntry("embedrec.models.baselines.random:Random", "random items"),
     "projection": ModelEntry(
-        "embedrec.models.session_knn.projection:Projection", "session vectors whose cosine is that of session kNN"
+        "embedrec.models.session_knn.projection:Projection",
+        "session vectors whose cosine is that of session kNN",
+        warm_start=True,
     ),
     "ar": ModelEntry(
-        "embedrec.models.baselines.rules:AssociationRules", "association rules: items that share sessions with the last"
+        "embedrec.models.baselines.rules:AssociationRules",
+        "association rules: items that share sessions with the last",
+        warm_start=True,
     ),
     "sr": ModelEntry(
-        "embedrec.models.baselines.rules:SequentialRules", "sequential rules: items that soon follow the last"
+        "embedrec.models.baselines.rules:SequentialRules",
+        "sequential rules: items that soon follow the last",
+        warm_start=True,
     ),
     "sknn": ModelEntry(
-        "embedrec.models.session_knn.variants:SKNN", "session kNN over sets of items; also S-SKNN and SF-SKNN"
+        "embedrec.models.session_knn.variants:SKNN",
+        "session kNN over sets of items; also S-SKNN and SF-SKNN",
+        warm_start=True,
     ),
     "vsknn": ModelEntry(
-        "embedrec.models.session_knn.variants:VSKNN", "session kNN, recent items of the session weigh more"
+        "embedrec.models.session_knn.variants:VSKNN",
+        "session kNN, recent items of the session weigh more",
+        warm_start=True,
     ),
     "stan": ModelEntry(
-        "embedrec.models.session_knn.variants:STAN", "session kNN with decay by position and by session age"
+        "embedrec.models.session_knn.variants:STAN",
+        "session kNN with decay by position and by session age",
+        warm_start=True,
     ),
-    "vstan": ModelEntry("embedrec.models.session_knn.variants:VSTAN", "STAN, rare and recent shared items weigh more"),
+    "vstan": ModelEntry(
+        "embedrec.models.session_knn.variants:VSTAN", "STAN, rare and recent shared items weigh more", warm_start=True
+    ),
     "vmis": ModelEntry(
-        "embedrec.models.session_knn.variants:VMIS", "session kNN over a bounded index of sessions (Serenade)"
+        "embedrec.models.session_knn.variants:VMIS",
+        "session kNN over a bounded index of sessions (Serenade)",
+        warm_start=True,
     ),
-    "sscf": ModelEntry("embedrec.models.session_knn.variants:SSCF", "session-based CF: play counts are ratings"),
+    "sscf": ModelEntry(
+        "embedrec.models.session_knn.variants:SSCF", "session-based CF: play counts are ratings", warm_start=True
+    ),
     "wsknn": ModelEntry(
-        "embedrec.models.session_knn.wsknn:WSKNN", "session kNN with weights of events, as the package wsknn"
+        "embedrec.models.session_knn.wsknn:WSKNN",
+        "session kNN with weights of events, as the package wsknn",
+        warm_start=True,
     ),
     "two-tower": ModelEntry(
         "embedrec.models.two_tower.recipe:TwoTower", "towers of items and of histories, users, features (torch)"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
@@ -77,3 +78,35 @@ class Recipe(ModelSettings, Protocol):
         report   called as `report("epoch", epoch=…, loss=…, …)`
         """
         ...
+
+
+class WarmStartRecipe(Recipe, Protocol):
+    """A recipe whose training can continue a finished model."""
+
+    def continuing(self) -> Self:
+        """These settings for a warm start: with less training, where the model trains."""
+        ...
+
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int,
+        threads: int,
+        report: Report,
+        init: Any = None,
+        changes: SessionChanges | None = None,
+    ) -> Model:
+        """Like `Recipe.fit`, from the model `init`.
+
+        changes  what differs between the sessions of `init` and these, `changes.new`; without it, all sessions are new
+        """
+        ...
+
+
+class ExactIncrement:
+    """The base of recipes whose warm start equals a full fit: settings change nothing, and cost follows the changes."""
+
+    def continuing(self) -> Self:
+        """The same settings."""
+        return self

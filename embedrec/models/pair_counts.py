@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from embedrec.config import Settings
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
-from embedrec.models.base import Arrays, Model
+from embedrec.models.base import Arrays, ExactIncrement, Model
 from embedrec.models.long_sessions import report_long
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
@@ -58,7 +59,7 @@ class PairCounting(NamedTuple):
     memory: MemoryBudget = IN_MEMORY
 
 
-class PairCountRecipe(Settings, ABC, Generic[M]):
+class PairCountRecipe(Settings, ExactIncrement, ABC, Generic[M]):
     """A recipe whose model derives from scores of item pairs; it can be fitted under a memory budget.
 
     window     largest distance of the items of a pair; 0 is the whole session
@@ -77,6 +78,8 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
         threads: int = 1,
         report: Report = quiet,
         memory: MemoryBudget = IN_MEMORY,
+        init: M | None = None,
+        changes: SessionChanges | None = None,
     ) -> M:
         """Count pairs and build the model.
 

@@ -129,11 +129,12 @@ def fit_recipe(
     context: TrainingContext = DEFAULT_CONTEXT,
     **more: Any,
 ) -> Model:
-    """`recipe.fit`, for any recipe. Raises SettingsError when `context` needs torch and the recipe does not use it."""
+    """`recipe.fit`, for any recipe. Raises SettingsError when `context` needs torch and the recipe does not use it.
+
+    more  further arguments of that recipe, such as `init` and `changes` of a warm start
+    """
     if is_torch_recipe(recipe):
-        if more:
-            raise SettingsError(f"{recipe.name} does not support warm starts; leave --from out")
-        return recipe.fit(sessions, seed=seed, threads=threads, report=report, context=context)
+        return recipe.fit(sessions, seed=seed, threads=threads, report=report, context=context, **more)
     check_default_context(recipe, context)
     return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
 

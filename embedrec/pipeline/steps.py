@@ -41,7 +41,8 @@ from embedrec.workflows.evaluate import evaluate_task
 from embedrec.workflows.evaluated_models import check_model_names, model_to_evaluate
 from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.lineage import training_sessions
-from embedrec.workflows.train import TrainingOptions, check_start, continuing_settings, train_model
+from embedrec.workflows.train import TrainingOptions, train_model
+from embedrec.workflows.warm_start import WarmStart, check_start, continuing_settings
 
 _EVALUATION: dict[str, Any] = {  # options of `evaluate` and their defaults
     "valid": False,
@@ -129,7 +130,7 @@ class PreparedSessions(Step):
                 recipe,
                 self.artifact,
                 folder,
-                start=None if start is None else start.artifact,
+                start=None if start is None else WarmStart.of(context.workspace, start.artifact, report),
                 seed=seed,
                 threads=context.threads,
                 report=report,

@@ -11,14 +11,13 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
-from embedrec.config import build, parse_pairs, read_toml, settings_of, table
+from embedrec.config import build, parse_pairs, read_toml, table
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.models import MODELS
 from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import PairCountRecipe
-from embedrec.models.serialization import NO_PARTS, load_model, save_model
+from embedrec.models.serialization import NO_PARTS, save_model
 from embedrec.models.torch_recipe import choose_device, display_name, fit_recipe, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeModel, CompositeRecipe
@@ -32,6 +31,7 @@ from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
 from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.lineage import provenance
+from embedrec.workflows.warm_start import WarmStart
 
 AS_IS: Mapping[str, Any] = MappingProxyType({})
 
@@ -81,7 +81,7 @@ def train_model(
     source: Artifact,
     folder: Path,
     *,
-    start: Artifact | None = None,
+    start: WarmStart | None = None,
     seed: int = 0,
     threads: int = 1,
     report: Report = quiet,
@@ -89,7 +89,7 @@ def train_model(
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
-    start    a model to continue from
+    start    the model to continue; under a memory limit, all sessions count as new
     context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written. With
              `force`, a composite model that is not better than its best part is written, and its manifest says so
 
@@ -100,10 +100,7 @@ def train_model(
     if context.checkpoint is not None:
         artifacts.check_place(context.checkpoint)
     sessions = Sessions.load(source, named=context.memory is None)
-    more: dict[str, Any] = {}
-    if start is not None:
-        check_start(recipe, start)
-        more["init"] = load_model(start)
+    more: dict[str, Any] = {} if start is None else start.arguments(recipe, sessions, compare=context.memory is None)
     if context.memory is not None:
         if not isinstance(recipe, PairCountRecipe):
             raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
@@ -135,7 +132,7 @@ def train_model(
         )
     about = {
         "trained_on": provenance(source),
-        "continued_from": None if start is None else provenance(start),
+        "continued_from": None if start is None else provenance(start.model),
         "seed": seed,
         "threads": threads,
         "seconds": round(perf_counter() - started, 3),
@@ -148,30 +145,10 @@ def train_model(
         check_better(recipe.name, measured["validation"], force=context.force)
         about["forced"] = True
     parts = model.sources if isinstance(model, CompositeModel) else NO_PARTS
-    save_model(model, folder, about, made_from=start, parts=parts)
+    save_model(model, folder, about, made_from=None if start is None else start.model, parts=parts)
     if context.checkpoint is not None:
         shutil.rmtree(context.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")
-
-
-def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
-    """The settings with which a recipe of that class continues the model artifact `start`, see `Word2Vec.continuing`.
-
-    Raises SettingsError if it cannot.
-    """
-    check_start(cls, start)
-    return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing())
-
-
-def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
-    """Raises SettingsError if the training of a recipe cannot continue the model artifact `start`."""
-    if not MODELS[recipe.name].warm_start:
-        raise SettingsError(f"{recipe.name} does not support warm starts; leave --from out")
-    if start.about.get("recipe") != recipe.name:
-        raise SettingsError(
-            f"{recipe.name} cannot continue from {start.name}, which is a model of another kind "
-            f"({start.about.get('recipe')}); name a model of {recipe.name} with --from"
-        )
 
 
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:

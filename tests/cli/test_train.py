@@ -166,7 +166,7 @@ def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
             ("svd", "--memory", "much"),
             "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'",
         ),
-        (("svd", "--from", "svd"), "svd does not support warm starts; leave --from out"),
+        (("random", "--from", "svd"), "random does not support warm starts; leave --from out"),
     ):
         result = run("train", *words)
         assert (result.code, result.err.splitlines()[-1]) == (1, f"embedrec: {message}")

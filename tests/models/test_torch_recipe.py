@@ -83,8 +83,6 @@ def test_recipes_without_torch_have_one_way_to_train() -> None:
     assert len(fit_recipe(Popular(), tiny_sessions(), **given).vocab) == 6
     with pytest.raises(SettingsError, match="popular trains in one process on the CPU, without checkpoints"):
         fit_recipe(Popular(), tiny_sessions(), **given, context=TrainingContext("cuda"))
-    with pytest.raises(SettingsError, match="two-tower does not support warm starts; leave --from out"):
-        fit_recipe(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
 
 
 def test_devices_of_recipes() -> None:

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from embedrec.errors import DataError, SettingsError
-from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_item_vectors, load_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.file_formats import save_vectors
-from embedrec.workflows.lineage import provenance
-from embedrec.workflows.train import continuing_settings, import_vectors, recipe_of, train_model
+from embedrec.workflows.train import import_vectors, recipe_of, train_model
 from tests.conftest import some_embeddings
 
 SMALL = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
@@ -32,38 +30,6 @@ def test_a_model_records_its_training(prepared: Artifact, tmp_path: Path) -> Non
     assert [e["epoch"] for e in about["epochs"]] == [1, 2]
     assert reports.count("epoch") == 2
     assert replace(load_model(artifact).recipe, popularity=None) == SMALL  # type: ignore[type-var]
-
-
-def test_a_warm_start_records_the_first_model(prepared: Artifact, tmp_path: Path) -> None:
-    first = train_model(SMALL, prepared, tmp_path / "m")
-    second = train_model(SMALL, prepared, tmp_path / "again", start=first)
-    assert second.about["continued_from"] == provenance(first)
-    assert second.fingerprint != first.fingerprint
-    popular = train_model(Popular(), prepared, tmp_path / "p")
-    with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
-        train_model(SMALL, prepared, tmp_path / "again", start=popular)
-    with pytest.raises(SettingsError, match="popular does not support warm starts; leave --from out"):
-        train_model(Popular(), prepared, tmp_path / "again", start=first)
-    assert artifacts.read(tmp_path / "again").fingerprint == second.fingerprint
-
-
-def test_a_warm_start_has_its_own_default_settings(prepared: Artifact, tmp_path: Path) -> None:
-    long = Word2Vec(min_count=1, dim=4, epochs=30, alpha=0.05, min_alpha=0.01, window=3)
-    first = train_model(long, prepared, tmp_path / "m")
-    base = continuing_settings(Word2Vec, first)
-    continued = recipe_of(Word2Vec, None, [], base)
-    assert continued == replace(load_model(first).recipe, epochs=2, alpha=0.005, min_alpha=0.005)  # type: ignore[type-var]
-    given = recipe_of(Word2Vec, None, ["epochs=7", "alpha=.02"], base)
-    assert (given.epochs, given.alpha, given.window) == (7, 0.02, 3)
-    careful = replace(long, epochs=1, alpha=0.001, min_alpha=0.0001)
-    assert careful.continuing() == careful
-
-
-@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if not entry.warm_start])
-def test_models_without_warm_starts_refuse_them(prepared: Artifact, tmp_path: Path, name: str) -> None:
-    first = train_model(Popular(), prepared, tmp_path / "p")
-    with pytest.raises(SettingsError, match=f"^{name} does not support warm starts; leave --from out"):
-        continuing_settings(recipe_class(name), first)
 
 
 def test_imported_vectors_equal_the_file(tmp_path: Path) -> None:

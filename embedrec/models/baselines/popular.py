@@ -12,17 +12,18 @@ from typing import ClassVar
 import numpy as np
 
 from embedrec.config import Settings
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.base import Arrays, model_summary
+from embedrec.models.base import Arrays, ExactIncrement, model_summary
 from embedrec.progress import Report, quiet
 from embedrec.text import Described, Summary
 
 
 @dataclass(frozen=True)
-class Popular(Settings):
+class Popular(Settings, ExactIncrement):
     """Items by the number of their mentions in the training sessions; over all time with both settings none.
 
     days       only mentions of that many days before the last event count
@@ -52,8 +53,17 @@ class Popular(Settings):
             if value is not None and not 0 < value < np.inf:
                 raise SettingsError(f"{name} must be a positive number of days, or none, but is {value!r}")
 
-    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> PopularModel:
-        """Count; `seed`, `threads` and `report` change nothing.
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: PopularModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> PopularModel:
+        """Count. Only `sessions` has an effect: comparing sessions, for an increment, takes longer than counting them.
 
         Raises SettingsError when days or half_life is set and the sessions have no times.
         """

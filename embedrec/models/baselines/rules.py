@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.long_sessions import report_long
 from embedrec.models.neighbour_lists import ListsModel, check_lists
 from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, best_lists, every_mention, every_pair
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Rules(Settings):
+class _Rules(Settings, ExactIncrement):
     """Settings of both kinds.
 
     pruning  best rules kept for each item
@@ -76,7 +77,16 @@ class AssociationRules(_Rules):
         "itself": "true,false",
     }
 
-    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: RulesModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> RulesModel:
         """Count; `seed` has no effect.
 
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
@@ -119,7 +129,16 @@ class SequentialRules(_Rules):
         super().__post_init__()
         check_bounds(self, {"steps": (1, np.inf)})
 
-    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: RulesModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> RulesModel:
         """Count; `seed` has no effect.
 
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,

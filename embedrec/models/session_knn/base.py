@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.session_knn.ann_candidates import SessionAnn
 from embedrec.models.session_knn.model import NO_SESSIONS, CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.settings import SessionKnnSettings
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SessionKnn(SessionKnnSettings):
+class SessionKnn(SessionKnnSettings, ExactIncrement):
     """A recipe of session kNN; see `SessionKnnSettings`."""
 
-    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> SessionKnnModel:
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: SessionKnnModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> SessionKnnModel:
         """Build the index.
 
         seed     of random samples and items, if a variant draws any, and of session vectors

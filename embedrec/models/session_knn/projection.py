@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import rows_of, shaped
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.session_encoders import Weights, weighted_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
@@ -35,7 +36,7 @@ _ONCE = Weights(plays="once")
 
 
 @dataclass(frozen=True)
-class Projection(Settings):
+class Projection(Settings, ExactIncrement):
     """A session is the set of its items; its vector is the mean of their rows in a matrix (n, dim).
 
     method  "random": see `random_rows`; two passes over the sessions and no decomposition
@@ -66,7 +67,16 @@ class Projection(Settings):
         super().__post_init__()
         check_bounds(self, {"dim": (1, 65536)})
 
-    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> VectorModel:
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: VectorModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> VectorModel:
         """Project; calls report("progress", done=, total=, unit="sessions").
 
         Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there are no events.

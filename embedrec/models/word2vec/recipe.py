@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import DataError, SettingsError, need_package
@@ -60,6 +61,7 @@ class Word2Vec(Word2VecSettings):
         threads: int = 1,
         report: Report = quiet,
         init: VectorModel | None = None,
+        changes: SessionChanges | None = None,
     ) -> Word2VecModel:
         """Train on S sessions of E events.
 
@@ -71,6 +73,7 @@ class Word2Vec(Word2VecSettings):
                  unit="events")
         init     a word2vec model to continue: its items come first, in its order; new items follow. Items that do not
                  occur in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
+        changes  has no effect: the training continues on all sessions
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
