@@ -31,11 +31,15 @@ class WarmStart:
 
     @classmethod
     def of(cls, workspace: Workspace, model: Artifact, report: Report = quiet) -> WarmStart:
-        """The start from a model of a workspace; reports report("note", message=) if its sessions are gone."""
+        """The start from a model of a workspace, whose sessions may be replaced but kept as a version.
+
+        Reports report("note", message=) if they are gone.
+        """
         trained_on = model.about.get("trained_on")
-        sessions = None if trained_on is None else workspace.named("sessions", trained_on["name"])
-        if trained_on is not None and (sessions is None or sessions.fingerprint != trained_on["fingerprint"]):
-            sessions = None
+        if trained_on is None:
+            return cls(model)
+        sessions = workspace.version("sessions", trained_on["name"], trained_on["fingerprint"])
+        if sessions is None:
             report("note", message=f"the sessions that {model.name} was trained on are gone; all sessions count as new")
         return cls(model, sessions)
 
