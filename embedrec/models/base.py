@@ -91,15 +91,15 @@ class WarmStartRecipe(Recipe, Protocol):
         self,
         sessions: Sessions,
         *,
+        init: Any = None,
+        changes: SessionChanges | None = None,
         seed: int,
         threads: int,
         report: Report,
-        init: Any = None,
-        changes: SessionChanges | None = None,
     ) -> Model:
-        """Like `Recipe.fit`, from the model `init`.
+        """Like `Recipe.fit`, from the model `init`; None starts from scratch.
 
-        changes  what differs between the sessions of `init` and these, `changes.new`; without it, all sessions are new
+        changes  what differs between the sessions of `init` and these, which are `changes.new`; without it, all are new
         """
         ...
 

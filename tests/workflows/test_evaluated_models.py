@@ -34,6 +34,7 @@ from embedrec.workflows.evaluated_models import (
     search_through_index,
 )
 from embedrec.workflows.train import TrainingOptions, train_model
+from embedrec.workflows.warm_start import WarmStart
 from tests.conftest import of_lists, some_embeddings
 from tests.workflows.toy_sessions import N, has_test_cases
 
@@ -201,7 +202,7 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
     train_model(Popular(), split_source, workspace.folder("model", "fair"))
     train_model(recipe, source, workspace.folder("model", "knows-all"), seed=1)
     fair = train_model(recipe, split_source, workspace.folder("model", "fair-vectors"), seed=1)
-    train_model(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
+    train_model(recipe, split_source, workspace.folder("model", "continued"), start=WarmStart(fair), seed=1)
     embeddings = some_embeddings(N, 8)
     vocab = Vocab([f"i{r:02}" for r in range(N)])
     save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})

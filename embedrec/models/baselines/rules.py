@@ -6,6 +6,7 @@ for rules of two items. Fast, and often near the best in published comparisons.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Rules(Settings, ExactIncrement):
+class _Rules(Settings, ExactIncrement, ABC):
     """Settings of both kinds.
 
     pruning  best rules kept for each item
@@ -43,16 +44,36 @@ class _Rules(Settings, ExactIncrement):
         super().__post_init__()
         check_bounds(self, {"pruning": (1, np.inf)})
 
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: RulesModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> RulesModel:
+        """Count; only `sessions` has an effect.
+
+        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
+                unit="events")
+        """
+        from embedrec.kernels.pair_counts import COUNT, Formula
+
+        check_sessions(sessions)
+        formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
+        counting = PairCounting(self.mentions(sessions, report), formula, threads, report)
+        return self.from_arrays(sessions.vocab, best_lists(counting, self.pruning))
+
+    @abstractmethod
+    def mentions(self, sessions: Sessions, report: Report) -> Mentions:
+        """The mentions whose pairs are the rules. Reports "long_sessions"."""
+
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RulesModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
         check_lists(vocab, arrays, "rules")
         return RulesModel(self, vocab, arrays)
-
-    def _fit(self, mentions: Mentions, vocab: Vocab, threads: int, report: Report) -> RulesModel:
-        from embedrec.kernels.pair_counts import COUNT, Formula
-
-        formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
-        return self.from_arrays(vocab, best_lists(PairCounting(mentions, formula, threads, report), self.pruning))
 
 
 @dataclass(frozen=True)
@@ -77,25 +98,11 @@ class AssociationRules(_Rules):
         "itself": "true,false",
     }
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        init: RulesModel | None = None,
-        changes: SessionChanges | None = None,
-    ) -> RulesModel:
-        """Count; `seed` has no effect.
-
-        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
-                unit="events")
-        """
-        check_sessions(sessions)
+    def mentions(self, sessions: Sessions, report: Report) -> Mentions:
+        """Every pair of mentions of a session."""
         mentions = every_pair(sessions, itself=self.itself)
         report_long(sessions, np.diff(mentions.offsets), 0, report)
-        return self._fit(mentions, sessions.vocab, threads, report)
+        return mentions
 
 
 @dataclass(frozen=True)
@@ -129,27 +136,12 @@ class SequentialRules(_Rules):
         super().__post_init__()
         check_bounds(self, {"steps": (1, np.inf)})
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        init: RulesModel | None = None,
-        changes: SessionChanges | None = None,
-    ) -> RulesModel:
-        """Count; `seed` has no effect.
-
-        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
-                unit="events")
-        """
-        check_sessions(sessions)
+    def mentions(self, sessions: Sessions, report: Report) -> Mentions:
+        """Every mention, with those at most `steps` later."""
         reach = min(self.steps, max(1, int(sessions.lengths.max(initial=0))))
         report_long(sessions, sessions.lengths, reach, report)
         gap = 1 / np.maximum(np.arange(reach + 1), 1)
-        mentions = every_mention(sessions, gap, back=False, itself=self.itself)
-        return self._fit(mentions, sessions.vocab, threads, report)
+        return every_mention(sessions, gap, back=False, itself=self.itself)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
