@@ -74,10 +74,11 @@ class Projection(Settings, ExactIncrement):
         seed: int = 0,
         threads: int = 1,
         report: Report = quiet,
-        init: VectorModel | None = None,
         changes: SessionChanges | None = None,
+        init: VectorModel | None = None,
     ) -> VectorModel:
-        """Project; calls report("progress", done=, total=, unit="sessions").
+        """Project; calls report("progress", done=, total=, unit="sessions"). `init` and `changes` have no effect: every
+        row depends on all sessions.
 
         Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there are no events.
         """
