@@ -26,8 +26,9 @@ from embedrec.training.context import TrainingContext
 from embedrec.vectors.space import space_of
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact, features_for_index
 from embedrec.workflows.composite_parts import device_for
-from embedrec.workflows.train import continuing_settings, train_model
+from embedrec.workflows.train import train_model
 from embedrec.workflows.update_index import Changes, change_index
+from embedrec.workflows.warm_start import WarmStart, continuing_settings
 
 _TOMBSTONES = 0.2  # share of the vectors beyond which an index is rebuilt
 _RECALL_LOSS = 0.005  # of an index beyond which it is rebuilt
@@ -74,7 +75,7 @@ def renew_model(
         recipe,
         sessions,
         folder,
-        start=model if warm else None,
+        start=WarmStart.of(workspace, model, report) if warm else None,
         seed=int(model.about.get("seed", 0)),
         threads=computing.threads,
         report=report,
