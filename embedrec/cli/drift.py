@@ -63,6 +63,7 @@ def drift(
     """Measure what changed from OLD to NEW, two models or two indexes.
 
     \b
+    embedrec drift word2vec@3 word2vec
     embedrec drift word2vec word2vec-today
     embedrec drift word2vec word2vec-today --on today --min-overlap .6 --max-metric-drop .02
     embedrec drift word2vec-ivf word2vec-today-ivf --max-recall-drop .01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def report(
     workspace: Workspace,
 ) -> None:
     """Write a self-contained HTML report to FILE: data and popularity skew, comparison of models by user group,
-    training curves, indexes, a map of the items, and neighbours of example items side by side.
+    training curves, indexes, a map of the items, neighbours of example items side by side, and the drift of refreshes.
 
     \b
     embedrec report
@@ -101,6 +102,7 @@ def report(
     from embedrec.html_report.page import write_page
     from embedrec.splitting.holdout import has_held_out
     from embedrec.workflows.evaluation_options import LIST_LENGTHS, EvaluationOptions
+    from embedrec.workflows.refresh.records import read_refreshes
     from embedrec.workflows.report import compare_for_report, indexes_of, models_of_line
     from embedrec.workflows.train import TrainingOptions
 
@@ -130,5 +132,6 @@ def report(
             comparison=comparison,
             report=progress,
         )
+    content = replace(content, refreshes=read_refreshes(workspace, source.name))
     write_page(file, title or source.name, content, command=command_line())
     note(f"wrote {file}")

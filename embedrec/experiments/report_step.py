@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class ReportStep:
     def run(self, context: StepContext, report: Report) -> None:
         from embedrec.html_report.content import ReportSettings, collect_report
         from embedrec.html_report.page import write_page
+        from embedrec.workflows.refresh.records import read_refreshes
 
         comparison, tables = None, []
         if self.comparison is not None:
@@ -67,4 +68,5 @@ class ReportStep:
             tables=tables,
             report=report,
         )
+        content = replace(content, refreshes=read_refreshes(context.workspace, self.sessions))
         write_page(self.path(context), self.title, content, command="embedrec run")

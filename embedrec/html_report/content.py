@@ -70,6 +70,7 @@ class ReportContent:
     map         model, method, groups, ordered (whether groups are steps of one scale), the id, name, events, position
                 and group of each item, "near", the neighbours of each as pairs of a number and a score, and "names", of
                 the neighbours that are not on the map, numbered after its items; None without vectors
+    refreshes   records of `embedrec refresh` for the sessions, the newest first; added by the caller
     near        models, and the id, name, events, and one list of (name, score) per model of each query item
     """
 
@@ -82,6 +83,7 @@ class ReportContent:
     tables: list[dict[str, Any]] = field(default_factory=list)
     map: dict[str, Any] | None = None
     near: dict[str, Any] | None = None
+    refreshes: list[dict[str, Any]] = field(default_factory=list)
 
 
 def collect_report(

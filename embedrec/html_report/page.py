@@ -16,6 +16,7 @@ from embedrec.evaluation.comparison_summary import lead_metric, summarise_compar
 from embedrec.html_report import charts
 from embedrec.html_report.charts import Axis
 from embedrec.html_report.content import ReportContent
+from embedrec.html_report.drift_section import drift_section
 from embedrec.html_report.html import Safe, card, element, figure, join, table
 from embedrec.html_report.index_section import indexes_section
 from embedrec.storage.atomic import atomic_file
@@ -112,6 +113,8 @@ def _sections(content: ReportContent) -> Iterator[tuple[str, str, list[Safe]]]:
             yield "kinds", "Results by history length and item popularity", kinds
     if content.tables:
         yield "tables", "Tables", [_table_card(one) for one in content.tables]
+    if content.refreshes:
+        yield "drift", "Drift", list(drift_section(content.refreshes))
     if content.near is not None and content.near["items"]:
         yield "near", "Neighbours side by side", list(_near(content))
     if content.map is not None:

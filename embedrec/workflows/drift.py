@@ -53,7 +53,7 @@ DEFAULTS = DriftSettings()
 
 
 def find_versions(workspace: Workspace, old: str, new: str) -> tuple[Artifact, Artifact]:
-    """Two models, or two indexes of items, by name.
+    """Two models, or two indexes of items, by name, which may be that of a version, such as word2vec@3.
 
     Raises ArtifactError for an unknown name, with near misses, and SettingsError for a model and an index.
     """
@@ -76,7 +76,8 @@ _ARTICLES = {"model": "a model", "index": "an index"}
 
 
 def _kinds_of(workspace: Workspace, name: str) -> list[str]:
-    return [kind for kind in _ARTICLES if any(folder.name == name for folder in workspace.folders(kind))]
+    plain = name.partition("@")[0]
+    return [kind for kind in _ARTICLES if any(folder.name == plain for folder in workspace.folders(kind))]
 
 
 def measure_drift(
