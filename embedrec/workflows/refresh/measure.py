@@ -12,19 +12,23 @@ from embedrec.models.torch_recipe import fit_recipe
 from embedrec.progress import Report, quiet
 from embedrec.splitting.rules import Split
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
 from embedrec.workflows.drift import index_drift, model_drift, with_metric
 from embedrec.workflows.refresh.settings import RefreshSettings
 from embedrec.workflows.refresh.steps import Computing, recipe_to_continue, training_context_of
+from embedrec.workflows.warm_start import WarmStart
 
 
 @dataclass(frozen=True, eq=False)
 class Measuring:
     """What drift is measured with.
 
-    new       the new sessions
-    window    the new sessions without the newest, and these; None measures no metric
+    workspace  of the old versions
+    new        the new sessions
+    window     the new sessions without the newest, and these; None measures no metric
     """
 
+    workspace: Workspace
     new: Sessions
     window: Split | None
     settings: RefreshSettings
@@ -37,14 +41,14 @@ class Measuring:
         drift = model_drift((old, new), models, settings, sessions=self.new, report=report)
         if self.window is None or not recipe_to_continue(old)[1]:
             return drift
-        candidate = self._without_window(old, models[0], report)
+        candidate = self._without_window(old, report)
         return with_metric(drift, (models[0], candidate), self.window.test, self.window.train, settings, report=report)
 
     def of_index(self, old: Artifact, new: Artifact, report: Report = quiet) -> Drift:
         """The drift of an index of items."""
         return index_drift(old, new, self.settings.drift, report=report)
 
-    def _without_window(self, artifact: Artifact, model: Model, report: Report) -> Model:
+    def _without_window(self, artifact: Artifact, report: Report) -> Model:
         """The model that continues the old one on all new sessions but the newest."""
         assert self.window is not None
         recipe, _ = recipe_to_continue(artifact)
@@ -55,5 +59,5 @@ class Measuring:
             threads=self.computing.threads,
             report=report,
             context=training_context_of(recipe, self.computing, report),
-            init=model,
+            **WarmStart.of(self.workspace, artifact).arguments(recipe, self.window.train),
         )

@@ -221,7 +221,7 @@ class _Refresh:
         self, new: Sessions, window: Split | None, models: dict[str, Artifact], indexes: dict[str, Artifact]
     ) -> tuple[list[dict[str, Any]], list[str]]:
         """The drift of every model and every index of items, and why the gate refuses it."""
-        measuring = Measuring(new, window, self.settings, self.computing)
+        measuring = Measuring(self.workspace, new, window, self.settings, self.computing)
         gate, records, refused = self.settings.thresholds, [], []
         pairs = [(old, models[old.name]) for old in self.plan.models]
         pairs += [(one, indexes[one.name]) for one in self.plan.indexes if one.about.get("of", "items") == "items"]

@@ -21,9 +21,9 @@ def test_a_model_is_measured_on_sessions_it_has_not_seen(shop: Workspace, night:
     assert window is not None
     model = shop.find("model", "word2vec")
     renewed = renew_model(shop, model, appended, tmp_path / "staged" / "models" / "word2vec", Computing())
-    drift = Measuring(new, window, RefreshSettings(), Computing()).of_model(model, renewed)
+    drift = Measuring(shop, new, window, RefreshSettings(), Computing()).of_model(model, renewed)
     assert drift.metric is not None and drift.metric_name == "recall@20" and drift.metric_gap is not None
-    without = Measuring(new, None, RefreshSettings(), Computing()).of_model(model, renewed)
+    without = Measuring(shop, new, None, RefreshSettings(), Computing()).of_model(model, renewed)
     assert without.metric is None and without.overlap == drift.overlap
     index = shop.find("index", "word2vec-ivf")
-    assert Measuring(new, window, RefreshSettings(), Computing()).of_index(index, index).overlap == 1
+    assert Measuring(shop, new, window, RefreshSettings(), Computing()).of_index(index, index).overlap == 1

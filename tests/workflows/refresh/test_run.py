@@ -63,8 +63,10 @@ def test_everything_that_derives_from_the_sessions_is_renewed(shop: Workspace, n
 def test_the_next_night_builds_on_this_one(shop: Workspace, night: Path, tmp_path: Path) -> None:
     refresh(shop, [night], LOOSE)
     first = digests(shop)
-    assert refresh(shop, [night_file(tmp_path, 5)], LOOSE).switched
+    result = refresh(shop, [night_file(tmp_path, 5)], LOOSE)
+    assert result.switched and numbers_of(result, "index", "word2vec-ivf")["added"] == 1  # not built again
     assert len(Sessions.load(shop.find("sessions", "clicks"))) == 6 * NIGHT
+    assert "median cosine" in numbers_of(result, "measure", "word2vec-ivf")
     assert not set(first.values()) & set(digests(shop).values())
 
 
