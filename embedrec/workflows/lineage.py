@@ -12,7 +12,6 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import EmbedrecError, SettingsError
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.vectors.space import space_of
 
 if TYPE_CHECKING:
     from embedrec.data.features import Features
@@ -32,6 +31,8 @@ def provenance(source: Artifact) -> dict[str, str]:
 
 def origin(model: Artifact) -> dict[str, Any]:
     """What an index stores of its model beside `provenance`: the model may be trained again, or be absent."""
+    from embedrec.vectors.space import space_of
+
     about = {"trained_on": model.about.get("trained_on"), "model_settings": model.about.get("settings")}
     return {**about, "space": space_of(model)}
 
