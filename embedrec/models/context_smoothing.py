@@ -34,10 +34,15 @@ def mean_contexts(sessions: Sessions, vectors: np.ndarray, window: int) -> Conte
     vectors  (n, d) of the items
     window   of the training; contexts are the same mentions, but at most 2 on each side
     """
+    return mean_vectors_beside(sessions, unit(vectors), window)
+
+
+def mean_vectors_beside(sessions: Sessions, vectors: np.ndarray, window: int) -> Contexts:
+    """The same means of the vectors themselves, (n, d) float32."""
     from embedrec.kernels.context_means import add_context_means
 
     sums, counts = np.zeros(vectors.shape), np.zeros(len(vectors), dtype=np.int64)
-    add_context_means(sessions.offsets, sessions.items, unit(vectors), reach(window), sums, counts)
+    add_context_means(sessions.offsets, sessions.items, vectors, reach(window), sums, counts)
     return Contexts((sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts)
 
 
@@ -57,18 +62,19 @@ def add_contexts(old: Contexts, new: Contexts) -> Contexts:
     return Contexts(mean, counts)
 
 
-def smooth(vectors: np.ndarray, contexts: Contexts, weight: float) -> np.ndarray:
+def smooth(vectors: np.ndarray, contexts: Contexts, weight: float, most: int | None = None) -> np.ndarray:
     """Smoothed vectors (n, d) float32: the unit vectors, plus `weight` times the unit vectors of the contexts.
 
-    Their norm is (mentions / most mentions) ** 0.1; mentions without others beside them do not count.
+    Their norm is (mentions / most mentions) ** 0.1; mentions without others beside them do not count. None takes the
+    most mentions of an item.
     """
-    return add_means(vectors, contexts.mean, mention_norms(contexts.counts), weight)
+    return add_means(vectors, contexts.mean, mention_norms(contexts.counts, most), weight)
 
 
-def mention_norms(counts: np.ndarray) -> np.ndarray:
-    """The norms of smoothed vectors of items with these mentions: (n,) float32."""
+def mention_norms(counts: np.ndarray, most: int | None = None) -> np.ndarray:
+    """The norms of smoothed vectors of items with these mentions, see `smooth`: (n,) float32."""
     mentions = np.maximum(counts, 1)
-    return ((mentions / mentions.max(initial=1)) ** NORM_POWER).astype(np.float32)
+    return ((mentions / (most or mentions.max(initial=1))) ** NORM_POWER).astype(np.float32)
 
 
 def add_means(vectors: np.ndarray, means: np.ndarray, norms: np.ndarray, weight: float) -> np.ndarray:

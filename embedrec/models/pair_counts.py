@@ -217,8 +217,11 @@ def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
     return {"items": _first_columns(rows, longest, memory), "scores": _first_columns(scores, longest, memory)}
 
 
-def all_pairs(counting: PairCounting) -> Pairs:
-    """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`."""
+def all_pairs(counting: PairCounting, first_items: int | None = None) -> Pairs:
+    """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`.
+
+    first_items  pairs of so many first items only, among each other and with the others; None for all
+    """
     from embedrec.kernels.pair_counts import score_pairs
 
     mentions, formula, memory = counting.mentions, counting.formula, counting.memory
@@ -226,6 +229,8 @@ def all_pairs(counting: PairCounting) -> Pairs:
         mentions = mentions._replace(back=False)
     work = _work(mentions)
     bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # unused capacity is never written
+    if first_items is not None:
+        work, bounds = work[:first_items], bounds[: first_items + 1]
     starts, ends = bounds[:-1], np.empty(len(work), dtype=np.int64)
     rows, values = memory.empty(int(bounds[-1]), np.int32), memory.empty(int(bounds[-1]), np.float32)
 

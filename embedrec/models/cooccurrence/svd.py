@@ -16,10 +16,11 @@ import numpy as np
 from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
+from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import add_means, mention_norms, reach
+from embedrec.models.frozen import NewItems
 from embedrec.models.pair_counts import (
     PairCounting,
     PairCountRecipe,
@@ -180,6 +181,15 @@ class Spectral(PairCountRecipe["SpectralModel"]):
             block[:] = add_means(block, means.astype(np.float32), norms[start : start + len(block)], self.contexts)
             start += len(block)
         return self.from_arrays(model.vocab, {"items": vectors})
+
+    def solve_new_items(self, items: NewItems, *, seed: int, threads: int, report: Report) -> Arrays:
+        """See `FrozenRecipe`. Raises SettingsError for settings whose vectors do not contain the eigenvalues."""
+        from embedrec.models.cooccurrence.new_items import solve_new_items
+
+        if not self.power or self.contexts:
+            given = f"contexts={self.contexts:g}" if self.contexts else "power=0"
+            raise SettingsError(f"svd with {given} keeps no eigenvalues to solve new items with; use --align instead")
+        return solve_new_items(self, items, self.power, threads=threads, report=report)
 
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The weighted mentions, and the formula, of the matrix."""

@@ -147,7 +147,6 @@ def fold_in(
     plays, decay  weights of a history's items, see `cells`. An empty history has the zero vector
     axes   (d, d) float32, the principal axes of the items, in columns; None if these are the coordinates
     """
-    from embedrec.kernels.als import solve
     from embedrec.kernels.row_blas import LANES, padded
 
     n, d = items.shape
@@ -156,13 +155,30 @@ def fold_in(
     diagonal = (objective.unobserved * np.einsum("ij,ij->j", fixed, fixed, dtype=np.float64)).astype(np.float32)
 
     def encode(histories: Sessions) -> np.ndarray:
-        start = np.zeros((len(histories), d), dtype=np.float32)
-        queries = Side(objective, cells(histories, plays, decay), start)
-        solve(*queries.cells, fixed, diagonal, queries.vectors, _MAX_STEPS, _TOLERANCE, 0, len(histories))
-        vectors = queries.vectors[:, :d]
+        matrix = cells(histories, plays, decay)
+        vectors = solve_rows(matrix, objective.ridge(matrix), fixed, diagonal)[:, :d]
         return vectors.copy() if axes is None else vectors @ axes.T
 
     return encode
+
+
+def solve_rows(matrix: sp.csr_matrix, ridge: np.ndarray, fixed: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    """The vectors (r, w) of the rows of a matrix, given those of its columns; exact, see `kernels.als`.
+
+    matrix    cells and their weights, (r, c) CSR float32
+    ridge     (r,) float32
+    fixed     (c, w) float32 vectors of the columns, padded and read-only, in the axes of the diagonal
+    diagonal  (w,) float32: the Gram matrix of all columns, times the weight of an unobserved pair
+    """
+    from embedrec.kernels.als import solve
+    from embedrec.kernels.row_blas import padded
+
+    rows, width = matrix.shape[0], fixed.shape[1]
+    vectors = padded(np.zeros((rows, width), dtype=np.float32), rows)
+    columns = matrix.indices.astype(np.int32, copy=False)
+    offsets = matrix.indptr.astype(np.int64)
+    solve(offsets, columns, matrix.data, ridge, fixed, diagonal, vectors, _MAX_STEPS, _TOLERANCE, 0, rows)
+    return vectors
 
 
 def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.ndarray, np.ndarray]:

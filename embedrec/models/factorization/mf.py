@@ -19,6 +19,7 @@ from embedrec.models.array_packing import shaped
 from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import fold_in
 from embedrec.models.factorization.settings import FactorisationSettings
+from embedrec.models.frozen import NewItems
 from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
@@ -111,6 +112,12 @@ class MatrixFactorisation(FactorisationSettings):
         axes = shaped(arrays, "axes", (self.dim, self.dim), self.name) if "axes" in arrays else None
         encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay, axes)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
+
+    def solve_new_items(self, items: NewItems, *, seed: int, threads: int, report: Report) -> Arrays:
+        """See `FrozenRecipe`."""
+        from embedrec.models.factorization.new_items import solve_new_items
+
+        return solve_new_items(self, items, seed=seed, report=report)
 
     def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:
         """See `RotatableRecipe`."""

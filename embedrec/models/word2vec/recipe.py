@@ -20,6 +20,7 @@ from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.array_packing import names_or_empty, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
+from embedrec.models.frozen import NewItems
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import best_share, scale_norms
@@ -115,6 +116,7 @@ class Word2Vec(Word2VecSettings):
         input, output  (n, dim) float32
         context        (n, dim) float32 and "mentions" (n,) int64, see `Contexts`; models of earlier versions have
                        neither
+        most_mentions  (1,) int64: mentions that norms are relative to, of models that were extended; see `smooth`
 
         Raises DataError when they do not fit.
         """
@@ -129,7 +131,12 @@ class Word2Vec(Word2VecSettings):
             if (counts < 0).any():
                 raise DataError("mentions of a word2vec model must not be negative")
             contexts = Contexts(shaped(arrays, "context", x.shape, self.name), counts)
-            vectors = smooth(vectors, contexts, self.smoothing)
+            most = None
+            if "most_mentions" in arrays:
+                most = int(shaped(arrays, "most_mentions", (1,), self.name, "int64")[0])
+                if most < 1:
+                    raise DataError("the most mentions of an item of a word2vec model must be at least 1")
+            vectors = smooth(vectors, contexts, self.smoothing, most)
         items = Embeddings(vectors, vocab, "cosine")
         encoder = mean_encoder(items.vectors, self.decay)
         similar = scale_norms(items, self.similar_popularity)
@@ -141,10 +148,15 @@ class Word2Vec(Word2VecSettings):
         matrices = {"input", "output", "context"} & arrays.keys()
         return {**arrays, **{name: rotate(arrays[name], rotation) for name in sorted(matrices)}}
 
+    def solve_new_items(self, items: NewItems, *, seed: int, threads: int, report: Report) -> Arrays:
+        """See `FrozenRecipe`."""
+        from embedrec.models.word2vec.new_items import solve_new_items
+
+        return solve_new_items(self, items, seed=seed, threads=threads, report=report)
+
     def _trained(self, vectors: WordVectors) -> np.ndarray:
         """The items' trained vectors: (n, dim)."""
-        sides = {"input": vectors.input, "output": vectors.output}
-        return sides[self.vectors] if self.vectors in sides else vectors.input + vectors.output
+        return vectors.trained(self.vectors)
 
     def _contexts(self, sessions: Sessions, vectors: WordVectors, init: VectorModel | None) -> Contexts:
         """The contexts of all items in the sessions, and in those of a continued model."""

@@ -21,6 +21,10 @@ class WordVectors(NamedTuple):
     input: np.ndarray
     output: np.ndarray
 
+    def trained(self, side: Side) -> np.ndarray:
+        """The vectors of one side, or the sum of both: (n, d)."""
+        return self.input + self.output if side == "sum" else self.input if side == "input" else self.output
+
 
 @dataclass(frozen=True)
 class Word2VecSettings(Settings):
