@@ -58,6 +58,8 @@ COMMANDS = {
     "run": "embedrec.cli.run",
     "vectors": "embedrec.cli.vectors",
     "rollback": "embedrec.cli.rollback",
+    "gc": "embedrec.cli.gc",
+    "artifact": "embedrec.cli.artifact",
     "info": "embedrec.cli.info:info",
     "verify": "embedrec.cli.info:verify",
     "completion": "embedrec.cli.completion",

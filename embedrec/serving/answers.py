@@ -285,7 +285,7 @@ def _find_names(source: Source, vocab: Vocab, texts: Sequence[str], skip: bool, 
     """
     features = item_features(
         source.workspace,
-        lambda: source.workspace.find("model", source.artifact.about.get("indexed", {}).get("name", source.name)),
+        lambda: source.model,
         vocab,
         None,
         source.artifact if source.artifact.kind == "index" else None,

@@ -15,6 +15,7 @@ from embedrec.serving.schemas import Refusal
 from embedrec.serving.settings import ServeSettings
 from embedrec.serving.sources import QUESTIONS, Served, Source
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.versions import readable
 from embedrec.storage.workspace import Workspace
 
 _COMPOSITES = ("ranker", "fusion")
@@ -58,7 +59,7 @@ def select(
 
     old      what is served: its sources are kept where nothing newer passes the checks
     skipped  digests of artifacts that are not to be served
-    force    serve artifacts that are worse than the old ones
+    force    serve artifacts that are worse than the old ones; those that a rollback has put back always are
 
     Raises ArtifactError if there is nothing to serve.
     """
@@ -75,7 +76,8 @@ def select(
         for role, artifact in chosen.items():
             before = _source_of(old, role)
             try:
-                sources[role] = _open(workspace.root, settings, artifact, old, before, force)
+                rolled_back = before is not None and _is_older(artifact, before)
+                sources[role] = _open(workspace.root, settings, artifact, old, before, force or rolled_back)
             except EmbedrecError as e:
                 refused.append(Refusal(artifact.kind, artifact.name, str(e)))
                 if before is not None:
@@ -115,12 +117,23 @@ def _choose(
         if before is not None and (
             before.name in settings.pin
             or artifact.digest in workspace.excluded
-            or (not named and artifact.created < before.artifact.created)
+            or (not named and _is_older(artifact, before) and not _is_replaced(workspace, before.artifact))
         ):
             chosen[role] = before.artifact
     if old is not None:
         chosen |= {role: old.defaults[role].artifact for role in old.defaults if not named and role not in chosen}
     return chosen if named else chosen | _pinned(workspace, settings, old)
+
+
+def _is_older(artifact: Artifact, before: Source) -> bool:
+    """Whether an artifact was written before the one that is served: that is gone, or was rolled back."""
+    return artifact.created < before.artifact.created
+
+
+def _is_replaced(workspace: Workspace, artifact: Artifact) -> bool:
+    """Whether another artifact has the place of an artifact now, such as an earlier version after a rollback."""
+    current = readable(workspace.folder(artifact.kind, artifact.name), artifact.kind)
+    return current is not None and current.digest != artifact.digest
 
 
 def _pinned(workspace: Workspace, settings: ServeSettings, old: Served | None) -> dict[str, Artifact]:

@@ -123,7 +123,9 @@ class Source:
         """The model: itself, or the one that the index was built from. Raises ArtifactError if it is missing."""
         if self.artifact.kind == "model":
             return self.artifact
-        return self.workspace.find("model", self.artifact.about.get("indexed", {}).get("name", self.name))
+        from embedrec.workflows.lineage import model_of
+
+        return model_of(self.workspace, self.artifact)
 
     @property
     def training_sessions(self) -> Any:

@@ -28,7 +28,7 @@ def line_of(workspace: Workspace, artifact: Artifact) -> Line:
     visited = {artifact.folder}
     while (origin := _sessions_of(artifact) or _origin(artifact)) is not None:
         kind, name = origin[0], origin[1]["name"]
-        source = _readable(workspace, kind, name)
+        source = _source(workspace, *origin)
         if source is None:
             return kind, name
         if source.folder in visited:
@@ -69,7 +69,7 @@ def stale(workspace: Workspace, artifact: Artifact) -> str | None:
     """
     visited, current = {artifact.folder}, artifact
     while (origin := _origin(current)) is not None:
-        source = _readable(workspace, origin[0], origin[1]["name"])
+        source = _source(workspace, *origin)
         if source is None or source.folder in visited:
             return None
         if _is_outdated(current, source):
@@ -113,6 +113,16 @@ def _readable(workspace: Workspace, kind: str, name: str) -> Artifact | None:
         return artifacts.read(workspace.folder(kind, name), kind)
     except ArtifactError:
         return None
+
+
+def _source(workspace: Workspace, kind: str, provenance: dict[str, Any]) -> Artifact | None:
+    """The artifact of the name of a source, or if there is none, the one that it was renamed to; None if it is gone."""
+    named = _readable(workspace, kind, provenance["name"])
+    if named is not None or not isinstance(provenance.get("fingerprint"), str):
+        return named
+    folders = (folder for folder in workspace.folders(kind) if folder.name != provenance["name"])
+    others = (_readable(workspace, kind, folder.name) for folder in folders)
+    return next((a for a in others if a is not None and a.fingerprint == provenance["fingerprint"]), None)
 
 
 def _had_part(composite: Artifact, part: Artifact) -> bool:

@@ -108,6 +108,8 @@ def _check(root: Path, staged: Staged) -> None:
     folder = root / FOLDERS[kind] / name
     artifacts.check_place(folder)
     if staged.old is None:
+        if os.path.lexists(folder) and readable(folder, kind) is None:
+            raise ArtifactError(f"{folder} is damaged; remove it with `embedrec artifact rm {name} --kind {kind}`")
         if os.path.lexists(folder):
             raise ArtifactError(f"another process changed {folder} in the meantime; try again")
     elif not folder.exists() or artifacts.read(folder, kind).digest != staged.old.digest:

@@ -19,7 +19,7 @@ from embedrec.models.serialization import load_model
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text.near_misses import close_matches
-from embedrec.workflows.lineage import training_sessions
+from embedrec.workflows.lineage import model_of, training_sessions
 
 _SPELLINGS = 5  # words of names that a mistyped word may mean
 
@@ -173,6 +173,6 @@ def _counts(sessions: Sessions, vocab: Vocab) -> np.ndarray:
 def _model_of(workspace: Workspace, index: Artifact) -> Artifact | None:
     indexed = index.about.get("indexed")
     try:
-        return workspace.find("model", indexed["name"]) if isinstance(indexed, dict) and "name" in indexed else None
+        return model_of(workspace, index) if isinstance(indexed, dict) and "name" in indexed else None
     except EmbedrecError:  # an index works without its model
         return None

@@ -69,6 +69,17 @@ def indexed_model(workspace: Workspace, index: Artifact) -> Artifact:
     return model
 
 
+def model_of(workspace: Workspace, index: Artifact) -> Artifact:
+    """The model that an index was built from, the current one or a version, or else the one that has its name now.
+
+    Raises ArtifactError if there is none.
+    """
+    indexed = index.about.get("indexed") or {}
+    name = indexed.get("name", index.name)
+    model = workspace.version("model", name, indexed.get("fingerprint", ""))
+    return workspace.find("model", name) if model is None else model
+
+
 def training_features(workspace: Workspace, model: Artifact) -> Features | None:
     """The item features of the sessions a model was trained on; None if they have none.
 

@@ -9,7 +9,7 @@ from embedrec.errors import SettingsError
 from embedrec.storage.switch import Staged, switch
 from embedrec.storage.version_records import Content, Record, read_records
 from embedrec.storage.version_tags import read_tags
-from embedrec.storage.versions import is_number
+from embedrec.storage.versions import is_number, version_folder
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.versions import Key, current_artifacts, recorded_version, version_folders
 
@@ -52,10 +52,14 @@ def roll_back(workspace: Workspace, name: str | None = None, to: str | None = No
         raise SettingsError(_nothing(workspace, name, to))
     staged = []
     for key, number in target.items():
+        if number is not None and key not in current and not version_folder(root, number, *key).is_dir():
+            continue  # it was removed, with its versions
         new = None if number is None else recorded_version(root, *key, number)
         old = current.get(key)
         if (new and new.digest) != (old and old.digest):
             staged.append(Staged(new, old))
+    if not staged and to is None:
+        raise SettingsError("nothing to roll back: what the last switch replaced was removed")
     if not staged:
         raise SettingsError(f"the artifacts are as {to} has them already; `embedrec info --versions` lists others")
     record = switch(workspace, staged, command="rollback")

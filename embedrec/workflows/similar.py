@@ -20,7 +20,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import newest_of_line
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.workflows.lineage import distinguishing_features, filter_items, item_features, training_sessions
+from embedrec.workflows.lineage import distinguishing_features, filter_items, item_features, model_of, training_sessions
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import ItemFilter
@@ -60,7 +60,7 @@ class ItemNeighbourSource:
 
     def model(self, workspace: Workspace) -> Artifact:
         """The model it comes from."""
-        return self.source if self.index is None else workspace.find("model", self.source.about["indexed"]["name"])
+        return self.source if self.index is None else model_of(workspace, self.source)
 
     @property
     def index(self) -> Artifact | None:

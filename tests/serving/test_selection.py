@@ -18,9 +18,11 @@ from embedrec.serving import selection
 from embedrec.serving.selection import check, newest_artifacts, sample_recall, select
 from embedrec.serving.settings import ServeSettings
 from embedrec.serving.sources import Served
+from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
+from embedrec.workflows.rollback import roll_back
 from tests.conftest import some_embeddings
 
 
@@ -205,3 +207,25 @@ def test_checks_are_made_without_an_old_one(plays: Workspace) -> None:
     source.artifact.about["facts"]["recall@20"] = 2.0
     with pytest.raises(SettingsError, match=r"flat has a recall of 1\.000 on a sample, but 2\.000 was measured"):
         check(source, None)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_service_follows_a_rollback(plays: Workspace, named: bool) -> None:
+    """Also back to an index of fewer items, and forth again; an older one of another name stays aside."""
+    settings = ServeSettings(index=("flat",)) if named else ServeSettings()
+    write_index(plays, some_embeddings(20, 4))
+    first = select(plays, settings).served
+    before = plays.find("index", "flat")
+    staged = Workspace(plays.root / ".staging")
+    write_index(staged, some_embeddings(50, 4))
+    switch(plays, [Staged(staged.find("index", "flat"), before)], command="refresh")
+    second = select(plays, settings, first).served
+    assert second.sources["index", "flat"].artifact.about["items"] == 50
+    roll_back(plays)
+    back = select(plays, settings, second)
+    assert back.refused == []
+    assert back.served.version == first.version
+    roll_back(plays)
+    assert select(plays, settings, back.served).served.version == second.version
+    shutil.rmtree(plays.folder("index", "flat"))
+    assert named or select(plays, settings, second).served.version == second.version
