@@ -54,10 +54,10 @@ def remove_artifacts(
     targets: dict[Path, tuple[str, int | None]] = {}
     for name in names:
         damaged = {(of, f.name): f for of in FOLDERS for f in workspace.unreadable(of) if kind in (None, of)}
-        found = [(of, f) for (of, own), f in damaged.items() if own == name]
-        if not found:
-            found = [(artifact.kind, artifact.folder) for artifact in _named(workspace, name, kind)]
-        for of, folder in found:
+        named = [(of, f) for (of, own), f in damaged.items() if own == name]
+        if not named:
+            named = [(artifact.kind, artifact.folder) for artifact in _named(workspace, name, kind)]
+        for of, folder in named:
             targets[folder] = (of, _number(root, folder))
             for version, other, kept in version_folders(root) if targets[folder][1] is None else ():
                 if (other, kept.name) == (of, folder.name):
@@ -110,7 +110,7 @@ def rename_artifacts(workspace: Workspace, old: str, new: str, kind: str | None 
         for _, of, folder in list(version_folders(root)):
             if of in kinds and folder.name == old:
                 folder.rename(folder.with_name(new))
-        for of in kinds:  # last, so that the name is found as long as anything is left to do
+        for of in kinds:  # last, so that the old name exists as long as anything is left to do
             workspace.folder(of, old).rename(workspace.folder(of, new))
             atomic.flush(root / FOLDERS[of])
     return [artifacts.read(workspace.folder(of, new), of) for of in kinds]
@@ -129,21 +129,21 @@ def tag_artifacts(
     """
     check_tag(tag)
     root = workspace.root
-    found = _named(workspace, name, kind)
-    numbers = [_number(root, artifact.folder) for artifact in found]
+    named = _named(workspace, name, kind)
+    numbers = [_number(root, artifact.folder) for artifact in named]
     if not delete:
         numbers = [
             keep_version(workspace, artifact, command="artifact tag") if number is None else number
-            for artifact, number in zip(found, numbers, strict=True)
+            for artifact, number in zip(named, numbers, strict=True)
         ]
-    keys = {(artifact.kind, artifact.name) for artifact in found}
+    keys = {(artifact.kind, artifact.name) for artifact in named}
     with versions_locked(root):
         tags = read_tags(root)
         before = [tagged for tagged in tags.get(tag, []) if (tagged.kind, tagged.name) in keys]
         others = [tagged for tagged in tags.get(tag, []) if tagged not in before]
         if delete and not before:
             raise SettingsError(f"{name} has no tag {tag!r}; `embedrec info --versions` lists tags")
-        given = [Tagged(a.kind, a.name, number) for a, number in zip(found, numbers, strict=True) if number is not None]
+        given = [Tagged(a.kind, a.name, number) for a, number in zip(named, numbers, strict=True) if number is not None]
         write_tags(root, {**tags, tag: others if delete else [*others, *given]})
     return before if delete else given
 

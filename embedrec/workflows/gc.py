@@ -1,14 +1,16 @@
-"""Free the space of what is no longer needed: old versions, and parts that no model uses."""
+"""Free the space of what is no longer needed: old versions, abandoned refreshes, and parts that no model uses."""
 
 from __future__ import annotations
 
+import stat
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedrec.errors import ArtifactError
+from embedrec.errors import ArtifactError, SettingsError
 from embedrec.storage import atomic
 from embedrec.storage.artifacts import FOLDERS, VERSIONS, Artifact
 from embedrec.storage.switch import versions_locked
@@ -16,17 +18,19 @@ from embedrec.storage.version_records import Record, record_path
 from embedrec.storage.version_tags import read_tags
 from embedrec.storage.versions import readable
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.refresh.staging import FOLDER, refreshing
 from embedrec.workflows.unused_parts import remove_unused_parts, unused_parts
 from embedrec.workflows.versions import current_artifacts, freed_bytes, sources_of, version_folders
 
-Found = tuple[int, str, Path]  # number, kind and folder of a version
+STAGING_DAYS = 7.0
+VersionFolder = tuple[int, str, Path]  # number, kind and folder of a version
 
 
 @dataclass(frozen=True)
 class Freed:
     """What is removed.
 
-    what     "version" or "part"
+    what     "version", "refresh" or "part"
     version  the number of a version
     bytes    that this frees
     """
@@ -38,8 +42,12 @@ class Freed:
     bytes: int
 
 
-def collect_garbage(workspace: Workspace, keep: int, *, dry_run: bool = False) -> list[Freed]:
+def collect_garbage(
+    workspace: Workspace, keep: int, *, days: float = STAGING_DAYS, dry_run: bool = False
+) -> list[Freed]:
     """Remove the versions of each artifact but the current one and the last `keep` earlier ones, and unused parts.
+
+    days  after which what an interrupted or refused refresh has left is removed, too, unless a refresh is running
 
     Versions with a tag stay, and those that current artifacts and kept composite models need: the sessions a model was
     trained on, the model of an index, the parts of a fusion or ranker.
@@ -55,7 +63,7 @@ def collect_garbage(workspace: Workspace, keep: int, *, dry_run: bool = False) -
                 f"which versions are needed is unknown, as {kind} {folder.name} cannot be read: {error}"
             )
     freed: list[Freed] = []
-    old: list[Found] = []
+    old: list[VersionFolder] = []
     if (workspace.root / VERSIONS).is_dir():
         with versions_locked(workspace.root) as records:
             old = _old_versions(workspace, keep)
@@ -63,6 +71,7 @@ def collect_garbage(workspace: Workspace, keep: int, *, dry_run: bool = False) -
             if not dry_run:
                 remove_versions(workspace.root, [folder for *_, folder in old])
                 _remove_records(workspace.root, records)
+    freed += _remove_staging(workspace, days, dry_run)
     without = frozenset(folder for *_, folder in old)
     parts = unused_parts(workspace, without) if dry_run else remove_unused_parts(workspace)
     return freed + [Freed("part", "model", part.name, None, part.bytes) for part in parts]
@@ -78,13 +87,32 @@ def remove_versions(root: Path, folders: Iterable[Path]) -> None:
     atomic.flush(root / VERSIONS)
 
 
-def _old_versions(workspace: Workspace, keep: int) -> list[Found]:
+def _remove_staging(workspace: Workspace, days: float, dry_run: bool) -> list[Freed]:
+    """Remove the staging workspaces that no refresh has written to for some days; none while a refresh is running."""
+    if not (workspace.root / FOLDER).is_dir():
+        return []
+    freed = []
+    try:
+        with refreshing(workspace, wait=False) as folder:
+            for staging in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+                files = [file.lstat() for file in (staging, *staging.rglob("*"))]
+                if time.time() - max(info.st_mtime for info in files) >= days * 86_400:
+                    size = sum(info.st_size for info in files if stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
+                    freed.append(Freed("refresh", "", staging.name, None, size))
+                    if not dry_run:
+                        atomic.remove_folder(staging)
+    except SettingsError:  # a refresh is running
+        return []
+    return freed
+
+
+def _old_versions(workspace: Workspace, keep: int) -> list[VersionFolder]:
     """The versions to remove, the newest first."""
     current = current_artifacts(workspace)
     digests = {artifact.digest for artifact in current.values()}
     tagged = {(t.version, t.kind, t.name) for entries in read_tags(workspace.root).values() for t in entries}
     earlier: dict[tuple[str, str], int] = defaultdict(int)
-    old: dict[Found, Artifact | None] = {}
+    old: dict[VersionFolder, Artifact | None] = {}
     kept: list[Artifact] = []
     for number, kind, folder in version_folders(workspace.root):
         artifact = readable(folder, kind)
@@ -97,11 +125,11 @@ def _old_versions(workspace: Workspace, keep: int) -> list[Found]:
     needed = {(kind, print_) for a in current.values() for kind, _, print_ in sources_of(a)}
     while True:
         needed |= {(kind, print_) for a in kept for kind, _, print_ in sources_of(a) if "parts" in a.about}
-        more = {found: a for found, a in old.items() if a is not None and (a.kind, a.fingerprint) in needed}
+        more = {key: a for key, a in old.items() if a is not None and (a.kind, a.fingerprint) in needed}
         if not more:
             return [*old]
         kept = list(more.values())
-        old = {found: artifact for found, artifact in old.items() if found not in more}
+        old = {key: artifact for key, artifact in old.items() if key not in more}
 
 
 def _remove_records(root: Path, records: list[Record]) -> None:

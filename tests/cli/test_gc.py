@@ -21,8 +21,8 @@ def test_gc_says_what_it_frees(run: Run, tmp_path: Path) -> None:
     where = ("--workspace", tmp_path)
     assert succeed(run, "gc", *where).err == "nothing to free\n"
     plan = succeed(run, "gc", "--keep", 1, "--dry-run", *where)
-    assert plan.err == "would free 1.8 MB: 3 versions, 0 parts\n"
+    assert plan.err == "would free 1.8 MB: 3 versions, 0 abandoned refreshes, 0 parts\n"
     assert [row[:4] for row in plan.rows] == [["version", kind, "x", "1"] for kind in FOLDERS]
     done = succeed(run, "gc", "--keep", 1, *where)
-    assert done.err == "freed 1.8 MB: 3 versions, 0 parts\n" and done.rows == plan.rows
+    assert done.err == "freed 1.8 MB: 3 versions, 0 abandoned refreshes, 0 parts\n" and done.rows == plan.rows
     assert not (tmp_path / "versions" / "1").exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from embedrec.storage.version_tags import Tagged, write_tags
 from embedrec.storage.versions import numbers
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.gc import Freed, collect_garbage
+from embedrec.workflows.refresh.staging import refreshing
 from embedrec.workflows.rollback import roll_back
 from embedrec.workflows.versions import list_versions
 from tests.storage.versioned import put, stage, texts
@@ -125,3 +128,19 @@ def test_an_empty_workspace_stays_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ArtifactError, match="absent is no folder; choose another workspace"):
         collect_garbage(Workspace(tmp_path / "absent"), 7)
+
+
+def test_an_abandoned_refresh_is_removed(root: Path) -> None:
+    workspace = Workspace(root)
+    for name in ("old", "new"):
+        put(root / ".refresh" / name, "model", "x", "staged")
+    for file in ((root / ".refresh" / "old"), *(root / ".refresh" / "old").rglob("*")):
+        os.utime(file, (0, time.time() - 8 * 86_400))
+    size = sum(file.stat().st_size for file in (root / ".refresh" / "old" / "models" / "x").iterdir())
+    with refreshing(workspace):
+        assert collect_garbage(workspace, 7) == []
+    plan = collect_garbage(workspace, 7, dry_run=True)
+    assert plan == [Freed("refresh", "", "old", None, size)]
+    assert collect_garbage(workspace, 7) == plan
+    assert [one.name for one in collect_garbage(workspace, 7, days=0)] == ["new"]
+    assert [*(root / ".refresh").iterdir()] == []
