@@ -90,6 +90,15 @@ class Filters(Settings):
         Raises SettingsError for a filter of a column that the events lack, and for an unknown kind; DataError when no
         event is left, with the filter that removed the last ones.
         """
+        mask, removed = self.mask(events)
+        if mask.all():
+            return events, removed
+        columns = vars(events).copy()
+        del events  # so that the columns go one by one, if the caller holds none of them either
+        return filter_fields(columns, mask), removed
+
+    def mask(self, events: Events) -> tuple[np.ndarray, list[RemovedCounts]]:
+        """The mask (E,) of the events that pass, and what each active filter removed. Raises as `apply` does."""
         state = FilterState(events)
         losses: dict[str, np.ndarray] = {}  # name → sessions, items and events
         notes = {"days": _outlier_note(state, self.days)} if self.days else {}
@@ -120,12 +129,7 @@ class Filters(Settings):
             )
             for name, (s, n, e) in losses.items()
         ]
-        mask = state.mask
-        if mask.all():
-            return events, removed
-        columns = vars(events).copy()
-        del events, state  # so that the columns go one by one, if the caller holds none of them either
-        return filter_fields(columns, mask), removed
+        return state.mask, removed
 
     def _order(self, state: FilterState) -> Iterator[tuple[int, str]]:
         """The round, from 1, and the name of each active filter, in order."""

@@ -340,12 +340,23 @@ class Sessions(Described):
     def load(cls, source: artifacts.Artifact | str | Path, part: str = "", *, named: bool = True) -> Sessions:
         """The sessions of an artifact or of its folder.
 
+        Events that were appended are joined first, see `data.joined`.
+
         named  False replaces session ids by 0, 1, … and loads neither users nor features: for counting items when
                there are too many sessions to hold their ids in memory
 
         Raises ArtifactError when it is not a sessions artifact, or its files are inconsistent.
         """
-        artifact = artifacts.as_artifact(source, "sessions")
+        given = artifacts.as_artifact(source, "sessions")
+        if part:
+            return cls._read(given, part, named=named)
+        from embedrec.data.joined import joined
+
+        with joined(given, sessionize) as artifact:
+            return cls._read(artifact, part, named=named)
+
+    @classmethod
+    def _read(cls, artifact: artifacts.Artifact, part: str, *, named: bool) -> Sessions:
         with artifacts.opening(artifact, "prepare the data again"):
 
             def ids(name: str) -> Ids | None:

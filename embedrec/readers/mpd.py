@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from embedrec.data.event_log import EventLog, ReadState
 from embedrec.data.events import Events
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
@@ -65,7 +66,10 @@ class Mpd:
                 joined.add(source, part, settings.bad_rows)
                 done += source.size
                 settings.report("progress", done=done, total=total, unit="B")
-        return joined.events(paths)
+        events = joined.events(paths)
+        if settings.log is not None:
+            settings.log.log = EventLog(events, state=ReadState(whole=True))
+        return events
 
 
 class SliceMerger:

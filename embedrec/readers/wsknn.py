@@ -81,7 +81,8 @@ class Wsknn(ValueFormats):
             forms = [(source, _weight_by_kind(form, plan.kind, actions)) for source, form in forms]
         events = read_rows(forms, plan, settings)
         kinds = [] if events.kinds is None else [str(kind) for kind in events.kinds.ids.tolist()]
-        unused = next((kind for kind in actions if kind not in kinds), None)
+        goes_on = settings.log is not None and settings.log.before.plan  # later files may lack a kind
+        unused = None if goes_on else next((kind for kind in actions if kind not in kinds), None)
         if unused is not None:
             raise SettingsError(f"no event is of the kind {unused!r}; check --actions")
         return add_side_tables(events, plan, self.item_features, "", settings.bad_rows, self.feature_types)

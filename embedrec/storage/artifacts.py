@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from embedrec.errors import ArtifactError, decoded_or_none, decoding, reason
 from embedrec.storage import checksum_cache, manifest_schema
-from embedrec.storage.atomic import atomic_folder, other_file, resolve_links, sha256
+from embedrec.storage.atomic import atomic_folder, link_or_copy, other_file, resolve_links, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,9 @@ FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}  # of 
 PARTS = "parts"  # folder beside models, of the parts of composite models
 VERSIONS = "versions"  # folder of a workspace, of the versions of its artifacts
 JOURNAL = "switch.json"  # file in it, while a switch is going on
+DERIVED = ".derived"  # folder inside an artifact with what was computed from its files, and can be computed again
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WRITE_AGAIN = "write the artifact again"
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") if two threads parse
 
 
@@ -51,6 +53,7 @@ class Draft:
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
         self.folder = folder
         self.about = about
+        self.linked: dict[str, dict[str, Any]] = {}  # files of other artifacts, with their entries in the manifest
 
     def path(self, name: str) -> Path:
         """The path to write the file `name` to."""
@@ -62,6 +65,21 @@ class Draft:
         """Write `array` as `name`.npy."""
         with self.path(f"{name}.npy").open("wb") as f:
             write_array(f, array)
+
+    def link(self, artifact: Artifact, name: str) -> None:
+        """Take over a file of another artifact, which is neither read nor copied where the file system has hard links.
+
+        Raises ArtifactError if it is missing or has another size; its checksum is that of the other manifest.
+        """
+        source, entry = artifact.folder / name, artifact.files[name]
+        try:
+            info = source.lstat()
+            if not stat.S_ISREG(info.st_mode) or info.st_size != entry["bytes"]:
+                raise ArtifactError(f"{source} is damaged (it is no file of {entry['bytes']} bytes); {_WRITE_AGAIN}")
+            link_or_copy(source, self.path(name))
+        except FileNotFoundError:
+            raise ArtifactError(f"{source} is missing; {_WRITE_AGAIN}") from None
+        self.linked[name] = entry
 
 
 @contextmanager
@@ -96,7 +114,7 @@ def writing(
     with atomic_folder(folder, check) as draft_folder:
         draft = Draft(draft_folder, dict(about))
         yield draft
-        files = {f.name: describe_file(f) for f in sorted(draft_folder.iterdir())}
+        files = {f.name: draft.linked.get(f.name) or describe_file(f) for f in sorted(draft_folder.iterdir())}
         manifest = {
             "format": FORMAT,
             "kind": kind,
@@ -180,11 +198,11 @@ def _own_files(folder: Path) -> set[str]:
     manifest = decoded_or_none(lambda: json.loads((folder / MANIFEST).read_bytes()))
     if manifest is None:
         data = {f.name for f in folder.iterdir() if f.suffix in (".npy", ".parquet", ".faiss")}
-        return {MANIFEST, checksum_cache.FILE, *data}
+        return {MANIFEST, checksum_cache.FILE, DERIVED, *data}
     if not (isinstance(manifest, dict) and {"format", "kind", "digest"} <= manifest.keys()):
         return set()
     files = manifest.get("files")
-    return {MANIFEST, checksum_cache.FILE, *(files if isinstance(files, dict) else ())}
+    return {MANIFEST, checksum_cache.FILE, DERIVED, *(files if isinstance(files, dict) else ())}
 
 
 def plain_from(text: str) -> str:
@@ -323,7 +341,7 @@ class Artifact:
             (self.folder / checksum_cache.FILE).unlink()
         for name in self.files:
             self.path(name)
-        extra = other_file(self.folder, lambda _: {MANIFEST, checksum_cache.FILE, *self.files})
+        extra = other_file(self.folder, lambda _: {MANIFEST, checksum_cache.FILE, DERIVED, *self.files})
         if extra is not None:
             raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
 

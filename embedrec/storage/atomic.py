@@ -206,6 +206,19 @@ def no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` another name of a file, or a copy if the file system has no hard links or the place is another."""
+    try:
+        target.hardlink_to(source)
+    except OSError as e:
+        if e.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target, follow_symlinks=False)
+
+
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
+
+
 def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:
     """The first file of a folder that is not one of its own; None if there is none, or no folder.
 

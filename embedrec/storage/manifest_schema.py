@@ -38,6 +38,34 @@ class _Split(msgspec.Struct):
     settings: dict[str, Any] | UnsetType = UNSET  # a held-out part that was given has none
 
 
+class _ReadState(msgspec.Struct):
+    plan: dict[str, Any]
+    times: dict[str, Any]
+    even: _Small
+    parted: bool
+    blank_users: bool
+    keep_users: bool
+    first_names: bool
+    whole: bool
+
+
+class _Segment(msgspec.Struct):
+    part: Annotated[str, msgspec.Meta(pattern="^log[0-9]{1,6}_$")]
+    events: _Count
+    paths: list[str]
+    bad_rows: dict[str, _Count]
+    state: _ReadState
+    keep_days: Annotated[float, msgspec.Meta(gt=0)] | None
+
+
+class _Log(msgspec.Struct):
+    events: _Count
+    state: _ReadState
+    on_bad_row: Literal["fail", "skip"]
+    memory: _Count | None
+    segments: list[_Segment] | UnsetType = UNSET
+
+
 class _Sessions(msgspec.Struct):
     sessions: _Count | UnsetType = UNSET
     items: _Count | UnsetType = UNSET
@@ -50,6 +78,8 @@ class _Sessions(msgspec.Struct):
     removed: list[dict[str, Any]] | UnsetType = UNSET
     split: _Split | UnsetType = UNSET
     of: _Made | _Maybe = UNSET
+    log: _Log | UnsetType = UNSET
+    joined: str | UnsetType = UNSET
 
 
 class _Epoch(msgspec.Struct):

@@ -21,8 +21,8 @@ def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
 
 def split_by_user(
     columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, memory: MemoryBudget
-) -> tuple[Columns, Vocab]:
-    """The columns and the vocabulary of sessions, each with one user.
+) -> tuple[Columns, Vocab, np.ndarray]:
+    """The columns and the vocabulary of sessions, each with one user; and the row in `sessions` of each (S',).
 
     columns  role → (E,), sorted by "session", with "user"
     shared   (S,) bool sessions to split; the parts are named SESSION-USER and ordered by their first events. All ids
@@ -56,7 +56,7 @@ def split_by_user(
     for chunk in chunks(len(session)):
         result["session"][chunk] = before + np.cumsum(begins[chunk])
         before = int(result["session"][chunk.stop - 1])
-    return result, Vocab.from_unique(ids)
+    return result, Vocab.from_unique(ids), old
 
 
 def _names(sessions: Vocab, users: Vocab, old: np.ndarray, owner: np.ndarray, shared: np.ndarray) -> np.ndarray:

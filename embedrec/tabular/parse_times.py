@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -58,11 +60,14 @@ class Times:
           numbers, by magnitude: all must have that of the first. Numbers of 8 or 14 digits in the form of dates,
           20240531 and 20240531235900, are dates
     form  strptime format of dates ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
+    before  the `state` after earlier files, whose column goes on
 
     Raises SettingsError for a form together with a unit, and for an invalid form.
     """
 
-    def __init__(self, name: str, unit: TimeUnit, form: str = "") -> None:
+    def __init__(
+        self, name: str, unit: TimeUnit, form: str = "", before: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         if form and unit != "auto":
             raise SettingsError("--time-format and --time-unit both define how times are parsed; leave one of them out")
         for directive in re.findall("%(.?)", form):
@@ -77,6 +82,22 @@ class Times:
         self.compact: int | None = None  # digits of numbers that are dates, 0 for numbers since 1970
         self.unclear = dict.fromkeys(_UNCLEAR, True)  # whether all kept times may be such dates
         self.low, self.high = np.inf, -np.inf  # of all kept times
+        if before:
+            self.numeric, self.compact = before["numeric"], before["compact"]
+            self.unclear = {digits: digits in before["unclear"] for digits in _UNCLEAR}
+            if before["low"] is not None:
+                self.low, self.high = before["low"], before["high"]
+
+    def state(self) -> dict[str, Any]:
+        """What the kept times have decided about later ones, as JSON values."""
+        known = self.low <= self.high
+        return {
+            "numeric": self.numeric,
+            "compact": self.compact,
+            "unclear": [digits for digits, may in self.unclear.items() if may],
+            "low": self.low if known else None,
+            "high": self.high if known else None,
+        }
 
     def parse(self, column: Any) -> tuple[Stamps, Problems]:
         """The times of a batch.

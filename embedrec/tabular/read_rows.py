@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedrec.config import build
+from embedrec.data.event_log import EventLog, ReadState, arrange
 from embedrec.data.events import Events
-from embedrec.data.sort_events import Columns, sort_events, sort_finer
+from embedrec.data.sort_events import Columns
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, reason
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
@@ -22,7 +24,6 @@ from embedrec.tabular.background import BackgroundPipeline
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.code_ids import Ids, IdType, start_kernels
 from embedrec.tabular.formats import Batch, Format, RowSource
-from embedrec.tabular.given_sessions import shared_sessions, split_by_user
 from embedrec.tabular.guess_columns import format_columns
 from embedrec.tabular.parse_times import Times, TimeUnit
 from embedrec.tabular.read_settings import ReadSettings
@@ -88,18 +89,22 @@ def read_rows(
 ) -> Events:
     """The rows of all sources as events, in their order if there is no time.
 
-    With more than one worker, threads code ids and sort while the next rows are read.
+    With more than one worker, threads code ids and sort while the next rows are read. If `settings.log` continues
+    earlier events, the columns of these are read.
 
     Raises DataError for unreadable sources, for bad rows (unless they are skipped), and if no row is left.
     """
     bad_rows, memory, report = settings.bad_rows, settings.memory, settings.report
+    before = ReadState() if settings.log is None else settings.log.before
+    if before.plan:
+        plan = build(Plan, before.plan, source="the manifest")
     total, done = sum(source.unpacked for source, _ in sources), 0
     for source, form in sources:
         check_columns(plan.columns(), source, form.columns(source))
     report("progress", done=0, total=total, unit="B")
     many = total >= _MANY_BYTES
     with BackgroundPipeline(min(settings.workers, 2) if settings.workers > 1 else 0, memory.depth) as pipeline:
-        table = _Table(plan, many, memory, pipeline)
+        table = _Table(plan, many, memory, pipeline, before)
         for source, form in sources:
             for batch in form.batches(source, plan.columns(), bad_rows, memory.share):
                 if many:  # in this thread: it holds the GIL, while others decode batches
@@ -116,7 +121,10 @@ def read_rows(
             raise DataError(f"no row of {given} can be used{left_out}; check the files and the filters")
         pipeline.finish()
     pa.default_memory_pool().release_unused()
-    return table.events(settings.workers, bad_rows.notes)
+    log = table.log(settings.workers, bad_rows.notes)
+    if settings.log is not None:
+        settings.log.log = log
+    return log.as_read()
 
 
 def _missing(column: str) -> str:
@@ -137,11 +145,14 @@ _NUMBERS = {"time": np.int64, "weight": np.float32, "order": np.float64}
 
 
 class _Table:
-    def __init__(self, plan: Plan, many: bool, memory: MemoryBudget, pipeline: BackgroundPipeline) -> None:
+    def __init__(
+        self, plan: Plan, many: bool, memory: MemoryBudget, pipeline: BackgroundPipeline, before: ReadState
+    ) -> None:
         self.plan = plan
         self.memory = memory
         self.pipeline = pipeline
-        self.times = Times(plan.time, plan.time_unit, plan.time_format)
+        self.blank_before = before.blank_users
+        self.times = Times(plan.time, plan.time_unit, plan.time_format, before.times)
         self.finer: Column | None = None  # (E,) int32 nanoseconds after each time, if any
         self.timed = 0  # number of kept times
         self.size = 0
@@ -192,18 +203,19 @@ class _Table:
         texts = {role for role in taken if typed and parse_values.is_text(batch.columns[getattr(self.plan, role)].type)}
         self.pipeline.add(self._keep, [(role, column, names, role in texts) for role, column in taken.items()])
 
-    def events(self, threads: int, notes: list[str]) -> Events:
-        """All rows as events, sorted by session, time and original order; call it once. Appends messages to `notes`."""
+    def log(self, threads: int, notes: list[str]) -> EventLog:
+        """All rows as a log of events; call it once. Appends messages to `notes`."""
         self.times.check()
-        if self.anonymous:
+        blank = self.anonymous > 0 or self.blank_before
+        if blank:
             self.columns.pop("user")
             self.ids.pop("user")
-            if self.plan.keep_users:
+            if self.anonymous and self.plan.keep_users:
                 notes.append(
                     f"the column {self.plan.user!r} is blank in {self.anonymous:,} of {self.size:,} rows, so no "
                     "users are read; name it with --user to read them, and leave such rows out"
                 )
-        columns: dict[str, np.ndarray] = {}
+        columns: Columns = {}
         vocabs: dict[str, Vocab] = {}
         for role in list(self.columns):
             columns[role] = self.columns.pop(role).array()
@@ -213,39 +225,18 @@ class _Table:
                     columns[role] = self.memory.reindex(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
                 vocabs[role] = Vocab.from_unique(ids, names)
-        key = next((role for role in ("order", "time") if role in columns), None)
-        if key == "time" and self.finer is not None:
-            columns = sort_finer(columns, self.finer.array(), len(vocabs["session"]), self.memory, threads)
-        else:
-            columns = sort_events(columns, len(vocabs["session"]), key, self.memory, threads)
-        columns.pop("order", None)
-        if self.owned and "user" in columns:
-            columns = self._parted(columns, vocabs, notes)
-        return Events(
-            **columns,  # type: ignore[arg-type]
-            sessions=vocabs["session"],
-            items=vocabs["item"],
-            users=vocabs.get("user"),
-            kinds=vocabs.get("kind"),
-            memory=self.memory,
+        if self.finer is not None:
+            columns["finer"] = self.finer.array()
+        state = ReadState(
+            plan=asdict(self.plan),
+            times=self.times.state(),
+            even=self.times.even,
+            parted=self.owned,
+            blank_users=blank,
+            keep_users=self.plan.keep_users,
+            first_names=bool(self.plan.name),
         )
-
-    def _parted(self, columns: Columns, vocabs: dict[str, Vocab], notes: list[str]) -> Columns:
-        """The columns with each session split by user."""
-        shared = shared_sessions(columns, len(vocabs["session"]))
-        if shared.any():
-            before = vocabs["session"]
-            columns, vocabs["session"] = split_by_user(columns, before, vocabs["user"], shared, self.memory)
-            odd = before.id(int(np.flatnonzero(shared)[0]))
-            join = "; --user - joins them" if self.plan.keep_users else ""
-            notes.append(
-                f"{int(shared.sum()):,} of {len(before):,} sessions, such as {odd!r}, have events of several users "
-                f"(session numbers restart for each user): they are split by {self.plan.user!r}{join}"
-            )
-        if not self.plan.keep_users:
-            columns.pop("user")
-            vocabs.pop("user")
-        return columns
+        return arrange(columns, vocabs, state, self.memory, threads=threads, notes=notes)
 
     def _parse(self, role: str, batch: Batch, name: str, typed: bool) -> tuple[Any, parse_values.Problems]:
         column = batch.columns[name]

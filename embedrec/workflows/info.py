@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from embedrec.data.joined import kept_join, segments
 from embedrec.errors import ArtifactError
 from embedrec.storage.artifacts import FOLDERS, Artifact, plain_name
 from embedrec.storage.lineage import stale
@@ -103,7 +104,7 @@ def _content(a: Artifact) -> str:
     about = a.about
     counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
     if a.kind == "sessions":
-        return ", ".join(counts)
+        return _content_of_sessions(a, counts)
     if a.kind == "model":
         last = about["epochs"][-1] if about.get("epochs") else {}
         loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
@@ -113,3 +114,15 @@ def _content(a: Artifact) -> str:
     recall = ", ".join(f"{k} {v:.4f}" for k, v in measurements.items() if k.startswith("recall@"))
     speed = f"{measurements['query_ms_p50']:.2f} ms" if "query_ms_p50" in measurements else ""
     return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), recall, speed]))
+
+
+def _content_of_sessions(a: Artifact, counts: list[str]) -> str:
+    """The content of sessions; of those to which events were appended, what they hold once they are joined."""
+    new = segments(a)
+    if not new:
+        return ", ".join(counts)
+    kept = kept_join(a)
+    if kept is not None:
+        return _content(kept)
+    total = sum(segment["events"] for segment in new)
+    return f"{a.about['log']['events']:,} events and {total:,} more appended, to be filtered at the first use"

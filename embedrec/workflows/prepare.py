@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.event_log import EventLog
 from embedrec.data.events import Events
-from embedrec.data.features import Features
 from embedrec.data.filters import Filters
+from embedrec.data.joined import log_entry, write_prepared
+from embedrec.data.prepared import Rules, prepare_log
 from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.errors import DataError, SettingsError
@@ -23,8 +26,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact, plain_from
 from embedrec.tabular.decompress import without_packing
 from embedrec.tabular.frame_table import FrameTable
-from embedrec.tabular.read_settings import ReadSettings
-from embedrec.workflows.lineage import counts
+from embedrec.tabular.read_settings import ReadLog, ReadSettings
 
 
 def default_name(source: str, reader: Any, paths: Sequence[str | Path]) -> str:
@@ -65,7 +67,7 @@ def prepare_sessions(
             "prepare all sessions and split them with `embedrec split`"
         )
 
-    def read() -> tuple[Events, HeldOut | None]:
+    def read(settings: ReadSettings) -> tuple[Events, HeldOut | None]:
         held_out = None if test is None else reader.read_test(test, settings)
         return reader.read(paths, settings), held_out
 
@@ -90,7 +92,7 @@ def prepare_frame(
     """
     artifacts.check_place(folder)
 
-    def read() -> tuple[Events, None]:
+    def read(settings: ReadSettings) -> tuple[Events, None]:
         return table.read(frame, settings, item_features=item_features, user_features=user_features), None
 
     about = {"source": "frame", "reader": settings_of(table), "paths": []}
@@ -98,7 +100,7 @@ def prepare_frame(
 
 
 def _write_sessions(
-    read_events: Callable[[], tuple[Events, HeldOut | None]],
+    read_events: Callable[[ReadSettings], tuple[Events, HeldOut | None]],
     source: dict[str, Any],
     folder: Path,
     filters: Filters,
@@ -108,41 +110,26 @@ def _write_sessions(
 ) -> Artifact:
     """Regroup, filter and sessionise the events that `read_events` returns, and write the sessions artifact `folder`.
 
-    read_events  returns the events, and the held-out part or None
+    read_events  returns the events, and the held-out part or None; an artifact with one has no log
     source       manifest entries of the source
     test         the file of the held-out part
     """
     started = perf_counter()
+    reading = replace(settings, log=ReadLog() if test is None else None)
     with settings.memory.returning():
-        events, held_out = read_events()
-        read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
-        events = regroup.apply(events)
-        regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
-        events, removed = filters.apply(events)
-        sessions = sessionize(events)
+        events, held_out = read_events(reading)
+        log = [EventLog(events) if reading.log is None else reading.log.pop(events)]
+        del events
+        entry = log_entry({"on_bad_row": settings.bad_rows.mode, "memory": settings.memory.budget}, log[0])
+        made = prepare_log(log, Rules(filters, regroup), sessionize)
         if held_out is not None:
-            sessions, held_out = held_out.align(sessions)
-        about: dict[str, Any] = {
-            **source,
-            "read": read,
-            "regrouped": regrouped,
-            "bad_rows": settings.bad_rows.counts,
-            "filters": settings_of(filters),
-            "removed": [
-                {key: value for key, value in settings_of(r).items() if key != "note" or value} for r in removed
-            ],
-            **counts(sessions),
-            "seconds": round(perf_counter() - started, 3),
-        }
-        for name in ("item_features", "user_features"):
-            features: Features | None = getattr(sessions, name)
-            if features is not None:
-                about[name] = features.about()
-        if held_out is not None:
-            about |= _describe_test(held_out, sessions, test)
-        with artifacts.writing(folder, "sessions", about) as draft:
-            sessions.write(draft)
+            sessions, held_out = held_out.align(made.sessions)
+            made = replace(made, sessions=sessions)
+        origin = {**source, "bad_rows": settings.bad_rows.counts, "filters": settings_of(filters)}
+        with artifacts.writing(folder, "sessions", {}) as draft:
+            write_prepared(draft, made, origin, None if reading.log is None else entry, started)
             if held_out is not None:
+                draft.about |= _describe_test(held_out, made.sessions, test)
                 held_out.write(draft)
     return artifacts.read(folder, "sessions")
 

@@ -641,3 +641,31 @@ def test_an_artifact_of_another_kind_is_refused(tmp_path: Path, load: Callable[.
             load(given)
     with pytest.raises(ArtifactError, match="is not an artifact of embedrec"):
         load(str(tmp_path / "nothing"))
+
+
+def test_files_of_another_artifact_are_taken_over_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "x", 1)
+    x = artifacts.read(tmp_path / "x")
+    monkeypatch.setattr(artifacts, "sha256", lambda path: pytest.fail(f"{path} was read"))
+    with artifacts.writing(tmp_path / "y", "model", x.about) as draft:
+        for name in x.files:
+            draft.link(x, name)
+    monkeypatch.undo()
+    y = artifacts.read(tmp_path / "y")
+    assert (y.files, y.fingerprint) == (x.files, x.fingerprint) and number_in(y.folder) == 1
+    assert (y.folder / "a.npy").samefile(x.folder / "a.npy")
+    (x.folder / "b.npy").unlink()
+    (x.folder / "b.npy").write_bytes(b"short")
+    for name, message in (("b.npy", "is damaged .it is no file of"), ("c.npy", "is missing")):
+        x.files.setdefault("c.npy", x.files["a.npy"])
+        with pytest.raises(ArtifactError, match=message), artifacts.writing(tmp_path / "z", "model", {}) as draft:
+            draft.link(x, name)
+    assert number_in(y.folder) == 1
+
+
+def test_what_is_derived_from_an_artifact_is_no_foreign_file(tmp_path: Path) -> None:
+    write(tmp_path / "x", 1)
+    (tmp_path / "x" / artifacts.DERIVED).mkdir()
+    artifacts.read(tmp_path / "x").check()
+    write(tmp_path / "x", 2)
+    assert number_in(tmp_path / "x") == 2 and not (tmp_path / "x" / artifacts.DERIVED).exists()

@@ -206,3 +206,22 @@ def test_locked_drafts_of_other_containers_are_kept(how: str, pid: int, tmp_path
         writer.kill()
     assert atomic.sweep(tmp_path) == []
     assert names(tmp_path) == ([] if how == "scratch" else ["x"])
+
+
+def test_a_file_gets_a_second_name_or_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("content")
+    atomic.link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+
+    def refuse(code: int) -> None:
+        def hardlink_to(path: Path, target: Path) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(Path, "hardlink_to", hardlink_to)
+
+    refuse(errno.EXDEV)
+    atomic.link_or_copy(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "content" and not (tmp_path / "a").samefile(tmp_path / "c")
+    refuse(errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        atomic.link_or_copy(tmp_path / "a", tmp_path / "d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -198,3 +199,23 @@ def test_timestamps_out_of_range_are_bad_rows(tmp_path: Path) -> None:
     stamps = pa.array([2**62], pa.timestamp("ms"))
     pq.write_table(pa.table({"session": [1], "item": [1], "time": stamps}), tmp_path / "t.parquet")
     assert "row 1: time must be a time within 270,000 years of 1970" in refusal(Table(), [tmp_path / "t.parquet"])
+
+
+@pytest.mark.parametrize(
+    "texts", [["1700000000", "1700000001.5"], ["20240531", "20240601"], ["2024-05-31", "2024-06-01"]]
+)
+def test_a_column_goes_on_in_a_later_file(texts: list[str]) -> None:
+    """What the first part has decided holds for the second one, and both together have the state of the whole."""
+
+    def parse(times: Times, values: list[str]) -> list[int]:
+        stamps, _ = times.parse(pa.array(values))
+        return times.milliseconds(stamps)[0].tolist()
+
+    whole, first = Times("t", "auto"), Times("t", "auto")
+    expected = parse(whole, texts)
+    result = parse(first, texts[:1])
+    second = Times("t", "auto", "", json.loads(json.dumps(first.state())))
+    assert result + parse(second, texts[1:]) == expected
+    assert second.state() == whole.state() and second.even == whole.even
+    _, problems = second.parse(pa.array(["2024-05-31" if first.numeric else "1700000000"]))
+    assert any(wrong.any() for wrong, _ in problems)

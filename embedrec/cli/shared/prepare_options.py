@@ -90,6 +90,18 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
             "[default: no limit].",
         ),
         click.option("--name", metavar="NAME", help="Name of the sessions [default: from the source]."),
+        click.option(
+            "--append",
+            metavar="NAME",
+            help="Add the events to these sessions, without reading their files again; the settings of their first "
+            "prepare apply.",
+        ),
+        click.option(
+            "--keep-days",
+            type=click.FloatRange(0, min_open=True),
+            metavar="DAYS",
+            help="With --append: drop events more than DAYS days before the last one, for good.",
+        ),
         log_option,
         json_option,
         threads_option,
@@ -199,8 +211,17 @@ def prepare_from(
     from embedrec.tabular.read_settings import ReadSettings
     from embedrec.workflows.prepare import default_name, prepare_sessions
 
-    workspace: Workspace = given["workspace"]
     given["kinds"] = given["kinds"] or None
+    if given["append"] is not None:
+        if name is not None or test is not None:
+            raise click.UsageError(f"--append cannot be combined with {'--name' if name is not None else '--test'}")
+        from embedrec.cli.shared.append_options import append_from
+
+        append_from(source, settings, given["append"], given)
+        return
+    if given["keep_days"] is not None:
+        raise click.UsageError("--keep-days needs --append; --days filters the events of a new prepare")
+    workspace: Workspace = given["workspace"]
     filters = Filters(**{f.name: given[f.name] for f in fields(Filters)})
     regroup = Regroup(given["by"], given["gap"])
     read: Any = build(reader(source), settings, source="the options")
