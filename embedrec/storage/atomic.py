@@ -207,16 +207,13 @@ def no_link(path: str, flags: int) -> int:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` another name of a file, or a copy if the file system has no hard links or the place is another."""
+    """Make `target` another name of a file, or a copy if that is impossible: on another file system, on one without
+    hard links, for a file of another user. Raises OSError.
+    """
     try:
-        target.hardlink_to(source)
-    except OSError as e:
-        if e.errno not in _NO_LINKS:
-            raise
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
         shutil.copyfile(source, target, follow_symlinks=False)
-
-
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
 
 def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:

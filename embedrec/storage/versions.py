@@ -7,8 +7,6 @@ no space as long as it is current, too. A version never changes.
 
 from __future__ import annotations
 
-import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -108,7 +106,4 @@ def _link(source: Path, target: Path) -> None:
         raise ArtifactError(f"{source} is missing; write the artifact again") from None
     if not plain:
         raise ArtifactError(f"{source} is not a plain file; write the artifact again")
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another file system, one without hard links, or a file of another user
-        shutil.copyfile(source, target, follow_symlinks=False)
+    atomic.link_or_copy(source, target)

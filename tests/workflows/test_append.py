@@ -205,7 +205,10 @@ def test_tables_of_features_are_read_again(tmp_path: Path) -> None:
     assert join_segments(base).files == one.files
     features.unlink()
     notes: list[str] = []
-    report = lambda event, **given: notes.extend([given["message"]] * (event == "note"))  # noqa: E731
+
+    def report(event: str, **given: Any) -> None:
+        notes.extend([given["message"]] if event == "note" else [])
+
     base = append_sessions(artifacts.read(base.folder), new, base.folder, ReadSettings(report=report))
     assert notes == [f"{features} is gone, so no new item_features are read from it"]
     kept = Sessions.load(base).item_features
