@@ -126,10 +126,11 @@ def _write_sessions(
             sessions, held_out = held_out.align(made.sessions)
             made = replace(made, sessions=sessions)
         origin = {**source, "bad_rows": settings.bad_rows.counts, "filters": settings_of(filters)}
+        about = {} if held_out is None else _describe_test(held_out, made.sessions, test)
         with artifacts.writing(folder, "sessions", {}) as draft:
             write_prepared(draft, made, origin, None if reading.log is None else entry, started)
+            draft.about |= about
             if held_out is not None:
-                draft.about |= _describe_test(held_out, made.sessions, test)
                 held_out.write(draft)
     return artifacts.read(folder, "sessions")
 
