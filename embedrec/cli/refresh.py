@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,13 @@ _GATE = {"min_overlap": 0.6, "max_recall_drop": 0.01, "max_metric_drop": 0.02}  
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file with these options in [refresh]."
 )
 @click.option(
+    "--publish",
+    "publishes",
+    multiple=True,
+    metavar="'TARGET …'",
+    help="Afterwards, publish: arguments of `embedrec publish`, such as 'redis redis://cache/0 -n 50'; repeatable.",
+)
+@click.option(
     "--wait/--no-wait", default=True, show_default=True, help="Wait for another refresh of the workspace, or fail."
 )
 @seed_option
@@ -67,6 +76,7 @@ def refresh(
     paths: tuple[str, ...],
     into: str | None,
     config: Path | None,
+    publishes: tuple[str, ...],
     wait: bool,
     threads: int,
     device: str,
@@ -85,6 +95,7 @@ def refresh(
     embedrec refresh clicks-2026-11-29.csv
     embedrec refresh logs/today/*.jsonl --into clicks --keep-days 90
     embedrec refresh clicks-2026-11-29.csv --min-overlap .7 --max-metric-drop .01
+    embedrec refresh clicks-2026-11-29.csv --publish 'redis redis://cache:6379/0 -n 50'
 
     Killed at any moment, it leaves the old versions or the new ones; with the same files, it resumes. Columns: step,
     name, seconds, numbers.
@@ -103,6 +114,7 @@ def refresh(
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT
         },
     )
+    commands = [_publish_command(context, words, workspace, as_json) for words in publishes]
     use_threads(threads)
     computing = Computing(threads, device)
     result = refresh_all(workspace, paths, settings, into=into, computing=computing, wait=wait, stage=Progress)
@@ -115,6 +127,33 @@ def refresh(
         raise click.exceptions.Exit(_TARGET_NOT_MET)
     if not result.switched:
         note(f"{', '.join(paths)}: no new events for sessions {result.sessions}; nothing is changed")
+    for command in commands:
+        with command:
+            command.command.invoke(command)
+
+
+def _publish_command(context: click.Context, words: str, workspace: Workspace, as_json: bool) -> click.Context:
+    """The command `embedrec publish` with these arguments, ready to run; usage errors are raised now.
+
+    Raises UsageError for arguments that publish nothing.
+    """
+    from embedrec.cli.publish import publish
+
+    try:
+        arguments = shlex.split(words)
+    except ValueError as e:
+        raise click.UsageError(f"--publish takes the arguments of `embedrec publish`, but {words!r} has {e}") from None
+    group = click.Context(publish, info_name="publish", parent=context.parent)
+    name, command, rest = publish.resolve_command(group, arguments or [""])
+    assert command is not None  # resolve_command raises for an unknown target
+    more: Sequence[str] = ["--workspace", str(workspace.root), *["--json"] * as_json]
+    made = command.make_context(name, [*rest, *more], parent=group)
+    for option in ("listing", "rollback", "dry_run"):
+        if made.params.get(option):
+            raise click.UsageError(
+                f"--publish {words!r} would publish nothing; leave --list, --rollback, --dry-run out"
+            )
+    return made
 
 
 def _row(step: Any, as_json: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from embedrec.cli.refresh import refresh
@@ -80,3 +81,32 @@ def test_options_have_the_names_and_defaults_of_the_settings() -> None:
     for field in fields(RefreshSettings):
         if field.name in options and field.default is not None:
             assert options[field.name] == field.default, field.name
+
+
+def test_new_versions_are_published(run: Run, nights: Path) -> None:
+    result = succeed(run, "refresh", "new.csv", "--publish", "parquet lists/ -n 3")
+    assert result.out.splitlines()[-1].startswith("parquet\t1\t84\t")
+    assert "new3" in pq.read_table("lists/neighbours.parquet")["item"].to_pylist()
+    again = succeed(run, "refresh", "new.csv", "--publish", "parquet lists/ -n 3", "--json")
+    assert json.loads(again.out.splitlines()[-1])["generation"] == 1
+
+
+def test_a_refused_night_publishes_nothing(run: Run, nights: Path) -> None:
+    assert run("refresh", "new.csv", "--min-overlap", 1, "--publish", "parquet lists/").code == 3
+    assert not Path("lists").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("parqet lists/", "did you mean"),
+        ("parquet lists/ --n 3", "--n"),
+        ("parquet lists/ --list", "would publish nothing; leave --list, --rollback, --dry-run out"),
+        ("parquet 'lists", "has No closing quotation"),
+        ("", "no command "),
+    ],
+)
+def test_wrong_publishing_is_refused_before_the_night(run: Run, nights: Path, words: str, message: str) -> None:
+    result = run("refresh", "new.csv", "--publish", words)
+    assert (result.code, result.out) == (2, "") and message in result.err
+    assert not Path(".refresh").exists()
