@@ -52,6 +52,12 @@ class SessionChanges:
         """Whether the unchanged sessions have the same order in both."""
         return bool((self.kept_new[1:] > self.kept_new[:-1]).all())
 
+    @property
+    def kept_share(self) -> float:
+        """The share of the events of both that belong to unchanged sessions; 1 where there are none."""
+        events = len(self.old.items) + len(self.new.items)
+        return 2 * float(self.new.lengths[self.kept_new].sum()) / events if events else 1.0
+
 
 def session_changes(old: Sessions, new: Sessions) -> SessionChanges:
     """Compare two versions of sessions.

@@ -20,7 +20,7 @@ from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
-from embedrec.models.base import Arrays, ExactIncrement, Model
+from embedrec.models.base import Arrays, Model
 from embedrec.models.long_sessions import report_long
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
@@ -34,6 +34,7 @@ M = TypeVar("M", bound=Model)
 FLOAT32_EXACT = 1 << 24  # sessions; float32 counts exactly up to this number
 TASK_PAIRS = 1 << 18  # pairs of one task of a thread,
 TASK_PAIRS_PER_ITEM = 8  # and at least so many for each item, so that they outweigh clearing the scratch memory
+NEARLY_THE_SAME = 0.9  # share of unchanged events in sessions whose models are near each other
 NO_NUMBERS = locked(np.zeros(0))
 
 
@@ -59,7 +60,7 @@ class PairCounting(NamedTuple):
     memory: MemoryBudget = IN_MEMORY
 
 
-class PairCountRecipe(Settings, ExactIncrement, ABC, Generic[M]):
+class PairCountRecipe(Settings, ABC, Generic[M]):
     """A recipe whose model derives from scores of item pairs; it can be fitted under a memory budget.
 
     window     largest distance of the items of a pair; 0 is the whole session
@@ -88,6 +89,8 @@ class PairCountRecipe(Settings, ExactIncrement, ABC, Generic[M]):
         report   called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`, and
                  report("progress", done=, total=, unit="events")
         memory   where arrays that grow with events, items or pairs are stored; results do not depend on it
+        init     a model of nearly the same sessions: where it helps, the computation starts from it
+        changes  how much they differ; without it, `init` has no effect
 
         Raises DataError when no item is mentioned often enough, and when the model needs pairs and there are none.
         """
@@ -98,15 +101,20 @@ class PairCountRecipe(Settings, ExactIncrement, ABC, Generic[M]):
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
         counting = PairCounting(mentions, formula, threads, report, memory)
         vocab = sessions.vocab.take(rows).with_counts(counts)
-        return self.completed(self.from_arrays(vocab, self.count_arrays(counting, seed)), sessions, memory)
+        earlier = init if changes is not None and changes.kept_share >= NEARLY_THE_SAME else None
+        arrays = self.count_arrays(counting, vocab, seed, earlier)
+        return self.completed(self.from_arrays(vocab, arrays), sessions, memory)
 
     @abstractmethod
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The mentions, with weights of sessions, and the formula of the pair scores."""
 
     @abstractmethod
-    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
-        """The arrays of the model."""
+    def count_arrays(self, counting: PairCounting, vocab: Vocab, seed: int, earlier: M | None) -> dict[str, np.ndarray]:
+        """The arrays of the model, about the items of `vocab`.
+
+        earlier  a model of nearly the same sessions, or None
+        """
 
     def completed(self, model: M, sessions: Sessions, memory: MemoryBudget) -> M:
         """The model of the pairs, with what it learns from the sessions beside them: nothing."""

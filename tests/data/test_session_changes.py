@@ -51,6 +51,8 @@ def check(changes: SessionChanges) -> None:
     old_ids = changes.old.vocab.ids.tolist()
     for item, row in zip(new_ids, changes.old_item_rows.tolist(), strict=True):
         assert row == (old_ids.index(item) if item in old_ids else -1)
+    kept, total = (sum(len(p.events) for p in part) for part in ([old[s] for s in changes.kept_old], [*old, *new]))
+    assert changes.kept_share == pytest.approx(2 * kept / total if total else 1)
     assert changes.same_order == (changes.kept_new.tolist() == sorted(changes.kept_new.tolist()))
 
 

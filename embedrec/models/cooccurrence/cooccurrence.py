@@ -16,7 +16,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.neighbour_lists import ListsModel, check_lists
 from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, PairCountRecipe, best_lists, totals, weight_sessions
 from embedrec.models.session_encoders import Weights
@@ -29,7 +29,7 @@ _SHRINKAGE = {"cosine": 20.0, "tf-idf": 20.0}  # default of the measures that ha
 
 
 @dataclass(frozen=True)
-class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
+class Cooccurrence(PairCountRecipe["CooccurrenceModel"], ExactIncrement):
     """Neighbours by a measure of co-occurrence in sessions.
 
     An item counts once a session, at its first mention. c(a,b) is the number of sessions that contain both, at most
@@ -101,8 +101,13 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
         if self.shrinkage and self.measure in ("raw", "normalised", "bm25"):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
-    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
-        """The neighbour lists, "items" (n, top) int32 and "scores" (n, top) float32; nothing is random."""
+    def count_arrays(
+        self, counting: PairCounting, vocab: Vocab, seed: int, earlier: CooccurrenceModel | None
+    ) -> dict[str, np.ndarray]:
+        """The neighbour lists, "items" (n, top) int32 and "scores" (n, top) float32; nothing is random.
+
+        earlier  has no effect: most lists change with any session, see `scripts/bench/refresh.py increments`
+        """
         return best_lists(counting, self.top)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:

@@ -6,8 +6,6 @@ Skip-gram with negative sampling factorises shifted PMI (Levy & Goldberg 2014), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -20,11 +18,11 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import add_means, mention_norms, reach
+from embedrec.models.cooccurrence.eigenvectors import Start, blocks, leading_eigenvectors
 from embedrec.models.frozen import NewItems
 from embedrec.models.pair_counts import (
     PairCounting,
     PairCountRecipe,
-    Pairs,
     all_pairs,
     one_mention,
     totals,
@@ -33,8 +31,8 @@ from embedrec.models.pair_counts import (
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
-from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
+from embedrec.progress import Report
+from embedrec.storage.memory_budget import MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 from embedrec.vectors.procrustes import rotate
@@ -43,8 +41,7 @@ if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
 
 _SHRINKAGE = {"cosine": 20.0, "ppmi": 0.0}
-BLOCK_VALUES = 1 << 20  # values at a time in double precision
-_SPARE = 20  # extra dimensions of the iteration
+_CONTINUED_ITERATIONS = 2  # from earlier eigenvectors: more exact than 4 from random directions
 
 
 @dataclass(frozen=True)
@@ -123,10 +120,18 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         super().__post_init__()
         check_bounds(self, _BOUNDS)
 
-    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
+    def continuing(self) -> Spectral:
+        """The same settings."""
+        return self
+
+    def count_arrays(
+        self, counting: PairCounting, vocab: Vocab, seed: int, earlier: SpectralModel | None
+    ) -> dict[str, np.ndarray]:
         """The scaled eigenvectors, "items" (n, dim) float32. Reports "progress" with `done` and `total` products.
 
-        seed  of the initial directions of the iteration
+        seed     of the initial directions of the iteration
+        earlier  its eigenvectors are the start of a shorter iteration, if they are those of the same matrix. The result
+                 is as exact as without, see `scripts/bench/refresh.py increments`
 
         Raises DataError if no session has two items.
         """
@@ -136,11 +141,13 @@ class Spectral(PairCountRecipe["SpectralModel"]):
                 f"no session has two items to learn from ({len(counting.mentions.offsets) - 1} sessions of "
                 f"{len(pairs.starts)} items mentioned at least {self.min_count} times); lower min_count"
             )
+        start = None if earlier is None else self._start(earlier, vocab)
         values, vectors = leading_eigenvectors(
             pairs,
             self.dim,
-            self.iterations,
+            self.iterations if start is None else min(self.iterations, _CONTINUED_ITERATIONS),
             seed=seed,
+            start=start,
             threads=counting.threads,
             memory=counting.memory,
             report=counting.report,
@@ -171,13 +178,13 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         beside = reach(self.window)
         mentions, counts = one_mention(sessions, rows, beside, memory), np.zeros(len(rows), dtype=np.int64)
         vectors = memory.empty(trained.size, np.float32).reshape(trained.shape)
-        for block, own in zip(_blocks(vectors), _blocks(trained), strict=True):
+        for block, own in zip(blocks(vectors), blocks(trained), strict=True):
             block[:] = unit(own)
         sums = memory.full(trained.size, 0, np.float64).reshape(trained.shape)
         add_context_means(mentions.offsets, mentions.items, vectors, beside, sums, counts)
         norms = mention_norms(counts)
         start = 0
-        for block, means in zip(_blocks(vectors), _blocks(sums), strict=True):
+        for block, means in zip(blocks(vectors), blocks(sums), strict=True):
             block[:] = add_means(block, means.astype(np.float32), norms[start : start + len(block)], self.contexts)
             start += len(block)
         return self.from_arrays(model.vocab, {"items": vectors})
@@ -190,6 +197,12 @@ class Spectral(PairCountRecipe["SpectralModel"]):
             given = f"contexts={self.contexts:g}" if self.contexts else "power=0"
             raise SettingsError(f"svd with {given} keeps no eigenvalues to solve new items with; use --align instead")
         return solve_new_items(self, items, self.power, threads=threads, report=report)
+
+    def _start(self, earlier: SpectralModel, vocab: Vocab) -> Start | None:
+        """The eigenvectors of an earlier model; None if it has others, or contexts in them."""
+        if earlier.recipe.contexts or any(getattr(earlier.recipe, s) != getattr(self, s) for s in _OF_THE_MATRIX):
+            return None
+        return Start(earlier.arrays["items"], earlier.vocab.rows(vocab.ids))
 
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The weighted mentions, and the formula, of the matrix."""
@@ -217,91 +230,9 @@ class SpectralModel(VectorModel):
         return replace(self.recipe, popularity=share).from_arrays(self.vocab, self.arrays)
 
 
+_OF_THE_MATRIX = ("dim", "matrix", "window", "min_count", "length_exponent", "shrinkage", "shift", "smoothing")
 _BOUNDS = {
     "dim": (1, 65536), "window": (0, 2**31), "min_count": (1, 2**31), "length_exponent": (-10, 10),
     "shrinkage": (0, 2**31), "shift": (-100, 100), "smoothing": (0, 1), "power": (0, 10), "contexts": (0, 1000),
     "popularity": (0, 1), "iterations": (1, 10000), "decay": (1e-6, 1),
 }  # fmt: skip
-
-
-def leading_eigenvectors(
-    pairs: Pairs,
-    dim: int,
-    iterations: int,
-    *,
-    seed: int,
-    threads: int,
-    memory: MemoryBudget = IN_MEMORY,
-    report: Report = quiet,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues, descending, and their eigenvectors: (d,) float64 and (n, d) float32, d = min(dim, n).
-
-    By subspace iteration and the Rayleigh–Ritz method. Eigenvalues that are not positive become 0, and so do their
-    vectors. Items without pairs have zero vectors.
-    """
-    n = len(pairs.starts)
-    size = min(n, dim + _SPARE)
-    basis, product = (memory.empty(n * size, np.float32).reshape(n, size) for _ in range(2))
-    np.random.default_rng(seed).standard_normal(dtype=np.float32, out=basis)
-    shift = 0.0
-    for done in range(iterations + 1):
-        _orthonormalise(basis)
-        _multiply(pairs, basis, product, threads)
-        report("progress", done=done + 1, total=iterations + 1, unit="products")
-        small = _inner(basis, product)
-        values, rotation = np.linalg.eigh((small + small.T) / 2)
-        shift = max(shift, -float(values[0]))  # so that large negative eigenvalues are not selected
-        if done < iterations:
-            basis *= np.float32(shift)
-            basis += product
-    values, rotation = values[::-1][:dim], rotation[:, ::-1][:, :dim]
-    positive = values > 1e-6 * abs(values).max()
-    values = np.where(positive, values, 0)
-    # M·v/λ instead of v: exactly 0 for items without pairs, and one more iteration
-    scale = np.where(positive, 1 / np.where(positive, values, 1), 0)
-    vectors = memory.empty(n * len(values), np.float32).reshape(n, -1)
-    np.matmul(product, (rotation * scale).astype(np.float32), out=vectors)
-    return values, vectors
-
-
-def _multiply(pairs: Pairs, x: np.ndarray, out: np.ndarray, threads: int) -> None:
-    """out = M · x, (n, k) float32 both. Threads share the columns, so results do not depend on their number."""
-    from embedrec.kernels.sparse_matmul import WIDTH, add_product
-
-    def columns(first: int) -> None:
-        width = min(WIDTH, x.shape[1] - first)
-        block, product = (np.zeros((len(x), WIDTH), dtype=np.float32) for _ in range(2))
-        block[:, :width] = x[:, first : first + width]
-        add_product(pairs.starts, pairs.ends, pairs.rows, pairs.values, block, product)
-        out[:, first : first + width] = product[:, :width]
-
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(columns, range(0, x.shape[1], WIDTH)):
-            pass
-
-
-def _orthonormalise(basis: np.ndarray) -> None:
-    """Replace columns (n, k) float32 by an orthonormal basis of their span; dependent columns become zero.
-
-    Uses the eigenvectors of their Gram matrix: on busy cores, much faster than a QR decomposition, whose threads
-    synchronise at every column.
-    """
-    values, rotation = np.linalg.eigh(_inner(basis, basis))
-    independent = values > 1e-12 * values[-1]
-    scaled = (rotation * np.where(independent, 1 / np.sqrt(np.where(independent, values, 1)), 0)).astype(np.float32)
-    for block in _blocks(basis):
-        block[:] = block @ scaled
-
-
-def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """aᵀ·b of two arrays (n, k) in double precision."""
-    products = np.zeros((a.shape[1], b.shape[1]))
-    for left, right in zip(_blocks(a), _blocks(b), strict=True):
-        products += left.T.astype(np.float64) @ right.astype(np.float64)
-    return products
-
-
-def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Views of some rows of an array (n, k) at a time."""
-    step = max(1, BLOCK_VALUES // array.shape[1])
-    return (array[start : start + step] for start in range(0, len(array), step))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
+from embedrec.data.session_changes import session_changes
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
-from embedrec.models.cooccurrence import svd
-from embedrec.models.cooccurrence.svd import Spectral, leading_eigenvectors
+from embedrec.models.cooccurrence import eigenvectors
+from embedrec.models.cooccurrence.eigenvectors import leading_eigenvectors
+from embedrec.models.cooccurrence.svd import Spectral, SpectralModel
 from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent_items, one_mention
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
@@ -121,7 +124,7 @@ def world() -> Sessions:
 
 @pytest.mark.parametrize("matrix", ["cosine", "ppmi"])
 def test_eigenvectors_equal_those_of_numpy(world: Sessions, matrix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svd, "BLOCK_VALUES", 400)
+    monkeypatch.setattr(eigenvectors, "BLOCK_VALUES", 400)
     pairs = pairs_of(Spectral(matrix=matrix, min_count=1), world)
     whole = dense(pairs).astype(np.float64)
     values, vectors = leading_eigenvectors(pairs, 10, 60, seed=0, threads=2)
@@ -130,17 +133,6 @@ def test_eigenvectors_equal_those_of_numpy(world: Sessions, matrix: Any, monkeyp
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(10), atol=1e-4)
     np.testing.assert_allclose(whole @ vectors, vectors * values, atol=1e-4 * values[0])
     assert not vectors[90].any()  # not even a little of it
-
-
-def test_small_matrices_have_all_eigenvectors() -> None:
-    """A pair, and a triangle: eigenvalues 1, −1 and 2, −1, −1, of which the positive ones count."""
-    starts, ends = np.array([0, 1, 1, 3, 4]), np.array([1, 1, 3, 4, 4])
-    pairs = Pairs(starts, ends, np.array([1, 3, 4, 4], dtype=np.int32), np.ones(4, dtype=np.float32))
-    values, vectors = leading_eigenvectors(pairs, 4, 3, seed=1, threads=1)
-    np.testing.assert_allclose(values, [2, 1, 0, 0], atol=1e-5)
-    np.testing.assert_allclose(abs(vectors[:, 0]), [0, 0, *[3**-0.5] * 3], atol=1e-5)
-    np.testing.assert_allclose(abs(vectors[:, 1]), [2**-0.5, 2**-0.5, 0, 0, 0], atol=1e-5)
-    assert not vectors[:, 2:].any()
 
 
 def test_similar_items_belong_to_the_group(world: Sessions) -> None:
@@ -221,9 +213,70 @@ def test_contexts_are_added_to_the_vectors(window: int, monkeypatch: pytest.Monk
     expected = unit + 0.5 * means
     expected *= ((counts / counts.max()) ** 0.1 / np.linalg.norm(expected, axis=1))[:, None]
     np.testing.assert_allclose(whole.arrays["items"], expected, atol=1e-5)
-    monkeypatch.setattr(svd, "BLOCK_VALUES", 8)  # two rows at a time
+    monkeypatch.setattr(eigenvectors, "BLOCK_VALUES", 8)  # two rows at a time
     parts = recipe.fit(sessions_of(lists), memory=MemoryBudget(256 << 20, tmp_path))
     np.testing.assert_allclose(parts.arrays["items"], whole.arrays["items"], atol=1e-5)
+
+
+def residual(model: SpectralModel, sessions: Sessions) -> float:
+    """How far the vectors are from eigenvectors, relative to the eigenvalues."""
+    matrix = dense(pairs_of(model.recipe, sessions)).astype(np.float64)
+    vectors = model.arrays["items"] / np.linalg.norm(model.arrays["items"], axis=0)
+    values = np.diag(vectors.T @ matrix @ vectors)
+    return float(np.linalg.norm(matrix @ vectors - vectors * values) / np.linalg.norm(values))
+
+
+@pytest.fixture(scope="module")
+def days() -> list[Sessions]:
+    """Four days of sessions of many items without groups; the vocabulary is in the order of counts."""
+    rng = np.random.default_rng(0)
+    chance = 1 / (1 + np.arange(150))
+    drawn = [rng.choice(150, rng.integers(2, 9), p=chance / chance.sum()).tolist() for _ in range(1260)]
+    whole = of_lists(drawn, Vocab(np.arange(150)))
+    # a day adds the last 20 and removes the first 10
+    return [whole.take(np.arange(10 * day, 1200 + 20 * day)).drop_unused_items() for day in range(4)]
+
+
+@pytest.mark.parametrize("matrix", ["cosine", "ppmi"])
+def test_warm_starts_are_as_exact_as_full_fits(days: list[Sessions], matrix: Any) -> None:
+    """With three products instead of five, also after several days, and after a rotation of the vectors."""
+    recipe, products = Spectral(dim=12, min_count=1, matrix=matrix), []
+    model = recipe.fit(days[0], seed=0)
+    assert recipe.continuing() == recipe
+    for old, new in pairwise(days):
+        turned = recipe.from_arrays(model.vocab, recipe.rotated(model.arrays, _rotation(12)))
+        full, products = recipe.fit(new, seed=0), []
+        model = recipe.fit(
+            new,
+            seed=1,
+            init=turned,
+            changes=session_changes(old, new),
+            report=lambda event, products=products, **n: products.append(n.get("unit")),
+        )
+        assert products.count("products") == 3
+        assert residual(model, new) <= residual(full, new)
+        assert model.vocab.ids.tolist() == full.vocab.ids.tolist()
+
+
+def _rotation(dim: int) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(5).normal(size=(dim, dim)))[0].astype(np.float32)
+
+
+def test_a_warm_start_needs_similar_sessions_and_the_same_matrix(days: list[Sessions]) -> None:
+    recipe, old, new = Spectral(dim=12, min_count=1), days[0], days[1]
+    model, full = recipe.fit(old, seed=0), recipe.fit(new, seed=1)
+    other, same = days[0].take(np.arange(600, 1200)), session_changes(old, new)
+    starts = [
+        (recipe, model, None),  # nothing is known of the changes
+        (recipe, model, session_changes(other, new)),  # half of the sessions are new
+        (recipe, replace(recipe, window=2).fit(old, seed=0), same),
+        (recipe, replace(recipe, dim=8).fit(old, seed=0), same),
+        (recipe, replace(recipe, contexts=0.5).fit(old, seed=0), same),
+    ]
+    for settings, init, changes in starts:
+        fitted = settings.fit(new, seed=1, init=init, changes=changes)
+        assert fitted.arrays["items"].tobytes() == full.arrays["items"].tobytes()
+    assert recipe.fit(new, seed=1, init=model, changes=same).arrays["items"].tobytes() != full.arrays["items"].tobytes()
 
 
 def test_sessions_without_pairs_are_refused() -> None:
