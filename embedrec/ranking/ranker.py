@@ -1,4 +1,4 @@
-"""The ranker: several models propose items, and LambdaMART ranks them by features of item, history and proposals."""
+"""The ranker: several models propose items, and trees rank them by features of item, history and proposals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, need_package
 from embedrec.models.base import Arrays, Model
 from embedrec.progress import Report
+from embedrec.ranking.boosting import BoostingSettings, LabelledCandidates, train_trees
 from embedrec.ranking.candidates import Candidates
 from embedrec.ranking.composite import CompositeRecipe, retrieve
 from embedrec.ranking.features import FeatureTables
-from embedrec.ranking.lambdamart import LabelledCandidates, LambdaMARTSettings, train_lambdamart
 from embedrec.ranking.parts import Part
 from embedrec.ranking.scorer import Scorer
 from embedrec.ranking.trees import Trees
@@ -46,8 +46,9 @@ class TreeScorer:
 
 
 @dataclass(frozen=True)
-class Ranker(LambdaMARTSettings, CompositeRecipe):
-    """Items that several models propose, ranked by LambdaMART (Burges 2010), with LightGBM (Ke et al. 2017).
+class Ranker(BoostingSettings, CompositeRecipe):
+    """Items that several models propose, ranked by trees: the sum of LambdaMART (Burges 2010) and XE-NDCG (Bruch 2021),
+    trained with LightGBM (Ke et al. 2017).
 
     The parts and the features of the questions are of the sessions before the last window, so that the ranker learns
     from questions that neither has seen; then both are trained again on all sessions.
@@ -56,14 +57,14 @@ class Ranker(LambdaMARTSettings, CompositeRecipe):
                    model of the workspace has its own settings, a recipe its defaults
     parts          settings of these models over their defaults, by name; `recipe` among them for a name that is no
                    recipe
-    trees          most trees
+    trees          most trees of an objective
     patience       stop after this many trees without improvement of the nDCG@20 of later questions, and use the best
                    number
     leaves         most leaves of a tree, up to 64
     min_leaf       fewest candidates in a leaf
     learning_rate  factor of each tree
     feature_share  share of the features that a tree uses, drawn at random
-    truncation     pairs of candidates count if one of them is among this many first
+    truncation     of LambdaMART: pairs of candidates count if one of them is among this many first
     window         share of the training sessions, the last ones, whose questions it learns from
     questions      most questions that are drawn from the window
     negatives      candidates beside the target that a question teaches, drawn at random
@@ -109,7 +110,7 @@ class Ranker(LambdaMARTSettings, CompositeRecipe):
                 (window.stopping, max(self.negatives, _STOPPING)),
             )
         )
-        trees = train_lambdamart(train, valid, self, seed=seed, threads=threads, names=tables.names, report=report)
+        trees = train_trees(train, valid, self, seed=seed, threads=threads, names=tables.names, report=report)
         return {"trees": np.frombuffer(trees.text, dtype=np.uint8)}, TreeScorer(tables, trees)
 
     def tables(self, sessions: Sessions, parts: Sequence[Part], *, threads: int, report: Report) -> Arrays:

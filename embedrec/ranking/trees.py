@@ -53,7 +53,7 @@ class Trees:
 
         features  number of features that they must be of
 
-        Raises DataError for a text that `train_lambdamart` does not write.
+        Raises DataError for a text that `train_trees` does not write.
         """
         return cls(text, features, _pack(_parse(text, features)))
 

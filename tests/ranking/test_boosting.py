@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from embedrec.errors import DataError, SettingsError, TrainingError
-from embedrec.ranking.lambdamart import LabelledCandidates, LambdaMARTSettings, train_lambdamart
+from embedrec.ranking.boosting import BoostingSettings, LabelledCandidates, train_trees
 from embedrec.ranking.trees import Trees
 from tests.conftest import read_only
 
 NAMES = ["rank of vstan", "share, 7 days", "größe"]
-SMALL = LambdaMARTSettings(trees=8, leaves=7, min_leaf=5, feature_share=0.7, patience=4)
+SMALL = BoostingSettings(trees=8, leaves=7, min_leaf=5, feature_share=0.7, patience=4)
 
 
 def labelled(seed: int, questions: int = 60, *, noise: float = 0.2) -> LabelledCandidates:
@@ -32,8 +32,8 @@ def labelled(seed: int, questions: int = 60, *, noise: float = 0.2) -> LabelledC
     return LabelledCandidates(*map(read_only, (features, relevant, offsets)))
 
 
-def train(settings: LambdaMARTSettings = SMALL, **options: Any) -> Trees:
-    return train_lambdamart(labelled(1), labelled(2), settings, **{"seed": 1, "threads": 1, "names": NAMES, **options})
+def train(settings: BoostingSettings = SMALL, **options: Any) -> Trees:
+    return train_trees(labelled(1), labelled(2), settings, **{"seed": 1, "threads": 1, "names": NAMES, **options})
 
 
 def mean_reciprocal_rank(scores: np.ndarray, data: LabelledCandidates) -> float:
@@ -60,13 +60,16 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads() -> None:
 
 def test_training_stops_when_validation_no_longer_improves() -> None:
     events: list[tuple[str, dict[str, Any]]] = []
-    settings = LambdaMARTSettings(trees=400, patience=3, learning_rate=1.0, leaves=31, min_leaf=1)
+    settings = BoostingSettings(trees=400, patience=3, learning_rate=1.0, leaves=31, min_leaf=1)
     trees = train(settings, report=lambda event, **numbers: events.append((event, numbers)))
-    *progress, (event, numbers) = events
-    assert {name for name, _ in progress} == {"progress"}
-    done = [each["done"] for _, each in progress]
-    assert done == list(range(1, len(trees) + 4)) and progress[0][1]["total"] == 400
-    assert event == "ranker" and numbers["trees"] == len(trees) and 0 < numbers["ndcg"] <= 1
+    ends = [numbers for event, numbers in events if event == "ranker"]
+    assert [numbers["objective"] for numbers in ends] == ["lambdarank", "rank_xendcg"]
+    first, second = (numbers["trees"] for numbers in ends)
+    assert first + second == len(trees) and all(0 < numbers["ndcg"] <= 1 for numbers in ends)
+    progress = [numbers for event, numbers in events if event == "progress"]
+    assert len(progress) + len(ends) == len(events) and {numbers["total"] for numbers in progress} == {800}
+    done = [numbers["done"] for numbers in progress]
+    assert done == [*range(1, first + 4), *range(401, 401 + second + 3)]
 
 
 def test_the_text_names_the_features_and_is_of_lightgbm() -> None:
@@ -84,7 +87,7 @@ def test_questions_without_relevant_candidates_change_nothing() -> None:
         np.concatenate([np.zeros(40, np.uint8), data.relevant, np.ones(2, np.uint8)]),
         np.concatenate([[0, 30], data.offsets + 40, [data.offsets[-1] + 42] * 2]),
     )
-    trees = train_lambdamart(more, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
+    trees = train_trees(more, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
     assert trees.text == train().text
 
 
@@ -103,7 +106,7 @@ def test_no_question_with_relevant_candidates(part: str) -> None:
     none = LabelledCandidates(data.features, np.zeros_like(data.relevant), data.offsets)
     pair = (none, data) if part == "training" else (data, none)
     with pytest.raises(DataError) as error:
-        train_lambdamart(*pair, SMALL, seed=1, threads=1, names=NAMES)
+        train_trees(*pair, SMALL, seed=1, threads=1, names=NAMES)
     assert str(error.value) == (
         f"no question of {part} has both relevant candidates and others among its {len(data.features)} candidates; "
         "take more candidates of each model, or a longer window"
@@ -115,7 +118,7 @@ def test_too_many_candidates() -> None:
     with pytest.raises(
         DataError, match="a question of training has 10001 candidates, but a ranker learns from at most"
     ):
-        train_lambdamart(many, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
+        train_trees(many, labelled(2), SMALL, seed=1, threads=1, names=NAMES)
 
 
 def test_what_lightgbm_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,4 +142,4 @@ def test_what_lightgbm_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
 )  # fmt: skip
 def test_settings_out_of_bounds(values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=f"^{message}$"):
-        LambdaMARTSettings(**values)
+        BoostingSettings(**values)
