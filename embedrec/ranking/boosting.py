@@ -113,7 +113,8 @@ def train_trees(
         "force_row_wise": True,
         "verbosity": -1,
     }
-    texts, spreads = [], []
+    texts: list[str] = []
+    spreads: list[float] = []
     try:
         data = _dataset(train, labels, parameters)
         held_out = _dataset(valid, labels, parameters, reference=data)

@@ -14,7 +14,8 @@ def join_trees(texts: Sequence[str], factors: Sequence[float]) -> bytes:
 
     Importances and parameters, which follow the trees, are left out.
     """
-    head, trees = "", []
+    head = ""
+    trees: list[str] = []
     for text, factor in zip(texts, factors, strict=True):
         own_head, _, rest = text.partition("tree_sizes=")
         head = head or own_head
