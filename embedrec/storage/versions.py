@@ -7,6 +7,7 @@ no space as long as it is current, too. A version never changes.
 
 from __future__ import annotations
 
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from embedrec.errors import ArtifactError
 from embedrec.storage import artifacts, atomic
-from embedrec.storage.artifacts import FOLDERS, MANIFEST, PARTS, VERSIONS, Artifact
+from embedrec.storage.artifacts import DERIVED, FOLDERS, MANIFEST, PARTS, VERSIONS, Artifact
 
 
 def version_folder(root: Path, version: int, kind: str, name: str) -> Path:
@@ -93,10 +94,26 @@ def link_artifact(artifact: Artifact, folder: Path, check: Callable[[], None] = 
     Raises ArtifactError if the artifact was replaced in the meantime, or a file of it is no plain file.
     """
     with atomic.atomic_folder(folder, check) as draft:
-        for name in (MANIFEST, *artifact.files):
-            _link(artifact.folder / name, draft / name)
+        _link_files(artifact, draft)
+        for derived in sorted((artifact.folder / DERIVED).glob(f"[!.]*/{MANIFEST}")):
+            _link_derived(derived.parent, draft / DERIVED / derived.parent.name)
         artifacts.check_same(artifact)
     return artifacts.read(folder, artifact.kind)
+
+
+def _link_derived(source: Path, target: Path) -> None:
+    """Take over what was computed from an artifact; what is damaged is left out, and computed again when needed."""
+    try:
+        derived = artifacts.read(source)
+        target.mkdir(parents=True)
+        _link_files(derived, target)
+    except ArtifactError:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _link_files(artifact: Artifact, folder: Path) -> None:
+    for name in (MANIFEST, *artifact.files):
+        _link(artifact.folder / name, folder / name)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -95,10 +94,9 @@ def _remove_staging(workspace: Workspace, days: float, dry_run: bool) -> list[Fr
     try:
         with refreshing(workspace, wait=False) as folder:
             for staging in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-                files = [file.lstat() for file in (staging, *staging.rglob("*"))]
-                if time.time() - max(info.st_mtime for info in files) >= days * 86_400:
-                    size = sum(info.st_size for info in files if stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
-                    freed.append(Freed("refresh", "", staging.name, None, size))
+                written = max(file.lstat().st_mtime for file in (staging, *staging.rglob("*")))
+                if time.time() - written >= days * 86_400:
+                    freed.append(Freed("refresh", "", staging.name, None, freed_bytes(staging)))
                     if not dry_run:
                         atomic.remove_folder(staging)
     except SettingsError:  # a refresh is running

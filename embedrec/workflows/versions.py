@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,8 @@ def current_artifacts(workspace: Workspace) -> dict[Key, Artifact]:
 
 def freed_bytes(folder: Path) -> int:
     """The bytes that the removal of a folder frees: files with other hard links remain."""
-    files = [file.lstat() for file in folder.iterdir()]
-    return sum(info.st_size for info in files if info.st_nlink == 1)
+    files = [file.lstat() for file in folder.rglob("*")]
+    return sum(info.st_size for info in files if stat.S_ISREG(info.st_mode) and info.st_nlink == 1)
 
 
 def sources_of(artifact: Artifact) -> Iterator[tuple[str, str, str]]:

@@ -96,3 +96,18 @@ def test_a_link_to_an_artifact_is_checked(root: Path) -> None:
     with pytest.raises(ArtifactError, match="another process changed"):
         versions.link_artifact(model, root / "models" / "copy")
     assert (root / "models" / "copy" / "a").read_text() == "3"
+
+
+def test_what_was_computed_from_an_artifact_is_taken_over(root: Path) -> None:
+    """Unless it is damaged."""
+    model = Workspace(root).find("model", "x")
+    for name in ("whole", "torn"):
+        with artifacts.writing(model.folder / artifacts.DERIVED / name, "model", {}) as draft:
+            draft.path("b").write_text(name)
+    (model.folder / artifacts.DERIVED / "torn" / "b").unlink()
+    (model.folder / artifacts.DERIVED / "file").touch()
+    versions.link_artifact(model, root / "models" / "copy").check()
+    derived = root / "models" / "copy" / artifacts.DERIVED
+    assert [folder.name for folder in derived.iterdir()] == ["whole"]
+    assert (derived / "whole" / "b").samefile(model.folder / artifacts.DERIVED / "whole" / "b")
+    assert artifacts.read(derived / "whole").path("b").read_text() == "whole"
