@@ -95,7 +95,8 @@ def link_artifact(artifact: Artifact, folder: Path, check: Callable[[], None] = 
     """
     with atomic.atomic_folder(folder, check) as draft:
         _link_files(artifact, draft)
-        for derived in sorted((artifact.folder / DERIVED).glob(f"[!.]*/{MANIFEST}")):
+        derived_folder = artifact.folder / DERIVED
+        for derived in () if derived_folder.is_symlink() else sorted(derived_folder.glob(f"[!.]*/{MANIFEST}")):
             _link_derived(derived.parent, draft / DERIVED / derived.parent.name)
         artifacts.check_same(artifact)
     return artifacts.read(folder, artifact.kind)
