@@ -15,11 +15,13 @@ from embedrec.errors import SettingsError
 from embedrec.pipeline.context import PipelineContext, split_options
 from embedrec.pipeline.steps import PreparedSessions
 from embedrec.readers import READERS, BadRows, reader
+from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import budget_of
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.frames import as_arguments
 from embedrec.tabular.read_settings import ReadSettings
+from embedrec.workflows.append import append_frame, append_sessions, join_segments
 from embedrec.workflows.prepare import default_name, prepare_frame, prepare_sessions
 
 DATASETS = ("movielens-100k", "toy")
@@ -49,7 +51,9 @@ def prepare(
     progress   whether this step and the next ones show progress; None shows it in notebooks and on a terminal
     options    what the options of `embedrec prepare SOURCE` are, with "_" for "-": columns (session, item, user, time,
                weight, order, title, kind), `by`, `gap`, filters (min_count, min_length, max_length, top, duplicates …),
-               `on_bad_row`, `memory`, `item_features`, `user_features`; of data frames these two are data frames
+               `on_bad_row`, `memory`, `item_features`, `user_features`; of data frames these two are data frames.
+               `append` names sessions to add the events to, as they were prepared at first, and `keep_days` drops
+               events more than so many days before the last one; of the others only `memory` and features may be given
 
     Returns the sessions: S sessions of E events, see `PreparedSessions`. Bad rows that are skipped are Python warnings.
 
@@ -61,6 +65,10 @@ def prepare(
     sessions table: 2 sessions, 2 items, 4 events
     """
     context = PipelineContext.of(workspace, threads, progress)
+    if "append" in options or "keep_days" in options:
+        done, bad_rows = _append(data, context, options, {"source": source, "name": name, "test": test})
+        _warn(bad_rows)
+        return PreparedSessions(done, context)
     with context.running("prepare") as report:
         given = _input(data, source, context.workspace)
         if given.frame and not (source is None and test is None):
@@ -90,9 +98,52 @@ def prepare(
             done = prepare_sessions(
                 given.source, settings, given.paths, folder, filters, reading, regroup=regroup, test=test
             )
-    for line in (*bad_rows.lines(), *bad_rows.notes):
-        warnings.warn(as_arguments(line), UserWarning, stacklevel=2)
+    _warn(bad_rows)
     return PreparedSessions(done, context)
+
+
+def _warn(bad_rows: BadRows) -> None:
+    """Issue a Python warning, for the line that called `prepare`, for each kind of bad rows and each note."""
+    for line in (*bad_rows.lines(), *bad_rows.notes):
+        warnings.warn(as_arguments(line), UserWarning, stacklevel=3)
+
+
+def _append(
+    data: Any, context: PipelineContext, options: Mapping[str, Any], others: Mapping[str, Any]
+) -> tuple[Artifact, BadRows]:
+    """The sessions `options["append"]` with the events of a data frame or of files.
+
+    others  arguments that an append does not take, None where they are not given
+    """
+    if options.get("append") is None:
+        raise SettingsError("keep_days needs append; days filters the events of a new prepare")
+    kept = [
+        *(key for key in options if key not in _APPEND),
+        *(key for key, value in others.items() if value is not None),
+    ]
+    if kept:
+        raise SettingsError(f"append keeps the settings of the first prepare; leave out {', '.join(kept)}")
+    with context.running("prepare") as report:
+        artifact = context.workspace.find("sessions", options["append"])
+        memory = budget_of(options.get("memory"), artifact.folder.parent)
+        reading = ReadSettings(BadRows(), context.threads, memory, report)
+        tables = {name: options[name] for name in ("item_features", "user_features") if options.get(name) is not None}
+        keep_days = options.get("keep_days")
+        if _is_paths(data):
+            paths = list(data) if isinstance(data, list | tuple) else [data]
+            done = append_sessions(artifact, paths, artifact.folder, reading, keep_days=keep_days, tables=tables)
+        else:
+            done = append_frame(artifact, data, artifact.folder, reading, keep_days=keep_days, **tables)
+        return join_segments(done), reading.bad_rows
+
+
+_APPEND = ("append", "keep_days", "memory", "item_features", "user_features")
+
+
+def _is_paths(data: Any) -> bool:
+    """Whether data are a path or a list of paths, not a data frame."""
+    listed = isinstance(data, list | tuple) and all(isinstance(one, str | Path) for one in data) and bool(data)
+    return listed or isinstance(data, str | Path)
 
 
 @dataclass(frozen=True)
@@ -108,10 +159,9 @@ class _Input:
 def _input(data: Any, source: str | None, workspace: Workspace) -> _Input:
     if isinstance(data, str) and data in DATASETS and source is None and not Path(data).exists():
         return _data_set(data, workspace)
-    listed = isinstance(data, list | tuple) and all(isinstance(one, str | Path) for one in data) and data
-    if not listed and not isinstance(data, str | Path):
+    if not _is_paths(data):
         return _Input("frame", name="table", frame=True)
-    return _Input(source or "table", tuple(data) if listed else (data,))
+    return _Input(source or "table", tuple(data) if isinstance(data, list | tuple) else (data,))
 
 
 def _data_set(name: str, workspace: Workspace) -> _Input:

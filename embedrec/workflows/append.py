@@ -95,12 +95,27 @@ def check_appendable(source: Artifact) -> None:
             f"sessions {source.name} {made}, so events cannot be appended; append to the sessions that "
             "`embedrec prepare` made of the files, and split them again"
         )
-    if "log" not in about:
+    if log_about(source) is None:
         raise SettingsError(
-            f"sessions {source.name} do not hold the events that filters removed, as those that older versions wrote, "
+            f"sessions {source.name} do not hold the events that filters removed, because an older version wrote them, "
             f"so events cannot be appended; prepare once again: embedrec prepare {about['source']} "
             f"{' '.join(map(str, about.get('paths', [])))} --name {source.name}"
         )
+
+
+def log_about(source: Artifact) -> dict[str, Any] | None:
+    """The manifest entry of the log of sessions; None if they do not hold all events that were read.
+
+    Sessions of older versions have no such entry; they hold all events if no filter has removed one.
+    """
+    about = source.about
+    given: dict[str, Any] | None = about.get("log")
+    if given is not None or about.get("regrouped", {}).get("by") != "session" or about["regrouped"].get("gap"):
+        return given
+    if any(step["events"] for step in about.get("removed", [{"events": 1}])):
+        return None
+    state = ReadState(whole=about["source"] == "mpd")
+    return {"events": about["events"], "state": asdict(state), "on_bad_row": "fail", "memory": None}
 
 
 def _append(
@@ -115,8 +130,9 @@ def _append(
     artifacts.check_place(folder)
     base = kept_join(source) or source
     before = segments(base)
-    state = build(ReadState, (before[-1] if before else base.about["log"])["state"], source="the manifest")
-    settings.bad_rows.mode = base.about["log"]["on_bad_row"]
+    known = log_about(base) or {}
+    state = build(ReadState, (before[-1] if before else known)["state"], source="the manifest")
+    settings.bad_rows.mode = known["on_bad_row"]
     reading = replace(settings, log=ReadLog(state))
     with settings.memory.returning():
         log = _read(reading, read)
@@ -134,8 +150,8 @@ def _append(
             "keep_days": keep_days,
             "seconds": round(perf_counter() - started, 3),
         }
-        log_about = {**base.about["log"], "segments": [*before, segment]}
-        about = {name: value for name, value in base.about.items() if name not in _COUNTS} | {"log": log_about}
+        about = {name: value for name, value in base.about.items() if name not in _COUNTS}
+        about["log"] = {**known, "segments": [*before, segment]}
         with artifacts.writing(folder, "sessions", about, made_from=source) as draft:
             for name in base.files:
                 draft.link(base, name)

@@ -113,3 +113,33 @@ def test_unreadable_data_are_refused(tmp_path: Path) -> None:
         prepare(tmp_path, source="mdp")
     with pytest.raises(DataError, match="has no column 'skus'"):
         prepare(visits(), item="skus")
+
+
+def test_events_are_appended_from_frames_and_files(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"session": [1, 1, 2, 2], "item": ["a", "b", "a", "b"], "time": [10**8, 10**8 + 1] * 2})
+    later = frame.assign(session=[3, 3, 2, 2], item=["a", "c", "a", "d"])
+    prepare(frame, name="shop", workspace=tmp_path)
+    done = prepare(later, append="shop", workspace=tmp_path)  # one event is there already
+    expected = [["a", "b"], ["a", "b", "d"], ["a", "c"]]
+    assert same_items(done.sessions, expected)
+    assert repr(done) == "sessions shop: 3 sessions, 4 items, 7 events"
+    frame.to_csv(tmp_path / "1.csv", index=False)
+    later.to_csv(tmp_path / "2.csv", index=False)
+    prepare(tmp_path / "1.csv", name="files", workspace=tmp_path)
+    assert same_items(prepare([tmp_path / "2.csv"], append="files", workspace=tmp_path).sessions, expected)
+
+
+def same_items(sessions: Sessions, expected: list[list[str]]) -> bool:
+    return [sessions.vocab.ids[sessions[s]].tolist() for s in range(len(sessions))] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"append": "shop", "min_count": 2, "name": "x"}, "append keeps the settings .* leave out min_count, name"),
+        ({"keep_days": 3}, "keep_days needs append; days filters"),
+    ],
+)
+def test_an_append_takes_no_other_settings(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        prepare(pd.DataFrame({"session": [1], "item": ["a"]}), **options)

@@ -229,6 +229,27 @@ def test_sessions_that_cannot_grow_say_why(tmp_path: Path) -> None:
             append_sessions(artifact, paths, artifact.folder, ReadSettings())
 
 
+def test_sessions_of_older_versions_grow_if_they_hold_every_event(tmp_path: Path) -> None:
+    def older(artifact: Artifact) -> Artifact:
+        about = {name: value for name, value in artifact.about.items() if name != "log"}
+        with artifacts.writing(artifact.folder, "sessions", about) as draft:
+            for name in artifact.files:
+                if not name.startswith("log_"):
+                    draft.link(artifact, name)
+        return artifacts.read(artifact.folder)
+
+    rows = table(tmp_path, "session,item,time\n1,a,100000000\n1,b,100000001\n2,a,100000002\n2,b,100000003\n")
+    new = table(tmp_path, "session,item,time\n1,c,100000004\n", "u.csv")
+    done = append_sessions(older(prepare(rows, tmp_path / "s")), new, tmp_path / "s", ReadSettings())
+    assert join_segments(done).files == prepare([*rows, *new], tmp_path / "one").files
+    filtered = older(prepare(rows, tmp_path / "s", Filters(top=1, min_length=1)))
+    message = "sessions s do not hold the events that filters removed, because an older version wrote them, so events "
+    with pytest.raises(
+        SettingsError, match=f"{message}cannot be appended; prepare once again: embedrec prepare table "
+    ):
+        append_sessions(filtered, new, tmp_path / "s", ReadSettings())
+
+
 @pytest.mark.parametrize("moment", range(3))
 def test_a_kill_leaves_the_old_sessions_or_the_new(tmp_path: Path, moment: int) -> None:
     base = prepare(table(tmp_path, "session,item\n1,a\n1,b\n2,a\n"), tmp_path / "s")

@@ -69,7 +69,8 @@ def _check_options(
             f"sessions {artifact.name} were made of {made}, and events are appended as they were first read, not by "
             f"`embedrec prepare {source}`"
         )
-    kept = {**about["reader"], **about["filters"], **about["regrouped"], "on_bad_row": about["log"]["on_bad_row"]}
+    rows = {"on_bad_row": about.get("log", {}).get("on_bad_row", "fail")}
+    kept = {**about["reader"], **about["filters"], **about["regrouped"], **rows}
     context = click.get_current_context()
     for parameter in context.command.get_params(context):
         option = parameter.name or ""
