@@ -134,7 +134,7 @@ def train_trees(
             report("ranker", objective=objective, trees=int(np.argmax(scores)) + 1, ndcg=max(scores))
     except lightgbm.basic.LightGBMError as e:
         raise TrainingError(f"LightGBM cannot train the ranker ({reason(e)})") from e
-    factors = [spreads[0] / spread if spread > 0 else 1.0 for spread in spreads]
+    factors = [spreads[0] / spread if spread > 0 and spreads[0] > 0 else 1.0 for spread in spreads]
     return Trees.parse(join_trees(texts, factors), features=train.features.shape[1])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import DataError, SettingsError, TrainingError
+from embedrec.ranking import boosting
 from embedrec.ranking.boosting import BoostingSettings, LabelledCandidates, train_trees
 from embedrec.ranking.trees import Trees
 from tests.conftest import read_only
@@ -78,6 +79,25 @@ def test_the_text_names_the_features_and_is_of_lightgbm() -> None:
     assert model.feature_name() == ["f0_rank_of_vstan", "f1_share_7_days", "f2_gr_e"]
     features = labelled(4).features
     assert np.array_equal(trees.predict(features), model.predict(features).astype(np.float32))
+
+
+def test_both_objectives_have_the_same_spread_of_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    valid, offsets = labelled(2).features, labelled(2).offsets
+    whole = train().predict(valid)
+    monkeypatch.setattr(boosting, "OBJECTIVES", ("lambdarank",))
+    first = train().predict(valid)
+
+    def spread(values: np.ndarray) -> float:
+        parts = np.split(values, offsets[1:-1])
+        return float(np.concatenate([part - part.mean() for part in parts]).std())
+
+    assert spread(whole - first) == pytest.approx(spread(first), rel=1e-4)
+
+
+def test_features_that_say_nothing_give_equal_scores() -> None:
+    same = LabelledCandidates(np.zeros((20, 1), np.float32), np.tile([1, 0], 10).astype(np.uint8), 2 * np.arange(11))
+    trees = train_trees(same, same, SMALL, seed=1, threads=1, names=["f"])
+    assert np.unique(trees.predict(same.features)).size == 1
 
 
 def test_questions_without_relevant_candidates_change_nothing() -> None:
