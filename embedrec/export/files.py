@@ -11,9 +11,9 @@ from typing import IO, Any
 import numpy as np
 
 from embedrec.data.parquet_io import to_arrow
+from embedrec.data.result_lists import ListBlocks, ResultLists, map_in_order, slices
 from embedrec.errors import ArtifactError, decoding
 from embedrec.export.file_format import Layout, compress
-from embedrec.export.result_lists import ListBlocks, ResultLists, map_in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header
 from embedrec.progress import Report, quiet
 from embedrec.storage.atomic import atomic_file, atomic_folder, other_file, sha256

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedrec.data.result_lists import ListBlocks, slices
 from embedrec.data.statistics import gini
-from embedrec.export.result_lists import ListBlocks, slices
 
 
 @dataclass(frozen=True)

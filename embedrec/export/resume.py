@@ -19,9 +19,9 @@ from typing import IO
 
 import numpy as np
 
+from embedrec.data.result_lists import slices
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, reason
-from embedrec.export.result_lists import slices
 from embedrec.progress import Report, quiet
 from embedrec.storage.atomic import Lock, is_same_file, lock, no_link
 

@@ -6,8 +6,8 @@ from typing import IO
 
 import numpy as np
 
+from embedrec.data.result_lists import item_lists, slices
 from embedrec.data.topk import ItemNeighbours
-from embedrec.export.result_lists import item_lists, slices
 from embedrec.export.text_formats import encoder
 from embedrec.progress import Report, quiet
 from embedrec.vectors.file_formats import Whitespace

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.export.result_lists import ResultLists
 from embedrec.vectors.file_formats import Whitespace, words_of
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from embedrec.data.result_lists import LazyLists, ResultLists, map_in_order
 from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.export.file_format import Layout
@@ -18,7 +19,6 @@ from embedrec.export.list_statistics import PolicyEffect, measure_effect
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.policies.chain import build_chain
 from embedrec.export.policies.settings import Policies
-from embedrec.export.result_lists import LazyLists, ResultLists, map_in_order
 from embedrec.export.resume import ResumableExport, StoredLists, open_export
 from embedrec.progress import Report, quiet
 from embedrec.storage.atomic import resolve_links

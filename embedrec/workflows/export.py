@@ -10,12 +10,12 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from embedrec.data.item_filter import ItemFilter
+from embedrec.data.result_lists import ResultLists, item_lists
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.policies.base import PolicyInputs
-from embedrec.export.result_lists import ResultLists, item_lists
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.serialization import load_model

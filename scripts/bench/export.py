@@ -27,11 +27,11 @@ from processes import started
 
 from embedrec import TopK, Vocab
 from embedrec.data.features import Features
+from embedrec.data.result_lists import BLOCK, ResultLists
 from embedrec.data.sessions import Sessions
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.policies.settings import Policies
-from embedrec.export.result_lists import BLOCK, ResultLists
 from embedrec.export.write_lists import ExportSettings, export_lists
 
 _PEAK = """\

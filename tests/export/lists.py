@@ -6,9 +6,9 @@ import numpy as np
 
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK, sort_results
 from embedrec.export.policies.base import PolicyInputs
-from embedrec.export.result_lists import ResultLists
 from tests.conftest import of_lists
 
 TEXT_FILES = ("l.txt", "l.tsv", "l.jsonl", "l.redis")

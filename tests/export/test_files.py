@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from embedrec.data import result_lists
 from embedrec.errors import ArtifactError
-from embedrec.export import result_lists
 from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.export.write_lists import ExportSettings, export_lists

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 import embedrec.export.read_lists as read_lists_module
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
+from embedrec.data.result_lists import ResultLists
 from embedrec.errors import DataError, EmbedrecError, SettingsError
-from embedrec.export import result_lists
 from embedrec.export.file_format import layout_of
 from embedrec.export.read_lists import IdCodes, RankedLists, read_lists
-from embedrec.export.result_lists import ResultLists
 from embedrec.export.write_lists import ExportSettings, export_lists
 from tests.export.lists import as_lists, inputs_of, lists_of, some_lists
 

@@ -17,13 +17,12 @@ import numpy as np
 import pytest
 
 import embedrec.export.write_lists as export_module
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError
-from embedrec.export import result_lists
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.settings import Policies
-from embedrec.export.result_lists import ResultLists
 from embedrec.export.resume import ResumableExport, open_export
 from embedrec.export.write_lists import ExportResult, ExportSettings, export_lists
 from tests.export.lists import inputs_of, lists_of, some_lists

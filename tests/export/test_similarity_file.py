@@ -8,9 +8,8 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.export import result_lists
 from embedrec.export.similarity_file import write_similarity
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings

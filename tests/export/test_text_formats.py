@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
-from embedrec.export import result_lists
 from embedrec.export.file_format import Layout, layout_of
-from embedrec.export.result_lists import ResultLists
 from embedrec.export.write_lists import ExportSettings, stream_lists
 from tests.export.lists import as_lists, inputs_of, lists_of, some_lists, vocab_with_names
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.export import result_lists
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.settings import Policies
 from embedrec.export.write_lists import ExportSettings, export_lists

@@ -10,13 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from embedrec.data.features import Features
+from embedrec.data.result_lists import CandidateLists
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, sort_results
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.export.policies.session_index import ItemSessionIndex, index_sessions
 from embedrec.export.policies.settings import Policies
-from embedrec.export.result_lists import CandidateLists
 from embedrec.vectors.embeddings import Embeddings
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.config import resolve
+from embedrec.data.result_lists import CandidateLists
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import Policy, PolicyContext, PolicyInputs
 from embedrec.export.policies.settings import POLICIES, Policies
-from embedrec.export.result_lists import CandidateLists
 
 
 @dataclass(frozen=True, eq=False)

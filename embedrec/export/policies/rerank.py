@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedrec.data.result_lists import slices
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import PolicyContext, rescore
 from embedrec.export.policies.session_index import EMPTY, ItemSessionIndex
-from embedrec.export.result_lists import slices
 from embedrec.vectors.exact_search import unit
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from embedrec.data.result_lists import LazyLists, item_lists
 from embedrec.data.topk import TopK
 from embedrec.errors import SettingsError
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.policies.chain import Chain, build_chain
 from embedrec.export.policies.settings import Policies
-from embedrec.export.result_lists import LazyLists, item_lists
 from embedrec.export.write_lists import ExportSettings
 from embedrec.serving.answers import Computing, as_neighbour, rows_of
 from embedrec.serving.explore.schemas import PolicyAnswer, PolicyQuery, PolicyStep

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from embedrec.data import Vocab
+from embedrec.data import Vocab, result_lists
+from embedrec.data.result_lists import LazyLists, ResultLists, item_lists, map_in_order, slices
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError
-from embedrec.export import result_lists
-from embedrec.export.result_lists import LazyLists, ResultLists, item_lists, map_in_order, slices
 from tests.export.lists import lists_of, some_lists, vocab_with_names
 
 LISTS = some_lists(10, 4, seed=3)
