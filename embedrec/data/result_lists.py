@@ -1,4 +1,4 @@
-"""Result lists: what an export writes, computed and read in blocks."""
+"""Result lists: what an export or a publish writes, computed and read in blocks."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ class ResultLists:
         """The vocabularies of seeds and results, each with its column."""
         return list(zip(self.columns, (self.seeds, self.vocab), strict=True))
 
-    def block(self, part: slice, k: int) -> TopK:
-        """The lists of a slice of the seeds: TopK (b, min(k, max_k))."""
-        rows = np.arange(part.start, part.stop)
+    def of(self, rows: np.ndarray, k: int) -> TopK:
+        """The lists of the seeds rows (b,) int64: TopK (b, min(k, max_k))."""
         if not self.max_k:  # a catalogue of one item
             empty = np.empty((len(rows), 0))
             return TopK(empty, empty, self.vocab)
         return self.best(rows, min(k, self.max_k))
+
+    def block(self, part: slice, k: int) -> TopK:
+        """The lists of a slice of the seeds: TopK (b, min(k, max_k))."""
+        return self.of(np.arange(part.start, part.stop), k)
 
 
 def item_lists(source: ItemNeighbours) -> ResultLists:

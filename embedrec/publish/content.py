@@ -1,49 +1,73 @@
-"""What is published: the nearest neighbours of every item, their vectors, or both."""
+"""What is published: lists of results, vectors, or both, of items, sessions or histories."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from embedrec.data.result_lists import BLOCK, ResultLists
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.vectors.embeddings import Embeddings
 
-BLOCK = 4096  # items searched and written at a time
 MAX_RANK = 2**15 - 1
+_COLUMNS = {"items": ("item", "other"), "sessions": ("session", "other"), "recommendations": ("history", "item")}
 
 
 @dataclass(frozen=True, eq=False)
 class PublishContent:
-    """The neighbours and vectors of n items.
+    """The lists and vectors of n seeds: items, sessions or histories.
 
-    vocab       the items
-    neighbours  rows (q,) int64, k → TopK (q, k), see `ItemNeighbours`; None to publish vectors only
-    vectors     (n, d), of the same vocabulary; None to publish neighbours only
-    k           neighbours per item; all other items in a smaller catalogue
-    made_from   JSON values that identify the content: fingerprints and settings
+    lists      the results of every seed; None to publish vectors only
+    vectors    (n, d) of the seeds, in the order of `lists.seeds`; None to publish lists only
+    k          results per seed; all there are if they are fewer
+    made_from  JSON values that identify the content: fingerprints and settings
+    space      id of the space of the vectors; "" if it is unknown, see `vectors.space`
 
-    Raises SettingsError without neighbours and vectors, DataError without items.
+    Raises SettingsError without lists and vectors, DataError without seeds.
     """
 
-    vocab: Vocab
-    neighbours: Callable[[np.ndarray, int], TopK] | None
+    lists: ResultLists | None
     vectors: Embeddings | None
     k: int
     made_from: Mapping[str, Any]
+    space: str = ""
 
     def __post_init__(self) -> None:
-        if self.neighbours is None and self.vectors is None:
+        if self.lists is None and self.vectors is None:
             raise SettingsError("neither neighbours nor vectors were given; publish at least one of them")
         if not len(self.vocab):
             raise DataError("there are no items to publish; train on sessions with items")
+
+    @property
+    def vocab(self) -> Vocab:
+        """The ids of the seeds."""
+        if self.lists is not None:
+            return self.lists.seeds
+        assert self.vectors is not None  # one of them is given, see above
+        return self.vectors.vocab
+
+    @property
+    def results(self) -> Vocab:
+        """The ids of the results."""
+        return self.vocab if self.lists is None else self.lists.vocab
+
+    @property
+    def of(self) -> str:
+        """What the seeds are: "items", "sessions" or "recommendations", which have histories as seeds."""
+        return str(self.made_from.get("of", "items"))
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """The names of the columns of seeds and results."""
+        return _COLUMNS[self.of]
 
     def fingerprint(self, layout: str) -> str:
         """SHA-256 of the content and its layout at the target: equal content has an equal fingerprint."""
@@ -51,58 +75,70 @@ class PublishContent:
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What a target stores about the content, as JSON values."""
+        metric = {} if self.vectors is None else {"metric": self.vectors.metric}
+        space = {"space": self.space} if self.space and self.vectors is not None else {}
+        return {**self.made_from, **metric, **space}
+
+    @property
     def parts(self) -> list[str]:
         """The parts of the content: "neighbours", "vectors", or both."""
-        values = {"neighbours": self.neighbours, "vectors": self.vectors}
+        values = {"neighbours": self.lists, "vectors": self.vectors}
         return [name for name, value in values.items() if value is not None]
 
     def check_ranks(self) -> None:
         """Raises SettingsError if ranks do not fit into the 16 bits of their column."""
-        if self.neighbours is not None and self.max_k > MAX_RANK:
+        if self.lists is not None and self.max_k > MAX_RANK:
             raise SettingsError(
                 f"the number of neighbours must be at most {MAX_RANK:,}, the largest rank; it is {self.max_k:,}"
             )
 
     @property
     def max_k(self) -> int:
-        """Neighbours per item: k, or all other items in a smaller catalogue."""
-        return min(self.k, len(self.vocab) - 1)
+        """Results per seed: k, or all in a smaller catalogue; 0 without lists."""
+        return 0 if self.lists is None else min(self.k, self.lists.max_k)
 
-    def neighbour_blocks(self) -> Iterator[tuple[np.ndarray, TopK]]:
-        """Rows (b,) int64 in vocabulary order, and their neighbours (b, k); empty without neighbours."""
-        n = len(self.vocab)
-        if self.neighbours is None:
+    def list_blocks(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, TopK]]:
+        """Rows (b,) int64 of seeds and their results (b, k), in the order of `rows`, by default all; empty without
+        lists."""
+        lists = self.lists
+        if lists is None:
             return
+        rows = np.arange(len(self.vocab)) if rows is None else rows
         upcoming: tuple[np.ndarray, Future[TopK]] | None = None
         with ThreadPoolExecutor(1) as executor:  # searches one block while the previous one is written
-            for start in range(0, n, BLOCK):
-                rows = np.arange(start, min(start + BLOCK, n))
-                current, upcoming = upcoming, (rows, executor.submit(self._search, rows))
+            for start in range(0, len(rows), BLOCK):
+                block = rows[start : start + BLOCK]
+                current, upcoming = upcoming, (block, executor.submit(lists.of, block, self.k))
                 if current is not None:
                     yield current[0], current[1].result()
             if upcoming is not None:
                 yield upcoming[0], upcoming[1].result()
 
-    def vector_blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows (b,) int64 in vocabulary order, and their vectors (b, d); empty without vectors."""
+    def vector_blocks(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows (b,) int64 of seeds and their vectors (b, d), in the order of `rows`, by default all; empty without
+        vectors."""
         if self.vectors is None:
             return
-        for start in range(0, len(self.vocab), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, len(self.vocab)))
-            yield rows, self.vectors.vectors[rows]
-
-    def _search(self, rows: np.ndarray) -> TopK:
-        if self.neighbours is None or not self.max_k:
-            return TopK(np.empty((len(rows), 0)), np.empty((len(rows), 0)), self.vocab)
-        return self.neighbours(rows, self.max_k)
+        rows = np.arange(len(self.vocab)) if rows is None else rows
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            yield block, self.vectors.vectors[block]
 
 
 def encode_ids(vocab: Vocab) -> list[bytes]:
     """The ids as UTF-8. Raises DataError for a text that is not Unicode (a lone surrogate)."""
+    ids = vocab.ids.tolist()
+    if not ids:
+        return []
     try:
-        return [str(i).encode() for i in vocab.ids.tolist()]
+        joined = "\0".join(map(str, ids)).encode()  # one text is encoded several times faster than its parts
+        encoded = joined.split(b"\0")
+        return encoded if len(encoded) == len(ids) else [str(i).encode() for i in ids]
     except UnicodeEncodeError as e:
-        raise DataError(f"the text {e.object!r} is not valid Unicode; repair it") from None
+        bad = next(i for i in map(str, ids) if any("\ud800" <= c <= "\udfff" for c in i))
+        raise DataError(f"the text {bad!r} is not valid Unicode; repair it") from e
 
 
 def round_to_seven_digits(scores: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from embedrec.errors import PublishError
 from embedrec.progress import Report, quiet
@@ -24,6 +24,7 @@ class Generation:
     served       whether readers get it
     retired      seconds since it was replaced; 0 while it is served
     source       the index or model of its content; "" if the target does not store it
+    about        what the target stores about its content, see `PublishContent.about`
     """
 
     number: int
@@ -31,6 +32,7 @@ class Generation:
     served: bool
     retired: float = 0.0
     source: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Target(AbstractContextManager["Target"], Protocol):

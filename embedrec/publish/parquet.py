@@ -34,7 +34,7 @@ def measure_folder(content: PublishContent) -> Size:
     content.check_ranks()
     size: dict[str, int] = {}
     total = 0
-    if content.neighbours is not None:
+    if content.lists is not None:
         file = _CountingFile()
         size["neighbours"] = _write_neighbours(content, file, quiet)
         total += file.bytes
@@ -62,9 +62,9 @@ def publish_folder(content: PublishContent, folder: Path, *, report: Report = qu
         if published.about["published"] == fingerprint:
             return Published(published.about["generation"])
     size: dict[str, int] = {}
-    about: dict[str, Any] = {"generation": number, "published": fingerprint, **content.made_from}
+    about: dict[str, Any] = {"generation": number, "published": fingerprint, **content.about}
     with artifacts.writing(folder, _KIND, about, made_from=published) as draft:
-        if content.neighbours is not None:
+        if content.lists is not None:
             with draft.path("neighbours.parquet").open("wb") as file:
                 size["neighbours"] = _write_neighbours(content, file, report)
         if content.vectors is not None:
@@ -107,16 +107,17 @@ def _write_neighbours(content: PublishContent, file: IO[bytes], report: Report) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ids = to_arrow(content.vocab.ids)
-    schema = pa.schema([("item", ids.type), ("rank", pa.int16()), ("other", ids.type), ("score", pa.float32())])
+    seeds, results = to_arrow(content.vocab.ids), to_arrow(content.results.ids)
+    seed, result = content.columns
+    schema = pa.schema([(seed, seeds.type), ("rank", pa.int16()), (result, results.type), ("score", pa.float32())])
     total = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as out:
-        for rows, neighbours in content.neighbour_blocks():
+        for rows, neighbours in content.list_blocks():
             query, rank = np.nonzero(neighbours.rows >= 0)
             columns = [
-                ids.take(pa.array(rows[query])),
+                seeds.take(pa.array(rows[query])),
                 pa.array((rank + 1).astype(np.int16)),
-                ids.take(pa.array(neighbours.rows[query, rank])),
+                results.take(pa.array(neighbours.rows[query, rank])),
                 pa.array(neighbours.scores[query, rank]),
             ]
             out.write_table(pa.table(columns, schema=schema))

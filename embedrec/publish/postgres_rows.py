@@ -40,7 +40,7 @@ def neighbour_rows(content: PublishContent, generation: int) -> Iterator[tuple[i
     seeds = np.array([_row_start(5, generation) + i for i in ids], dtype=object)
     others = np.array(ids, dtype=object)
     ranks = np.array([b"\x00\x00\x00\x02" + r.to_bytes(2, "big") for r in range(1, content.max_k + 1)], dtype=object)
-    for rows, neighbours in content.neighbour_blocks():
+    for rows, neighbours in content.list_blocks():
         for start in range(0, len(rows), _ITEMS):
             part = slice(start, start + _ITEMS)
             results = neighbours.rows[part]  # (b, k)

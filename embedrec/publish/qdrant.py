@@ -298,7 +298,7 @@ def _batches(content: PublishContent) -> Iterator[tuple[list[Point], int]]:
     encode_ids(content.vocab)  # raises for ids that are not Unicode
     items = content.vocab.ids.tolist()
     missing_neighbours = repeat((None, None))
-    neighbours: Iterable[Any] = content.neighbour_blocks() if content.neighbours is not None else missing_neighbours
+    neighbours: Iterable[Any] = content.list_blocks() if content.lists is not None else missing_neighbours
     for (rows, vectors), (_, top) in zip(content.vector_blocks(), neighbours, strict=False):
         others = None if top is None else top.ids()
         scores = None if top is None else round_to_seven_digits(top.scores).tolist()

@@ -5,7 +5,7 @@ A client would pack millions of ids one by one; here each id is packed once, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,16 +26,42 @@ READ_JSON = """\
 local served = redis.call('GET', ARGV[1] .. ':served')
 return served and redis.call('GET', ARGV[1] .. ':' .. served .. ':' .. ARGV[2])"""
 
-# KEYS: publisher, generations, served, retired; ARGV: token of the publisher, number, JSON state of the generation
+# Exchange the keys of deltas with those in place, and serve the store. KEYS: publisher, generations, served, retired,
+# placed; ARGV: token of the publisher, number, JSON state of the generation, its store, 1 to serve it, the prefix, and
+# the numbers of the deltas in order. Commands that need memory come first: without any, nothing is changed.
+# A second call changes nothing: the response to the first one may have been lost.
 SWITCH = """\
 local publisher = redis.call('GET', KEYS[1]) or ''
 if string.sub(publisher, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
-local old = redis.call('GET', KEYS[3])
+local number, store, prefix = ARGV[2], ARGV[4], ARGV[6]
+local before = redis.call('GET', KEYS[3])
+local old = before and (redis.call('HGET', KEYS[5], before) or before)
+local placed = redis.call('HGET', KEYS[5], store) or store
 local now = redis.call('TIME')
-if old and old ~= ARGV[2] then redis.call('HSET', KEYS[4], old, string.format('%d.%06d', now[1], now[2])) end
-redis.call('HDEL', KEYS[4], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('SET', KEYS[3], ARGV[2])
+redis.call('HSET', KEYS[2], number, ARGV[3])
+if store == number then redis.call('HDEL', KEYS[5], store) else redis.call('HSET', KEYS[5], store, number) end
+if ARGV[5] == '1' then
+  if old and old ~= number then redis.call('HSET', KEYS[4], old, string.format('%d.%06d', now[1], now[2])) end
+  redis.call('HDEL', KEYS[4], number)
+  redis.call('SET', KEYS[3], store)
+end
+if placed == number then return 1 end
+local spare = prefix .. ':exchange'
+for i = 7, #ARGV do
+  for _, item in ipairs(redis.call('LRANGE', prefix .. ':changes:' .. ARGV[i], 0, -1)) do
+    local here, aside = prefix .. ':' .. store .. ':' .. item, prefix .. ':' .. ARGV[i] .. ':' .. item
+    local both = redis.call('EXISTS', aside) == 1
+    if redis.call('EXISTS', here) == 0 then
+      if both then redis.call('RENAME', aside, here) end
+    elseif both then
+      redis.call('RENAME', here, spare)
+      redis.call('RENAME', aside, here)
+      redis.call('RENAME', spare, aside)
+    else
+      redis.call('RENAME', here, aside)
+    end
+  end
+end
 return 1"""
 # KEYS: publisher; ARGV: the required start of the value, the new value ('' to delete)
 HAND_OVER = """\
@@ -52,35 +78,86 @@ class Batch:
     keys       names of the keys
     commands   packed
     responses  of Redis on success, one per key
-    done       items so far, including this batch
     """
 
     keys: list[bytes]
     commands: bytes
     responses: list[Any]
-    done: int
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Ids that are packed once for all commands of a generation.
+
+    seeds      the ids of the seeds
+    results    (n,) ids of the results, as arguments of commands
+    kind       type of the values
+    """
+
+    seeds: list[bytes]
+    results: np.ndarray
+    kind: Format
+
+    @classmethod
+    def of(cls, content: PublishContent, kind: Format) -> Packing:
+        """Raises SettingsError for vectors, DataError for ids that are not Unicode."""
+        if content.vectors is not None:
+            raise SettingsError("redis supports neighbours only; publish without vectors")
+        seeds = encode_ids(content.vocab)
+        ids = seeds if content.results is content.vocab else encode_ids(content.results)
+        return cls(seeds, pack_arguments(ids), kind)
+
+    def ids(self, rows: np.ndarray) -> list[bytes]:
+        """The ids of seeds."""
+        return [self.seeds[row] for row in rows.tolist()]
+
+    def batch(self, start: bytes, rows: np.ndarray, lists: TopK) -> Batch:
+        """The commands that write the keys of seeds (b,) with their lists (b, k)."""
+        names = [start + seed for seed in self.ids(rows)]
+        return _list_commands(names, lists, self.results) if self.kind == "list" else _json_commands(names, lists)
 
 
 def batches(content: PublishContent, start: str, kind: Format) -> Iterator[Batch]:
-    """The commands that write a generation whose keys begin with `start`.
-
-    Raises SettingsError for vectors, DataError for ids that are not Unicode.
-    """
-    if content.vectors is not None:
-        raise SettingsError("redis supports neighbours only; publish without vectors")
-    ids = encode_ids(content.vocab)
-    arguments = np.array([b"$%d\r\n%s\r\n" % (len(i), i) for i in ids], dtype=object)  # (n,) packed ids
-    prefix = start.encode()
-    for rows, neighbours in content.neighbour_blocks():
-        for at in range(0, len(rows), _BATCH):
-            part = slice(at, at + _BATCH)
-            names = [prefix + ids[row] for row in rows[part].tolist()]
-            top = TopK(neighbours.rows[part], neighbours.scores[part], neighbours.vocab)
-            done = int(rows[part][-1]) + 1
-            yield _list_commands(names, top, arguments, done) if kind == "list" else _json_commands(names, top, done)
+    """The commands that write a generation whose keys begin with `start`; see `Packing.of`."""
+    packing = Packing.of(content, kind)
+    for rows, lists in content.list_blocks():
+        for part in parts(len(rows)):
+            top = TopK(lists.rows[part], lists.scores[part], lists.vocab)
+            yield packing.batch(start.encode(), rows[part], top)
 
 
-def _list_commands(names: list[bytes], neighbours: TopK, arguments: np.ndarray, done: int) -> Batch:
+def parts(count: int) -> Iterator[slice]:
+    """Slices of the keys of a block, one for each batch."""
+    return (slice(at, min(at + _BATCH, count)) for at in range(0, count, _BATCH))
+
+
+def pack_arguments(values: Sequence[bytes]) -> np.ndarray:
+    """Arguments of commands, (n,) bytes; those of one length are packed by one join."""
+    sizes = np.fromiter(map(len, values), np.int64, len(values))
+    result = np.empty(len(values), dtype=object)
+    for size in np.unique(sizes).tolist():
+        places = np.flatnonzero(sizes == size)
+        head = b"$%d\r\n" % size
+        data = head + (b"\r\n" + head).join([values[place] for place in places.tolist()]) + b"\r\n"
+        width = len(head) + size + 2
+        pieces = np.empty(len(places), dtype=object)
+        pieces[:] = [data[at : at + width] for at in range(0, len(data), width)]
+        result[places] = pieces
+    return result
+
+
+def exists_command(start: bytes, seeds: Sequence[bytes]) -> bytes:
+    """EXISTS of the keys of seeds, which begin with `start`; its response is the number of those that exist."""
+    heads = {size: b"$%d\r\n%s" % (len(start) + size, start) for size in set(map(len, seeds))}
+    if len(heads) == 1:  # ids of one length are common: one join
+        (head,) = heads.values()
+        names = head + (b"\r\n" + head).join(seeds)
+    else:
+        names = b"\r\n".join([heads[len(seed)] + seed for seed in seeds])
+    return b"*%d\r\n$6\r\nEXISTS\r\n%s\r\n" % (len(seeds) + 1, names)
+
+
+def _list_commands(names: list[bytes], neighbours: TopK, arguments: np.ndarray) -> Batch:
     """One list per item; an item without neighbours has no key."""
     keys, lengths, commands = [], [], []
     for name, row in zip(names, neighbours.rows, strict=True):
@@ -90,10 +167,10 @@ def _list_commands(names: list[bytes], neighbours: TopK, arguments: np.ndarray, 
             lengths.append(len(others))
             commands.append(b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%s\r\n" % (len(others) + 2, len(name), name))
             commands += others
-    return Batch(keys, b"".join(commands), lengths, done)
+    return Batch(keys, b"".join(commands), lengths)
 
 
-def _json_commands(names: list[bytes], neighbours: TopK, done: int) -> Batch:
+def _json_commands(names: list[bytes], neighbours: TopK) -> Batch:
     """One {"items": […], "scores": […]} per item."""
     import msgspec
 
@@ -102,4 +179,4 @@ def _json_commands(names: list[bytes], neighbours: TopK, done: int) -> Batch:
     for name, others, score in zip(names, neighbours.ids(), scores, strict=True):
         text = msgspec.json.encode({"items": others, "scores": score[: len(others)].tolist()})
         commands.append(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(name), name, len(text), text))
-    return Batch(names, b"".join(commands), [b"OK"] * len(names), done)
+    return Batch(names, b"".join(commands), [b"OK"] * len(names))

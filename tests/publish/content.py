@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data import Vocab
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
 from embedrec.publish.content import PublishContent
 from embedrec.vectors.embeddings import Embeddings
@@ -32,8 +33,7 @@ def content(
         return TopK(rows[queries, :max_k], scores[queries, :max_k], vocab)
 
     return PublishContent(
-        vocab,
-        None if parts == "vectors" else neighbours,
+        None if parts == "vectors" else ResultLists(vocab, vocab, neighbours, n - 1),
         None if parts == "neighbours" else vectors,
         k,
         {"made_from": f"{n} {k} {seed} {d} {ids}"},
@@ -58,8 +58,22 @@ def lists(publication: PublishContent) -> dict[Any, list[Any]]:
 def scored_lists(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
     """The same with scores."""
     ids, result = publication.vocab.ids.tolist(), {}
-    assert publication.neighbours is not None
-    top = publication.neighbours(np.arange(len(ids)), min(publication.k, len(ids) - 1))
+    assert publication.lists is not None
+    top = publication.lists.of(np.arange(len(ids)), publication.k)
     for item, rows, scores in zip(ids, top.rows.tolist(), top.scores.tolist(), strict=True):
         result[item] = [(ids[row], score) for row, score in zip(rows, scores, strict=True) if row >= 0]
     return result
+
+
+def of_lists(pairs: dict[str, list[tuple[str, float]]]) -> PublishContent:
+    """The content whose items have these neighbours and scores."""
+    vocab, k = Vocab(list(pairs)), max(1, *map(len, pairs.values()))
+    rows, scores = np.full((len(vocab), k), -1), np.full((len(vocab), k), -np.inf, np.float32)
+    for row, others in enumerate(pairs.values()):
+        rows[row, : len(others)] = vocab.rows([other for other, _ in others]) if others else []
+        scores[row, : len(others)] = [score for _, score in others]
+
+    def best(queries: np.ndarray, max_k: int) -> TopK:
+        return TopK(rows[queries, :max_k], scores[queries, :max_k], vocab)
+
+    return PublishContent(ResultLists(vocab, vocab, best, k), None, k, {"made_from": repr(pairs)})

@@ -8,12 +8,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
+from embedrec.data.result_lists import ResultLists
 from embedrec.errors import DataError, SettingsError
 from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
 from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.parquet import measure_folder
 from embedrec.publish.postgres import Postgres
 from tests.publish.content import content, lists
+
+
+def _lists(vocab: Vocab) -> ResultLists:
+    """Lists whose values are not read."""
+    lists = content().lists
+    assert lists is not None
+    return ResultLists(vocab, vocab, lists.best, max(len(vocab) - 1, 0))
 
 
 def test_different_content_has_different_fingerprints() -> None:
@@ -27,23 +35,21 @@ def test_different_content_has_different_fingerprints() -> None:
 
 def test_blocks_contain_every_item_once() -> None:
     publication = content(9000, 2)
-    blocks = list(publication.neighbour_blocks())
+    blocks = list(publication.list_blocks())
     assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(9000))
     assert [ids for _, result in blocks for ids in result.ids()] == list(lists(publication).values())
     assert publication.vectors is not None
     assert (np.concatenate([v for _, v in publication.vector_blocks()]) == publication.vectors.vectors).all()
-    assert not list(content(parts="vectors").neighbour_blocks()) and not list(
-        content(parts="neighbours").vector_blocks()
-    )
-    assert [result.rows.shape for _, result in content(3, 9, short=False).neighbour_blocks()] == [(3, 2)]
-    assert [result.rows.shape for _, result in content(1, 9, short=False).neighbour_blocks()] == [(1, 0)]
+    assert not list(content(parts="vectors").list_blocks()) and not list(content(parts="neighbours").vector_blocks())
+    assert [result.rows.shape for _, result in content(3, 9, short=False).list_blocks()] == [(3, 2)]
+    assert [result.rows.shape for _, result in content(1, 9, short=False).list_blocks()] == [(1, 0)]
 
 
 def test_invalid_content_is_refused() -> None:
     with pytest.raises(SettingsError, match="neither neighbours nor vectors were given"):
-        PublishContent(Vocab(["a"]), None, None, 1, {})
+        PublishContent(None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):
-        PublishContent(Vocab([]), content().neighbours, None, 1, {})
+        PublishContent(_lists(Vocab([])), None, 1, {})
     assert encode_ids(Vocab([1, -2])) == [b"1", b"-2"]
     with pytest.raises(DataError, match="not valid Unicode"):
         encode_ids(Vocab(["a", "\ud800"]))
@@ -64,7 +70,7 @@ def test_scores_are_rounded_to_seven_digits(score: float) -> None:
 
 def test_ranks_have_sixteen_bits() -> None:
     ids = Vocab(list(range(40_000)))
-    publication = PublishContent(ids, content().neighbours, None, 32_768, {})
+    publication = PublishContent(_lists(ids), None, 32_768, {})
     with pytest.raises(
         SettingsError, match=r"^the number of neighbours must be at most 32,767, the largest rank; it is 32,768$"
     ):
@@ -72,6 +78,6 @@ def test_ranks_have_sixteen_bits() -> None:
     for measure in (measure_folder, Postgres(Endpoint("postgresql://h/db")).measure):
         with pytest.raises(SettingsError, match=r"^the number of neighbours must be at most"):
             measure(publication)
-    PublishContent(ids, content().neighbours, None, 32_767, {}).check_ranks()
+    PublishContent(_lists(ids), None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
     assert content(12, k=70_000).max_k == 11

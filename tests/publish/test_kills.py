@@ -61,7 +61,9 @@ def test_redis_serves_complete_lists_after_a_kill(redis: Any, redis_url: str) ->
     assert served() == expected[2]
     redis.delete("embedrec:last")
     keys = {key.replace(f":{redis.get('embedrec:served')}:", ":N:") for key in redis.scan_iter(count=10_000)}
-    assert keys == {f"embedrec:N:{item}" for item in expected[2]} | {"embedrec:served", "embedrec:generations"}
+    assert keys == {f"embedrec:N:{item}" for item in expected[2]} | {
+        f"embedrec:{name}" for name in ("served", "generations", "digests")
+    }
 
 
 def test_postgres_serves_complete_lists_after_a_kill(postgres: Any, postgres_url: str) -> None:

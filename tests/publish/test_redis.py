@@ -50,7 +50,8 @@ def test_keys_by_hand(redis: Any, redis_url: str) -> None:
     published = publish(small, target(redis_url))
     assert published.generation == 1 and published.written["keys"] == 3
     assert sorted(redis.keys()) == [
-        "embedrec:1:a", "embedrec:1:b:c", "embedrec:1:d", "embedrec:generations", "embedrec:last", "embedrec:served",
+        "embedrec:1:a", "embedrec:1:b:c", "embedrec:1:d", "embedrec:digests", "embedrec:generations",
+        "embedrec:last", "embedrec:served",
     ]  # fmt: skip
     assert redis.get("embedrec:served") == "1"
     assert served(redis, small) == lists(small)
@@ -134,7 +135,7 @@ def test_unfinished_generations_are_removed(redis: Any, redis_url: str) -> None:
     redis.hset("embedrec:generations", "7", json.dumps({"state": "loading"}))
     redis.rpush("embedrec:7:x", "y")
     redis.set("embedrec:70:x", "no part of generation 7")
-    half.client.connection.disconnect()  # like a killed process: it stays the registered publisher
+    half.session.client.connection.disconnect()  # like a killed process: it stays the registered publisher
     message: list[Any] = []
     publish(first, target(redis_url), report=lambda event, **numbers: message.append((event, numbers)))
     assert message == [("cleaned", {"half_loaded": 1})] and generations(redis) == {"1", "70"}
@@ -152,7 +153,7 @@ def test_one_publisher_at_a_time(redis: Any, redis_url: str) -> None:
     with pytest.raises(PublishError, match="started meanwhile"):
         first.switch(1)
     redis.delete("embedrec:publisher")
-    first.client.close()
+    first.session.client.close()
 
 
 def test_lost_connections_are_restored(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,7 @@ def test_lost_connections_are_restored(redis: Any, redis_url: str, monkeypatch: 
 
     def lose(event: str, **numbers: Any) -> None:
         """After each batch but the last, the response to the next one is lost."""
-        connection = ours.client.connection
+        connection = ours.session.client.connection
 
         def lost(*_: Any, **__: Any) -> Any:
             monkeypatch.undo()

@@ -1,0 +1,113 @@
+"""Digests of what is published: which lists and vectors differ from those of a generation that a target holds.
+
+A digest has 64 bits: the sum of the bytes or numbers, each multiplied by a fixed odd number of its place (multilinear
+hashing; Carter & Wegman 1979). Two different lists have equal digests with a probability of about 2 ** -57 or less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from embedrec.data.topk import TopK
+
+_IDS, _RESULTS, _SCORES, _VECTORS = 1, 2, 3, 4  # seeds of the multipliers; a change makes all stored digests differ
+_BLOCK = 4096  # ids digested at a time
+
+
+@lru_cache(maxsize=16)
+def _multipliers(seed: int, count: int) -> np.ndarray:
+    """(count,) odd uint64: the raw numbers of PCG64, which are the same in every version of NumPy."""
+    return np.random.PCG64(seed).random_raw(count) | np.uint64(1)
+
+
+def id_digests(ids: Sequence[bytes]) -> np.ndarray:
+    """The digests (n,) uint64 of ids."""
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    weights = _multipliers(_IDS, int(lengths.max(initial=0)) + 1)
+    result = (lengths.astype(np.uint64) + np.uint64(1)) * weights[0]
+    for start in range(0, len(ids), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        size = lengths[part]
+        ends = np.cumsum(size)
+        places = np.arange(ends[-1]) - np.repeat(ends - size, size)  # of a byte in its id
+        data = np.frombuffer(b"".join(ids[part]), np.uint8)
+        sums = np.zeros(len(data) + 1, np.uint64)
+        np.cumsum(data * weights[places + 1], out=sums[1:])
+        result[part] += sums[ends] - sums[ends - size]
+    return result
+
+
+def list_digests(results: np.ndarray, lists: TopK, *, scores: bool) -> np.ndarray:
+    """The digests (b,) uint64 of lists (b, k).
+
+    results  (n,) digests of the ids of all results
+    scores   whether lists with other scores are different
+    """
+    known = np.append(results, np.uint64(0))  # row −1 is missing
+    total: np.ndarray = (known[lists.rows] * _multipliers(_RESULTS, lists.k)).sum(axis=1, dtype=np.uint64)
+    if scores:
+        bits = np.where(lists.rows >= 0, lists.scores, np.float32(0)).astype("<f4").view("<u4")
+        total += (bits * _multipliers(_SCORES, lists.k)).sum(axis=1, dtype=np.uint64)
+    return total
+
+
+def vector_digests(vectors: np.ndarray) -> np.ndarray:
+    """The digests (b,) uint64 of vectors (b, d)."""
+    bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
+    total: np.ndarray = (bits * _multipliers(_VECTORS, bits.shape[1])).sum(axis=1, dtype=np.uint64)
+    return total
+
+
+def pack(seeds: np.ndarray, values: np.ndarray) -> bytes:
+    """Digests of seeds (b,) and of their entries (b,), as bytes that a target stores."""
+    return seeds.astype("<u8").tobytes() + values.astype("<u8").tobytes()
+
+
+def pack_ids(ids: Sequence[bytes]) -> bytes:
+    """Ids as bytes that a target stores."""
+    return np.fromiter(map(len, ids), "<u4", len(ids)).tobytes() + b"".join(ids)
+
+
+def unpack_ids(data: bytes, count: int) -> list[bytes]:
+    """The ids of `pack_ids`."""
+    ends = 4 * count + np.cumsum(np.frombuffer(data, "<u4", count)).astype(np.int64)
+    starts = [4 * count, *ends.tolist()]
+    return [data[a:b] for a, b in pairwise(starts)]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredDigests:
+    """The digests of the m entries of a generation.
+
+    seeds   (m,) uint64, ascending
+    values  (m,) uint64, of the entries
+    places  (m,) int64, their places in the order in which they are stored
+    """
+
+    seeds: np.ndarray
+    values: np.ndarray
+    places: np.ndarray
+
+    @classmethod
+    def unpack(cls, blocks: Sequence[bytes]) -> StoredDigests | None:
+        """The digests of all blocks of `pack`; None if two seeds have the same one."""
+        halves = [np.frombuffer(block, "<u8").reshape(2, -1) for block in blocks]
+        seeds, values = np.concatenate([np.empty((2, 0), np.uint64), *halves], axis=1)
+        order = np.argsort(seeds, kind="stable")
+        ordered = seeds[order]
+        return None if (ordered[1:] == ordered[:-1]).any() else cls(ordered, values[order], order)
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def find(self, seeds: np.ndarray) -> np.ndarray:
+        """The rows (b,) int64 of seeds (b,), −1 for those that the generation does not have."""
+        if not len(self):
+            return np.full(len(seeds), -1)
+        rows = np.minimum(np.searchsorted(self.seeds, seeds), len(self) - 1)
+        return np.where(self.seeds[rows] == seeds, rows, -1)

@@ -1,0 +1,81 @@
+"""Digests of lists, vectors and ids, and their storage."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.data import Vocab
+from embedrec.data.topk import TopK
+from embedrec.publish.digests import StoredDigests, id_digests, list_digests, pack, pack_ids, unpack_ids, vector_digests
+
+IDS = st.lists(st.binary(max_size=40), unique=True, max_size=30)
+VOCAB = Vocab(list("abcdef"))
+DIGESTS = id_digests([b"a", b"b", b"c", b"d", b"e", b"f"])
+
+
+@given(IDS)
+def test_ids_have_their_own_digests(ids: list[bytes]) -> None:
+    """They depend on the id only, not on the others."""
+    digests = id_digests(ids)
+    assert len(set(digests.tolist())) == len(ids)
+    assert digests.tolist() == [int(id_digests([one])[0]) for one in ids]
+
+
+def test_digests_are_the_same_on_every_machine() -> None:
+    """Stored digests are compared with those of later versions."""
+    assert id_digests([b"", b"a", "ä".encode()]).tolist() == [
+        9441442522235856127, 4032860264706054405, 9556559778707069126,
+    ]  # fmt: skip
+    assert vector_digests(np.array([[1.0, -2.5]], np.float32)).tolist() == [3708610307940155392]
+
+
+LISTS = st.lists(st.permutations(range(6)).flatmap(lambda p: st.integers(0, 6).map(lambda k: p[:k])), min_size=1)
+
+
+@given(LISTS, st.integers(0, 3))
+def test_lists_have_equal_digests_if_their_results_are_equal(lists: list[list[int]], padding: int) -> None:
+    """Slow reference: the ids of the results; the width of the block does not matter."""
+    k = 6 + padding
+    rows = np.array([[*one, *[-1] * (k - len(one))] for one in lists])
+    scores = np.where(rows >= 0, np.linspace(1, 0, k, dtype=np.float32), -np.inf)
+    top = TopK(rows, scores, VOCAB)
+    for scored in (False, True):
+        digests = list_digests(DIGESTS, top, scores=scored).tolist()
+        seen: dict[int, list[int]] = {}
+        for one, digest in zip(lists, digests, strict=True):
+            assert seen.setdefault(digest, one) == one
+        assert len(seen) == len({tuple(one) for one in lists})
+    other = TopK(rows, np.where(rows >= 0, scores * 2, -np.inf), VOCAB)
+    assert (list_digests(DIGESTS, other, scores=False) == list_digests(DIGESTS, top, scores=False)).all()
+    differs = list_digests(DIGESTS, other, scores=True) != list_digests(DIGESTS, top, scores=True)
+    assert differs.tolist() == [len(one) > 0 for one in lists]
+
+
+def test_vectors_that_differ_in_one_bit_have_other_digests() -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    nearly = vectors.copy()
+    nearly[:, 3] = np.nextafter(nearly[:, 3], np.float32(9))
+    assert (vector_digests(vectors) != vector_digests(nearly)).all()
+    assert (vector_digests(vectors[:, ::-1]) != vector_digests(vectors)).all()
+
+
+@given(IDS, st.integers(1, 7))
+def test_stored_digests_are_found(ids: list[bytes], size: int) -> None:
+    """Slow reference: a dictionary."""
+    seeds, values = id_digests(ids), np.arange(len(ids), dtype=np.uint64) * np.uint64(7)
+    blocks = [slice(at, at + size) for at in range(0, len(ids), size)]
+    stored = StoredDigests.unpack([pack(seeds[b], values[b]) for b in blocks])
+    assert stored is not None and len(stored) == len(ids)
+    assert unpack_ids(pack_ids(ids), len(ids)) == ids
+    known = dict(zip(seeds.tolist(), range(len(ids)), strict=True))
+    queries = np.append(seeds[::2], np.uint64(5))
+    rows = stored.find(queries)
+    assert [stored.places[r] if r >= 0 else None for r in rows.tolist()] == [known.get(q) for q in queries.tolist()]
+    assert (stored.values[rows[rows >= 0]] == values[::2]).all()
+
+
+def test_equal_digests_of_two_seeds_are_of_no_use() -> None:
+    seeds = np.array([3, 9, 3], np.uint64)
+    assert StoredDigests.unpack([pack(seeds, seeds)]) is None
