@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.artifacts import stale_option, use_artifacts
+from embedrec.cli.shared.list_options import export_source, list_source_options, note_effect, selection_options
 from embedrec.cli.shared.options import (
     log_option,
     note,
@@ -18,41 +19,19 @@ from embedrec.cli.shared.options import (
     whitespace_option,
     workspace_option,
 )
-from embedrec.cli.shared.policy_options import policy_options
-from embedrec.cli.shared.search_options import (
-    check_not_both,
-    filter_options_beside_attributes,
-    gpu_option,
-    search_options,
-    source_options,
-)
+from embedrec.cli.shared.search_options import check_not_both, gpu_option, search_options
 from embedrec.cli.shared.terminal import result_stream
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.export.write_lists import ExportResult
     from embedrec.vectors.file_formats import Format
-    from embedrec.workflows.export import Exportable, ExportSource
+    from embedrec.workflows.export import Exportable
 
 
 @click.command(short_help="Write every item's neighbours to a file.")
 @click.argument("file", metavar="FILE")
 @click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Results per list.")
-@click.option(
-    "--of",
-    type=click.Choice(["items", "sessions", "recommendations"]),
-    default="items",
-    show_default=True,
-    help="Neighbours of items, neighbours of training sessions, or next items for --histories.",
-)
-@source_options
-@click.option(
-    "--histories",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Table of histories to recommend for: session, item and, optionally, time.",
-)
-@click.option("--seen", is_flag=True, help="Allow items of the history in the recommendations.")
+@list_source_options
 @click.option(
     "--format",
     "form",
@@ -66,20 +45,7 @@ if TYPE_CHECKING:
 @click.option("--names", is_flag=True, help="Write names next to ids, in tsv, csv, jsonl and parquet.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Write FILE as a folder of N files and a manifest.")
 @click.option("--prefix", default="similar:", show_default=True, help="Key prefix in the redis format.")
-@policy_options
-@click.option(
-    "--candidates",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Candidates per list that policies select from [default: three times -n].",
-)
-@click.option(
-    "--attributes",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Table of item features for --cap and --where [default: the features of the training sessions].",
-)
-@filter_options_beside_attributes
+@selection_options
 @click.option("--resume", is_flag=True, help="Resume an interrupted export to FILE.")
 @stale_option
 @popularity_option
@@ -138,9 +104,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         header=given["header"],
         names=given["names"],
     )
-    given["policies"].check(given["of"])
     settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
-    source = _source(given, threads)
+    source = export_source(given, threads)
     opened = open_export_source(workspace, source)
     use_artifacts(workspace, opened.used, source.candidates(workspace), stale_ok=given["stale_ok"])
     for line in opened.messages:
@@ -155,7 +120,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
                 done = stream_lists(
                     result_stream(), opened.lists, settings, opened.inputs, threads=threads, report=report
                 )
-            _tell(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
+            note_effect(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
             return
         done = export_lists(
             Path(file),
@@ -171,36 +136,10 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note("the interrupted export had another source or other settings; it starts again")
     if done.resumed:
         note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
-    _tell(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
+    note_effect(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
     what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
     shards = "" if layout.shards is None else f" ({layout.shards} shards)"
     note(f"wrote {done.lists} {what} to {file}{shards}")
-
-
-def _source(given: dict[str, Any], threads: int) -> ExportSource:
-    """What to export. Raises UsageError for incompatible options."""
-    from embedrec.workflows.export import ExportSource
-
-    of, allowed = given["of"], given["allowed"]
-    if (of == "recommendations") != (given["histories"] is not None):
-        raise click.UsageError("--of recommendations and --histories FILE need each other; give both or neither")
-    if given["seen"] and of != "recommendations":
-        raise click.UsageError("--seen needs --of recommendations; leave it out")
-    if given["attributes"] is not None and not (given["policies"].caps or (allowed is not None and allowed.where)):
-        raise click.UsageError("--attributes needs --where or --cap; leave it out")
-    if given["device"] != "cpu" and of != "items":
-        raise click.UsageError("--device needs --of items; leave it out")
-    if allowed and of == "sessions":
-        raise click.UsageError("--where, --only and --exclude filter items, not sessions; leave them out")
-    if given["popularity"] is not None and of == "sessions":
-        raise click.UsageError("--popularity applies to items, not sessions; leave it out")
-    names = ("of", "model", "index", "popularity", "device", "attributes", "allowed", "histories")
-    return ExportSource(
-        search=given["settings"],
-        exclude_seen=not given["seen"],
-        threads=threads,
-        **{name: given[name] for name in names},
-    )
 
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:
@@ -217,17 +156,3 @@ def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str,
         save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"], report=report)
     note(f"wrote {len(vectors)} vectors to {file}")
     note_metadata(Path(file))
-
-
-def _tell(done: ExportResult, policies: str, k: int) -> None:
-    """Print the effect of the policies."""
-    effect = done.effect
-    if effect is None:
-        return
-    note(f"policies: {policies}")
-    for when, coverage, gini, short in (
-        ("before", effect.coverage_before, effect.gini_before, effect.short_before),
-        ("after", effect.coverage_after, effect.gini_after, effect.short_after),
-    ):
-        note(f"{when}: coverage {coverage:.4f}, Gini {gini:.4f}, {short:,} lists with fewer than {k} results")
-    note(f"overlap@{k} {effect.overlap:.4f}")

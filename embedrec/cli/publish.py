@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,21 @@ import click
 
 from embedrec.cli.shared.artifacts import use_artifacts
 from embedrec.cli.shared.commands import SuggestingGroup
+from embedrec.cli.shared.list_options import export_source, note_effect
 from embedrec.cli.shared.options import emit, note, use_threads
-from embedrec.cli.shared.publish_options import content_options, list_option, lists_or_rolls_back, service_options
+from embedrec.cli.shared.publish_options import (
+    content_options,
+    full_option,
+    list_option,
+    lists_or_rolls_back,
+    service_options,
+)
 from embedrec.cli.shared.search_options import check_not_both
 from embedrec.config import resolve
 from embedrec.publish import TARGETS
 
 if TYPE_CHECKING:
+    from embedrec.progress import Report
     from embedrec.publish.content import PublishContent
     from embedrec.publish.generations import Generation
     from embedrec.storage.workspace import Workspace
@@ -44,11 +53,15 @@ class Targets(SuggestingGroup):
 def publish() -> None:
     """Publish every item's neighbours, vectors, or both to a service or to Parquet files.
 
+    With --of, the neighbours of training sessions or recommendations for --histories; filters and policies are those of
+    `embedrec export`, and apply to lists, not to vectors.
+
     Uses the latest index, or a newer cooccurrence model of the same data, which needs no index. A stale index or
     model, whose sources have changed since, is refused without --stale-ok.
 
     A new generation is loaded next to the served one, then readers are switched in one step: they always see a complete
     generation, even if publishing is interrupted. Unchanged content is not written again unless part of it is lost.
+    Redis and PostgreSQL are sent only the lists that differ from the served ones, if at most a quarter does.
 
     --list prints the generations: number, served or kept, seconds since it was last served, source, fingerprint.
     --rollback serves a kept generation (--keep) again, without loading it.
@@ -81,8 +94,9 @@ def service_command(name: str) -> click.Command:
     show_default=True,
     help="Type of the values: a list of ids, best first, or a JSON string with scores.",
 )
+@full_option
 @content_options("")
-def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
+def redis(url: str, prefix: str, kind: Any, full: bool, retries: int, **given: Any) -> None:
     """Publish neighbours to Redis at URL: redis://, rediss:// (TLS), unix://. URL may also be set in
     EMBEDREC_REDIS_URL, the password in REDISCLI_AUTH.
 
@@ -90,17 +104,18 @@ def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
     embedrec publish redis redis://127.0.0.1:6379/0 -n 50
     embedrec publish redis rediss://user@cache.example.com:6380/0 --format json --keep 2
 
-    The key of an item is PREFIX:GENERATION:ITEM. Readers get the generation from PREFIX:served, then the key.
+    The key of an item is PREFIX:NUMBER:ITEM. Readers get the number from PREFIX:served, then the key.
     """
-    _publish("redis", (prefix, kind), url, retries, items="neighbours", **given)
+    _publish("redis", (prefix, kind, full), url, retries, items="neighbours", new_space=False, **given)
 
 
 @publish.command("postgres")
 @service_options(TARGETS["postgres"].url)
 @click.option("--schema", metavar="NAME", help="Schema of the tables [default: the connection's].")
 @click.option("--hnsw", is_flag=True, help="Create an HNSW index on the vectors.")
+@full_option
 @content_options(_BOTH_IF_VECTORS)
-def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int, **given: Any) -> None:
+def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, full: bool, retries: int, **given: Any) -> None:
     """Publish neighbours and vectors to PostgreSQL at URL: postgresql://. URL may also be set in
     EMBEDREC_POSTGRES_URL; the variables of libpq, such as PGPASSWORD, are used too.
 
@@ -110,7 +125,7 @@ def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int
 
     Readers query the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
     """
-    _publish("postgres", (prefix, schema, hnsw), url, retries, **given)
+    _publish("postgres", (prefix, schema, hnsw, full), url, retries, **given)
 
 
 @publish.command("qdrant")
@@ -136,7 +151,9 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @list_option
 @content_options(_BOTH_IF_VECTORS)
-def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
+def parquet(
+    folder: Path, listing: bool, dry_run: bool, new_space: bool, as_json: bool, threads: int, **given: Any
+) -> None:
     """Publish neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a
     whole; no older generation is kept.
 
@@ -149,14 +166,12 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     if lists_or_rolls_back(listing, False, None):
         _print_generations([folder_generation(folder)], as_json)
         return
-    content = _content(threads, **given)
-    use_threads(threads)
-    with Progress("publish") as report:
+    with Progress("publish") as report, _content(threads, report, **given) as content:
         if dry_run:
             _print_plan("parquet", measure_folder(content), as_json)
             return
         started = perf_counter()
-        done = publish_folder(content, folder, report=report)
+        done = publish_folder(content, folder, new_space=new_space, report=report)
     _print_result("parquet", str(folder), done.generation, done.written, perf_counter() - started, as_json)
 
 
@@ -172,6 +187,7 @@ def _publish(
     keep: int,
     grace: float,
     dry_run: bool,
+    new_space: bool,
     as_json: bool,
     threads: int,
     **given: Any,
@@ -193,13 +209,12 @@ def _publish(
             note(f"{endpoint} serves generation {now} again, not {before or 'none'}; another --rollback reverts this")
             emit([{"target": name, "generation": now, "before": before}], as_json)
             return
-        content = _content(threads, **given)
-        use_threads(threads)
-        if dry_run:
-            _print_plan(name, target.measure(content), as_json)
-            return
-        started = perf_counter()
-        done = generations.publish(content, target, keep=keep, grace=grace, report=report)
+        with _content(threads, report, **given) as content:
+            if dry_run:
+                _print_plan(name, target.measure(content), as_json)
+                return
+            started = perf_counter()
+            done = generations.publish(content, target, keep=keep, grace=grace, new_space=new_space, report=report)
     _print_result(name, str(endpoint), done.generation, done.written, perf_counter() - started, as_json)
 
 
@@ -234,15 +249,25 @@ def _print_result(name: str, destination: str, generation: int, written: Any, se
     emit([{"target": name, "generation": generation, **written, "seconds": round(seconds, 3)}], as_json)
 
 
+@contextmanager
 def _content(
-    threads: int, *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **options: Any
-) -> PublishContent:
-    """The content of the artifact that the options name, or of the latest one."""
+    threads: int, report: Report, *, items: str | None, stale_ok: bool, workspace: Workspace, **given: Any
+) -> Iterator[PublishContent]:
+    """The content that the options name; afterwards, the effect of policies is printed."""
+    from embedrec.export.select_lists import select_lists
+    from embedrec.export.write_lists import ExportSettings
+    from embedrec.workflows.export import open_export_source
     from embedrec.workflows.publish import build_publish_content
-    from embedrec.workflows.similar import find_item_source, item_sources
 
-    check_not_both(model, index)
-    source = find_item_source(workspace, model, index)
-    choice = item_sources(workspace) if model is None and index is None else ()
-    use_artifacts(workspace, [source], choice, stale_ok=stale_ok)
-    return build_publish_content(source, threads=threads, **options)
+    check_not_both(given["model"], given["index"])
+    source = export_source(given, threads)
+    settings = ExportSettings(given["count"], given["policies"], given["candidates"])
+    opened = open_export_source(workspace, source)
+    use_artifacts(workspace, opened.used, source.candidates(workspace), stale_ok=stale_ok)
+    for line in opened.messages:
+        note(line)
+    use_threads(threads)
+    with select_lists(opened.lists, settings, opened.inputs, threads=threads, report=report) as selected:
+        yield build_publish_content(opened, source, settings, selected.lists, items=items)
+        if selected.result is not None:
+            note_effect(selected.result, settings.policies.describe(), min(settings.k, opened.lists.max_k))

@@ -114,7 +114,7 @@ def export_lists(
     target = resolve_links(target) if target.is_symlink() else target
     inputs_hash = fingerprint({**about, "version": __version__, "lists": len(lists)})
     with open_export(target, inputs_hash, resume=resume) as export:
-        stored, result = _compute_lists(export, lists, settings, inputs, threads, report)
+        stored, result = compute_lists(export, lists, settings, inputs, threads, report)
         if settings.layout.shards is None:
             write_file(target, lists, stored, settings.layout, threads=threads, report=report)
         else:
@@ -137,12 +137,12 @@ def stream_lists(
         write_stream(out, lists, LazyLists(lists, settings.k), settings.layout, report=report)
         return ExportResult(len(lists), 0, False, None)
     with TemporaryDirectory(prefix="embedrec-export-") as folder:
-        stored, result = _compute_lists(ResumableExport(Path(folder)), lists, settings, inputs, threads, report)
+        stored, result = compute_lists(ResumableExport(Path(folder)), lists, settings, inputs, threads, report)
         write_stream(out, lists, stored, settings.layout, threads=threads, report=report)
     return result
 
 
-def _compute_lists(
+def compute_lists(
     export: ResumableExport,
     lists: ResultLists,
     settings: ExportSettings,

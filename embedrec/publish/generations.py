@@ -12,6 +12,7 @@ from embedrec.errors import PublishError
 from embedrec.progress import Report, quiet
 from embedrec.publish.content import PublishContent
 
+_SHOWN = 12  # characters of an id in messages
 Size = Mapping[str, int]  # amounts written, by name, among them "bytes"
 
 
@@ -100,16 +101,24 @@ class Published:
 
 
 def publish(
-    content: PublishContent, target: Target, *, keep: int = 1, grace: float = 10.0, report: Report = quiet
+    content: PublishContent,
+    target: Target,
+    *,
+    keep: int = 1,
+    grace: float = 10.0,
+    new_space: bool = False,
+    report: Report = quiet,
 ) -> Published:
     """Publish: afterwards the target serves exactly this content; at every moment readers get the old or the new one.
 
-    keep   number of previous generations to keep, the latest ones
-    grace  seconds before other generations are dropped, for readers that have already looked up the old one
+    keep       number of previous generations to keep, the latest ones
+    grace      seconds before other generations are dropped, for readers that have already looked up the old one
+    new_space  whether the vectors may be in another space than the served ones
 
     Content that is served already is not written again; content of a kept generation is switched to. A generation with
     missing entries is written again. A killed publish leaves the old generation served, and the next publish removes
-    its partial data. Reports "retry", "cleaned", "incomplete", "waiting", "dropped". Raises PublishError.
+    its partial data. Reports "retry", "cleaned", "incomplete", "waiting", "dropped". Raises PublishError,
+    also for content that readers of the served one do not expect, see `check_successor`.
     """
     target.check(content)
     fingerprint = content.fingerprint(target.layout)
@@ -117,6 +126,7 @@ def publish(
         partial = target.clean()
         if partial:
             report("cleaned", half_loaded=partial)
+        check_successor(next((g for g in target.generations() if g.served), None), content, new_space=new_space)
         same = _find_equal(content, target, fingerprint, report)
         if same is None:
             number, written = target.write(content, fingerprint, report)
@@ -132,6 +142,27 @@ def publish(
             target.drop(old.number)
             report("dropped", generation=old.number)
     return Published(number, written)
+
+
+def check_successor(served: Generation | None, content: PublishContent, *, new_space: bool) -> None:
+    """Raises PublishError for lists of another kind than the served ones, and for vectors of another space.
+
+    Generations of earlier versions do not name their space; nothing is known about them.
+    """
+    if served is None:
+        return
+    of, space = served.about.get("of", "items"), served.about.get("space", "")
+    if of != content.of:
+        raise PublishError(
+            f"generation {served.number} serves {of}, but this content is {content.of}; publish it elsewhere"
+        )
+    if content.vectors is None or not space or not content.space or new_space or space == content.space:
+        return
+    raise PublishError(
+        f"the vectors are in another space ({content.space[:_SHOWN]}) than those of generation {served.number} "
+        f"({space[:_SHOWN]}), so that readers could not compare them; align the model with `embedrec refresh`, or "
+        "publish them with --new-space"
+    )
 
 
 def generations_at(target: Target) -> list[Generation]:

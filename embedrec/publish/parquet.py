@@ -21,7 +21,7 @@ from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
 from embedrec.progress import Report, quiet
 from embedrec.publish.content import PublishContent
-from embedrec.publish.generations import Generation, Published, Size
+from embedrec.publish.generations import Generation, Published, Size, check_successor
 from embedrec.storage import artifacts, atomic
 from embedrec.vectors.file_formats import save_vectors
 
@@ -44,11 +44,14 @@ def measure_folder(content: PublishContent) -> Size:
     return {**size, "bytes": total}
 
 
-def publish_folder(content: PublishContent, folder: Path, *, report: Report = quiet) -> Published:
+def publish_folder(
+    content: PublishContent, folder: Path, *, new_space: bool = False, report: Report = quiet
+) -> Published:
     """Write the folder, or replace an old one, atomically; open files of the old one stay readable.
 
-    A folder that already holds this content, undamaged, is not written again. Raises ArtifactError if something else
-    exists at the path, which is never overwritten.
+    A folder that already holds this content, undamaged, is not written again; otherwise it is written whole, because a
+    Parquet file cannot be changed in place. Raises ArtifactError if something else exists at the path, which is never
+    overwritten, and PublishError for content that readers of the folder do not expect, see `check_successor`.
     """
     content.check_ranks()
     artifacts.check_place(folder)
@@ -58,6 +61,7 @@ def publish_folder(content: PublishContent, folder: Path, *, report: Report = qu
     with suppress(ArtifactError, KeyError):
         published = artifacts.read(folder, _KIND)
         number = published.about["generation"] + 1
+        check_successor(folder_generation(folder), content, new_space=new_space)
         published.check()
         if published.about["published"] == fingerprint:
             return Published(published.about["generation"])
@@ -85,7 +89,7 @@ def folder_generation(folder: Path) -> Generation:
     number, fingerprint = about.get("generation"), about.get("published")
     if not (isinstance(number, int) and isinstance(fingerprint, str)):
         raise ArtifactError(f"the manifest of {folder} has no generation; publish it again")
-    return Generation(number, fingerprint, True, source=str(about.get("source", "")))
+    return Generation(number, fingerprint, True, source=str(about.get("source", "")), about=about)
 
 
 class _CountingFile(BytesIO):

@@ -4,8 +4,11 @@ PREFIX                          alias of the served collection, for readers
 PREFIX-NUMBER                   the collection of a generation
 PREFIX-NUMBER-whole-PRINT       alias: the collection is complete; PRINT is its fingerprint
 PREFIX-NUMBER-retired-MOMENT    alias: the time of its replacement, milliseconds since 1970
+PREFIX-NUMBER-space-ID          alias: the space of its vectors
+PREFIX-NUMBER-of-KIND           alias: "sessions" or "recommendations"; none for items
 
-A point has the id `point_id(item)`, and the payload `item` and `neighbours`, [{"item", "score"}, …] best first.
+A generation is written whole: Qdrant has no copy of points within the server, and a collection has no switch but its
+alias. A point has the id `point_id(item)`, and the payload `item` and `neighbours`, [{"item", "score"}, …] best first.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,6 +39,7 @@ _BATCH = 512  # points per request
 _DISTANCES = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
 _INDEXED_AFTER = 600  # seconds to wait for the server's indexing
 _TIMEOUT = 60  # seconds
+_MARKS = ("space", "of")  # what aliases store about a content
 _CLIENT_FILES = {"meta.json", "collection", ".lock"}  # written by the client's local engine
 Point = tuple[str, list[float], dict[str, Any]]  # id, vector, payload
 
@@ -115,7 +119,9 @@ class Qdrant:
             marks = self._marks(number, aliases)
             if "whole" in marks:
                 since = now - int(marks["retired"]) / 1000 if "retired" in marks else 0.0
-                generations.append(Generation(number, marks["whole"], served == self._name(number), max(0.0, since)))
+                about = {name: value for name, value in marks.items() if name in _MARKS}
+                is_served = served == self._name(number)
+                generations.append(Generation(number, marks["whole"], is_served, max(0.0, since), about=about))
         return generations
 
     def missing(self, number: int, content: PublishContent) -> int:
@@ -140,7 +146,10 @@ class Qdrant:
                 points, size = points + len(batch), size + _byte_size(batch)
                 report("progress", done=done, total=len(content.vocab), unit="items")
             self._await(number, points)
-            self._switch_to(number, whole=fingerprint)
+            about = content.about
+            self._switch_to(
+                number, {"whole": fingerprint} | {name: about[name] for name in ("space", "of") if name in about}
+            )
         except BaseException:
             self.endpoint = replace(self.endpoint, retries=Retries(0))
             with suppress(PublishError):  # on failure, the next publish does it
@@ -205,8 +214,8 @@ class Qdrant:
         while time.monotonic() < until and self._call(lambda: self.client.get_collection(name).status) == "yellow":
             time.sleep(0.5)
 
-    def _switch_to(self, number: int, whole: str | None = None) -> None:
-        """Switch the alias and store the time of the switch for the old collection, atomically."""
+    def _switch_to(self, number: int, marks: Mapping[str, str] | None = None) -> None:
+        """Switch the alias, and store marks of the new collection and the time of the switch, atomically."""
         from qdrant_client import models
 
         aliases = self._aliases()
@@ -215,8 +224,7 @@ class Qdrant:
         deleted = [self.prefix] if old else []
         deleted += [a for a, name in aliases.items() if name == new and a.startswith(f"{new}-retired-")]
         created = {self.prefix: new}
-        if whole:
-            created[f"{new}-whole-{whole}"] = new
+        created |= {f"{new}-{name}-{value}": new for name, value in (marks or {}).items()}
         if old and old != new:
             created[f"{old}-retired-{int(time.time() * 1000)}"] = old
         steps: list[Any] = [models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=a)) for a in deleted]

@@ -105,6 +105,7 @@ class Records:
             else:
                 child = states[step.child]
                 self._remove_delta(step.child, child)
+                self.session.call(lambda n=step.child: self.session.client.delete(self.changes_key(n)))  # type: ignore[misc]
                 whole = {name: value for name, value in child.items() if name not in ("base", "changes")}
                 self.save(step.child, whole)
 

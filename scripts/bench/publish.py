@@ -101,6 +101,7 @@ def at_hand(url: str, n: int, k: int) -> None:
     import numpy as np
 
     from embedrec import TopK, Vocab
+    from embedrec.data.result_lists import ResultLists
     from embedrec.publish.content import PublishContent
     from embedrec.publish.endpoint import Endpoint
     from embedrec.publish.generations import publish
@@ -109,7 +110,8 @@ def at_hand(url: str, n: int, k: int) -> None:
     vocab = Vocab(np.array([f"spotify:artist:{i:022d}" for i in range(n)], dtype=object))
     rows = np.random.default_rng(0).integers(0, n, (n, k))
     scores = np.broadcast_to(np.arange(k, 0, -1, dtype=np.float32), (n, k))
-    found = PublishContent(vocab, lambda asked, max_k: TopK(rows[asked], scores[asked], vocab), None, k, {})
+    lists = ResultLists(vocab, vocab, lambda asked, max_k: TopK(rows[asked], scores[asked], vocab), k)
+    found = PublishContent(lists, None, k, {})
     for kind in ("list", "json"):
         began = time.perf_counter()
         written = publish(found, Redis(Endpoint(url), prefix=f"hand-{kind}", format=kind)).written  # type: ignore[arg-type]

@@ -322,3 +322,71 @@ def test_a_folder_keeps_one_generation(run: Run, compass: Path) -> None:
     assert (number, state, retired, source) == ("2", "served", "", "index compass-flat")
     assert run("publish", "parquet", compass / "files", "--list", "-n", 3, *workspace).code == 2
     assert run("publish", "parquet", compass / "absent", "--list", *workspace).code == 1
+
+
+def test_filters_policies_and_histories_are_published(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lists are those of an export with the same options."""
+    import pyarrow.parquet as pq
+
+    monkeypatch.chdir(tmp_path)
+    sessions = ["abc", "abd", "acd", "bce", "abe"]
+    Path("log.csv").write_text(
+        "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(sessions) for i in items)
+    )
+    Path("carts.csv").write_text("session,item\nu,a\nu,b\nv,c\n")
+    Path("out.txt").write_text("e\n")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
+    options: list[tuple[Any, ...]] = [
+        ("-n", 2, "--exclude", "out.txt"),
+        ("-n", 2, "--min-evidence", 2, "--back-off"),
+        ("-n", 2, "--of", "recommendations", "--histories", "carts.csv", "--seen"),
+    ]
+    for number, words in enumerate(options):
+        succeed(run, "export", "lists.tsv", *words)
+        result = succeed(run, "publish", "parquet", f"out{number}", *words)
+        rows = pq.read_table(f"out{number}/neighbours.parquet").to_pylist()
+        exported = [line.split("\t") for line in Path("lists.tsv").read_text().splitlines()]
+        assert [[str(value) for value in list(row.values())[:3]] for row in rows] == [line[:3] for line in exported]
+        assert ("policies: min-evidence 2, back-off" in result.err) == (number == 1)
+        assert "nothing is written" in succeed(run, "publish", "parquet", f"out{number}", *words).err
+    assert list(rows[0]) == ["history", "rank", "item", "score"]
+    result = run("publish", "parquet", "out0", *options[2])
+    assert result.code == 1 and "generation 1 serves items, but this content is recommendations" in result.err
+    assert run("publish", "parquet", "x", "--of", "recommendations").code == 2
+    assert run("publish", "redis", "redis://h", "--of", "sessions", "--where", "year>=2000").code == 2
+
+
+def test_a_day_is_sent_as_a_delta(run: Run, compass: Path, redis: Any, redis_url: str, tmp_path: Path) -> None:
+    words = ("publish", "redis", redis_url, "-n", 5, "--workspace", compass, "--json", "--grace", 0)
+    (tmp_path / "west").write_text("west\n")
+    succeed(run, *words, "--min-score", -0.6)
+    done = json.loads(succeed(run, *words, "--min-score", -0.7).out)
+    assert done["generation"] == 2 and done["keys"] + done["unchanged"] == 6 and done["keys"] < 6
+    assert redis.get("embedrec:served") == "1"
+    done = json.loads(succeed(run, *words, "--min-score", -0.6, "--exclude", tmp_path / "west", "--full").out)
+    assert done["keys"] == 6 and "unchanged" not in done and redis.get("embedrec:served") == "3"
+
+
+@pytest.mark.usefixtures("qdrant_in_a_folder")
+@pytest.mark.parametrize("target", ["parquet", "qdrant"])
+def test_another_space_is_refused(run: Run, compass: Path, target: str) -> None:
+    """Vectors of a model that was made anew are in another space, unless it is aligned."""
+    words = ("publish", target, compass / "out", "--workspace", compass)
+    succeed(run, *words)
+    succeed(run, *words, "-n", 2)  # the same vectors
+    vectors = (compass / "compass.txt").read_text().replace("north ", "centre ")
+    (compass / "compass.txt").write_text(vectors)
+    succeed(run, "vectors", "import", compass / "compass.txt", "--workspace", compass)
+    succeed(run, "build-index", "--type", "flat", "--workspace", compass)
+    result = run(*words)
+    assert result.code == 1 and re.fullmatch(
+        r"embedrec: the vectors are in another space \([0-9a-f]{12}\) than those of generation 2 \([0-9a-f]{12}\), so "
+        r"that readers could not compare them; align the model with `embedrec refresh`, or publish them with "
+        r"--new-space",
+        result.err.splitlines()[-1],
+    )
+    assert succeed(run, *words, "--new-space").rows[0][:2] == [target, "3"]
+    succeed(run, *words, "-n", 1)

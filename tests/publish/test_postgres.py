@@ -144,9 +144,7 @@ def test_search_uses_the_index_of_the_served_generation(
     rng = np.random.default_rng(0)
     for seed in (1, 2):
         embeddings = Embeddings(rng.normal(size=(400, 8)).astype(np.float32), Vocab(list(range(400))), metric)
-        publish(
-            PublishContent(embeddings.vocab, None, embeddings, 1, {"made_from": seed}), target(postgres_url, hnsw=True)
-        )
+        publish(PublishContent(None, embeddings, 1, {"made_from": seed}), target(postgres_url, hnsw=True))
     queries = embeddings.vectors[7]
     query = str(queries.tolist())
     exact = f"SELECT item FROM embedrec_vectors ORDER BY vector {operator} %s::vector LIMIT 5"
@@ -168,7 +166,7 @@ def with_metric(metric: Any, seed: int = 0) -> PublishContent:
     rng = np.random.default_rng(seed)
     scaled = rng.normal(size=(300, 6)) * rng.uniform(0.1, 9, size=(300, 1))
     embeddings = Embeddings(scaled.astype(np.float32), Vocab(list(range(300))), metric)
-    return PublishContent(embeddings.vocab, None, embeddings, 1, {"made_from": f"{metric} {seed}"})
+    return PublishContent(None, embeddings, 1, {"made_from": f"{metric} {seed}"})
 
 
 def nearest_by_search(connection: Any, publication: PublishContent, k: int = 7) -> list[int]:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.publish.content import PublishContent
+from embedrec.publish.content import PublishContent, encode_ids
 from embedrec.publish.postgres_rows import (
-    COLUMNS,
     HEAD,
     ROWS,
     TAIL,
     column_types,
+    id_rows,
     item_type,
     neighbour_rows,
     vector_rows,
@@ -92,12 +94,32 @@ def test_the_file_format() -> None:
 
 def test_columns_and_types() -> None:
     texts, integers = content(d=6), content(ids=list(range(12)), parts="neighbours")
-    assert (item_type(texts), item_type(integers)) == ("text", "bigint")
+    assert (item_type(texts.vocab), item_type(integers.vocab)) == ("text", "bigint")
     assert column_types("neighbours", integers) == {
         "item": "bigint", "rank": "smallint", "other": "bigint", "score": "real"
     }  # fmt: skip
     assert column_types("vectors", texts) == {"item": "text", "vector": "vector(6)"}
-    assert {part: tuple(column_types(part, texts)) for part in COLUMNS} == COLUMNS
+    histories = replace(texts, made_from={"of": "recommendations"})
+    assert list(column_types("neighbours", histories)) == ["history", "rank", "item", "score"]
+    sessions = replace(texts, made_from={"of": "sessions"})
+    assert list(column_types("neighbours", sessions)) == ["session", "rank", "other", "score"]
+    assert list(column_types("vectors", sessions)) == ["session", "vector"]
+
+
+@pytest.mark.parametrize("part", ["neighbours", "vectors"])
+def test_rows_of_chosen_seeds(part: str) -> None:
+    some = content(600, 3)
+    chosen = np.array([3, 4, 77, 599])
+    ids = {some.vocab.id(row) for row in chosen.tolist()}
+    expected = [row for row in joined(ROWS[part](some, 1), 600) if row[1].decode() in ids]
+    assert joined(ROWS[part](some, 1, chosen), 600) == expected
+
+
+@pytest.mark.parametrize("ids", [["a", "ä", ""], [5, -7, 2**62]])
+def test_rows_of_ids(ids: Any) -> None:
+    vocab = Vocab(ids)
+    rows = decode(id_rows(vocab, encode_ids(vocab)))
+    assert [text_or_integer(row[0], None if isinstance(ids[0], str) else 1) for row in rows] == ids
 
 
 def test_scores_keep_their_bits() -> None:
@@ -107,7 +129,7 @@ def test_scores_keep_their_bits() -> None:
     def neighbours(rows: np.ndarray, k: int) -> TopK:
         return TopK(top.rows.repeat(len(rows), 0)[:, :k], top.scores.repeat(len(rows), 0)[:, :k], top.vocab)
 
-    rows = joined(neighbour_rows(PublishContent(top.vocab, neighbours, None, 2, {}), 1), 3)
+    rows = joined(neighbour_rows(PublishContent(ResultLists(top.vocab, top.vocab, neighbours, 2), None, 2, {}), 1), 3)
     assert b"".join(row[4] for row in rows[:2]) == scores.astype(">f4").tobytes()
 
 

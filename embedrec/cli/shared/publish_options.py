@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from embedrec.cli.shared.artifacts import stale_option
+from embedrec.cli.shared.list_options import list_source_options, selection_options
 from embedrec.cli.shared.options import (
     combine_options,
     json_option,
@@ -16,7 +17,7 @@ from embedrec.cli.shared.options import (
     threads_option,
     workspace_option,
 )
-from embedrec.cli.shared.search_options import search_options, source_options
+from embedrec.cli.shared.search_options import gpu_option, search_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,13 +46,23 @@ def lists_or_rolls_back(listing: bool, rollback: bool, generation: int | None) -
     return True
 
 
+full_option = click.option(
+    "--full", is_flag=True, help="Write all lists, also those that the served generation has already."
+)
+new_space_option = click.option(
+    "--new-space", is_flag=True, help="Publish vectors of another space than the served ones, see --align of refresh."
+)
+
+
 def content_options(parts: str) -> Callable[[F], F]:
     """Options of content, source and output; `parts` is the default of --items in the help, "" for no such option."""
     options = [
-        click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours per item."),
-        source_options,
+        click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Results per list."),
+        list_source_options,
+        selection_options,
         popularity_option,
         search_options("the index's"),
+        gpu_option,
         stale_option,
         click.option("--dry-run", is_flag=True, help="Print what would be written; connect to nothing, write nothing."),
         log_option,
@@ -62,6 +73,7 @@ def content_options(parts: str) -> Callable[[F], F]:
     if parts:
         kinds = click.Choice(["neighbours", "vectors", "both"])
         options.insert(1, click.option("--items", type=kinds, help=f"Content to write [default: {parts}]."))
+        options.insert(2, new_space_option)
     return combine_options(options)
 
 

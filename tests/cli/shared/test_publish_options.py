@@ -62,9 +62,9 @@ def test_options_that_exclude_each_other_are_refused(words: tuple[str, ...], mes
     assert result.exit_code == 2 and message in " ".join(result.stderr.split())
 
 
-def test_the_option_items_is_left_out_if_there_is_no_choice() -> None:
+def test_options_of_vectors_are_left_out_if_there_are_none() -> None:
     names = [
         {parameter.name for parameter in click.command()(content_options(parts)(lambda **_: None)).params}
         for parts in ("", "both")
     ]
-    assert names[1] - names[0] == {"items"} and names[0] < names[1]
+    assert names[1] - names[0] == {"items", "new_space"} and names[0] < names[1]
