@@ -92,21 +92,20 @@ class Digested:
         if base is None or not len(base):
             return None
         limit = MAX_SHARE * max(len(self.seeds), len(base))
-        found = base.find(self.seeds)
+        known = base.find(self.seeds)
         differs = np.zeros(len(self.seeds), dtype=bool)
         for rows in self._read(part):
-            known = found[rows] >= 0
-            equal = known & self.exists[part][rows]
-            equal[equal] = base.values[found[rows[equal]]] == self.values[part][rows[equal]]
+            equal = (known[rows] >= 0) & self.exists[part][rows]
+            equal[equal] = base.values[known[rows[equal]]] == self.values[part][rows[equal]]
             differs[rows] = ~equal & self.exists[part][rows]
             if differs.sum() > min(limit, (rows[-1] + 1) / 2):  # half of the first entries: the model is another one
                 return None
         gone = np.ones(len(base), dtype=bool)
-        gone[found[(found >= 0) & self.exists[part]]] = False
+        gone[known[(known >= 0) & self.exists[part]]] = False
         if differs.sum() + gone.sum() > limit:
             return None
         ids = [i for digests, data in stored for i in unpack_ids(data, len(digests) // 16)] if gone.any() else []
-        return Difference(np.flatnonzero(differs), [ids[place] for place in base.places[gone].tolist()])
+        return Difference(np.flatnonzero(differs), [ids[i] for i in base.places[gone].tolist()])
 
     def save(self, session: Session, part: str, number: int) -> None:
         """Store the digests of a part that has been read."""

@@ -138,7 +138,7 @@ def pack_arguments(values: Sequence[bytes]) -> np.ndarray:
     for size in np.unique(sizes).tolist():
         places = np.flatnonzero(sizes == size)
         head = b"$%d\r\n" % size
-        data = head + (b"\r\n" + head).join([values[place] for place in places.tolist()]) + b"\r\n"
+        data = head + (b"\r\n" + head).join([values[i] for i in places.tolist()]) + b"\r\n"
         width = len(head) + size + 2
         pieces = np.empty(len(places), dtype=object)
         pieces[:] = [data[at : at + width] for at in range(0, len(data), width)]

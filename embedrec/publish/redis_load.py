@@ -59,7 +59,7 @@ class Loading:
     blocks: int = 0
     changes: list[bytes] = field(default_factory=list)
     replaced: int = 0
-    _found: list[np.ndarray] = field(default_factory=list)  # rows of the base's digests that the content has
+    _matched: list[np.ndarray] = field(default_factory=list)  # rows of the base's digests that the content has
     _equal: list[np.ndarray] = field(default_factory=list)  # rows of seeds that were not written
 
     def load(self, content: PublishContent, report: Report) -> None:
@@ -77,8 +77,8 @@ class Loading:
             self._save_digests(rows[has_key], seeds, values[has_key])
             self.keys += int(has_key.sum())
             changed = self._compare(rows, seeds[rows], values, has_key)
-            for place in self._write(rows, lists, changed):
-                report("progress", done=done + place, total=total, unit="items")
+            for offset in self._write(rows, lists, changed):
+                report("progress", done=done + offset, total=total, unit="items")
             done += len(rows)
             report("progress", done=done, total=total, unit="items")
             if self.base is not None and len(self.changes) > self.base.limit(total):
@@ -109,15 +109,15 @@ class Loading:
         """The places in the block of the lists to write: those that differ from the base, or that it has lost."""
         if self.base is None:
             return np.arange(len(rows))
-        found = np.where(has_key, self.base.digests.find(seeds), -1)
-        equal = found >= 0
-        equal[equal] = self.base.digests.values[found[equal]] == values[equal]
+        stored = np.where(has_key, self.base.digests.find(seeds), -1)
+        equal = stored >= 0
+        equal[equal] = self.base.digests.values[stored[equal]] == values[equal]
         equal[equal] = self._exist(rows[equal])
         differs = ~equal & has_key
-        self._found.append(found[found >= 0])
+        self._matched.append(stored[stored >= 0])
         self._equal.append(rows[equal])
         self.changes += self.packing.ids(rows[differs])
-        self.replaced += int((differs & (found >= 0)).sum())
+        self.replaced += int((differs & (stored >= 0)).sum())
         return np.flatnonzero(differs)
 
     def _exist(self, rows: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ class Loading:
         assert self.base is not None
         digests = self.base.digests
         gone = np.ones(len(digests), dtype=bool)
-        gone[np.concatenate([np.empty(0, np.int64), *self._found])] = False
+        gone[np.concatenate([np.empty(0, np.int64), *self._matched])] = False
         count = int(gone.sum())
         if len(self.changes) + count > self.base.limit(total):
             return False
@@ -155,7 +155,7 @@ class Loading:
             ids = read_ids(self.session, self.base.number)
             if ids is None or len(ids) != len(digests):
                 return False
-            self.changes += [ids[place] for place in digests.places[gone].tolist()]
+            self.changes += [ids[number] for number in digests.places[gone].tolist()]
             self.replaced += count
         return True
 

@@ -38,7 +38,7 @@ def points(client: Any, publication: PublishContent, name: str = "embedrec") -> 
 def expected(publication: PublishContent) -> dict[Any, tuple[Any, list[float]]]:
     assert publication.vectors is not None
     vectors = publication.vectors.vectors.tolist()
-    pairs = scored_lists(publication) if publication.neighbours else {}
+    pairs = scored_lists(publication) if publication.lists else {}
     return {
         item: ([{"item": o, "score": pytest.approx(s, rel=1e-6)} for o, s in pairs[item]] if pairs else None, vector)
         for item, vector in zip(publication.vocab.ids.tolist(), vectors, strict=True)
