@@ -25,6 +25,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "models": ("model",),
     "start": ("model",),
     "name": tuple(FOLDERS),
+    "names": tuple(FOLDERS),
+    "old": tuple(FOLDERS),
 }
 _INDEX_TYPES = ("kind", "through")  # options that take an index type
 _SHELLS = ("bash", "zsh", "fish")

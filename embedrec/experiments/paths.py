@@ -8,11 +8,11 @@ from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.experiments.step import Experiment, StepContext
-from embedrec.storage.artifacts import FOLDERS
+from embedrec.storage.artifacts import FOLDERS, VERSIONS
 from embedrec.tabular.globs import expand_glob
 
 FOLDER = "studies"  # in a workspace
-_RESERVED = (*FOLDERS.values(), "checkpoints", FOLDER, "grids", "tuning")  # folders of a workspace
+_RESERVED = (*FOLDERS.values(), "checkpoints", VERSIONS, FOLDER, "grids", "tuning")  # folders of a workspace
 
 
 def check_file(file: str, where: str) -> None:

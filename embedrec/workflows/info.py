@@ -9,6 +9,7 @@ from embedrec.data.joined import kept_join, segments
 from embedrec.errors import ArtifactError
 from embedrec.storage.artifacts import FOLDERS, Artifact, plain_name
 from embedrec.storage.lineage import stale
+from embedrec.storage.versions import version_of
 from embedrec.storage.workspace import Workspace
 
 
@@ -77,6 +78,8 @@ def no_artifact(workspace: Workspace, name: str) -> ArtifactError:
 def describe_artifact(workspace: Workspace, artifact: Artifact) -> dict[str, Any]:
     """The whole manifest of an artifact, and why it is stale, as JSON values."""
     identity = {name: getattr(artifact, name) for name in ("kind", "name", "created", "fingerprint")}
+    version = version_of(workspace.root, artifact)
+    identity |= {} if version is None else {"version": version}
     why = stale(workspace, artifact)
     return identity | ({} if why is None else {"stale": why}) | artifact.about | {"versions": artifact.versions}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from embedrec.errors import ArtifactError
 from embedrec.storage.artifacts import FOLDERS, VERSIONS, Artifact
+from embedrec.storage.switch import keep_version
 from embedrec.storage.version_records import Record, read_records
 from embedrec.storage.version_tags import read_tags
 from embedrec.storage.versions import numbers, readable, version_folder
@@ -81,6 +82,18 @@ def version_folders(root: Path) -> Iterator[tuple[int, str, Path]]:
 def current_artifacts(workspace: Workspace) -> dict[Key, Artifact]:
     """The readable artifacts of a workspace by kind and name."""
     return {(kind, artifact.name): artifact for kind in FOLDERS for artifact in workspace.artifacts(kind)}
+
+
+def keep_source(workspace: Workspace, artifact: Artifact, *, command: str) -> int | None:
+    """Keep an artifact that is about to be replaced as a version, if others of the workspace were made from it.
+
+    Returns the number of the version, None for none. Raises ArtifactError as `switch.keep_version` does.
+    """
+    key = artifact.kind, artifact.fingerprint
+    users = (
+        a for a in current_artifacts(workspace).values() for kind, _, print_ in sources_of(a) if (kind, print_) == key
+    )
+    return keep_version(workspace, artifact, command=command) if any(True for _ in users) else None
 
 
 def freed_bytes(folder: Path) -> int:

@@ -57,6 +57,8 @@ def test_completion_of_commands_options_and_artifacts(tmp_path: Path) -> None:
         ("embedrec train word2vec --sessions ", ["log"]),
         ("embedrec publish redis url --index ", ["w2v-ivf"]),
         ("embedrec info w", ["w2v", "w2v-ivf"]),
+        ("embedrec artifact rm vsknn-old w", ["w2v", "w2v-ivf"]),
+        ("embedrec artifact mv w", ["w2v", "w2v-ivf"]),
         ("embedrec update-index ", ["w2v-ivf"]),
         ("embedrec completion f", ["fish"]),
     ):

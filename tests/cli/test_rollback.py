@@ -68,7 +68,8 @@ def test_a_workspace_without_versions(run: Run, tmp_path: Path) -> None:
 
 def test_a_version_is_described_by_name_and_number(run: Run, nights: Path) -> None:
     rows = succeed(run, "info", "x@1").rows
-    assert rows.count(["name", "x"]) == 3
+    assert rows.count(["name", "x"]) == rows.count(["version", "1"]) == 3
+    assert succeed(run, "info", "x").rows.count(["version", "3"]) == 3
     assert fails(run, "info", "x@7") == "no version '7' of index x is kept in .; kept are 3, 2, 1"
     assert fails(run, "info", "x@../1") == "no version '../1' of index x is kept in .; kept are 3, 2, 1"
     assert fails(run, "info", "../x@1") == "no artifact '../x@1' in .; `embedrec info` lists them"

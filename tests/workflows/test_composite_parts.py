@@ -19,13 +19,16 @@ from embedrec.models.serialization import load_model, part_artifacts, save_model
 from embedrec.ranking.parts import parse_candidates
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 from embedrec.training import devices
 from embedrec.training.context import TrainingContext
 from embedrec.workflows.composite_parts import device_for, prepare_parts
 from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
 from embedrec.workflows.evaluated_models import model_to_evaluate, parts_to_keep
+from embedrec.workflows.gc import collect_garbage
 from embedrec.workflows.train import TrainingOptions, train_model, training_context
+from embedrec.workflows.verify import verify_workspace
 from tests.conftest import of_lists
 from tests.ranking.two_kinds import two_kinds
 
@@ -322,3 +325,24 @@ def test_default_candidates_without_torch_say_what_is_missing(
         "sasrec, usually the best part, is not among the candidates, as it needs the package torch; "
         "install it with `pip install 'embedrec[torch]'`"
     ]
+
+
+def test_a_composite_model_answers_with_the_version_of_a_part_that_was_refreshed(workspace: Workspace) -> None:
+    fused, mine = workspace.find("model", "fused"), workspace.find("model", "mine")
+    histories = of_lists([["c3"], ["c7"]], load_model(fused).vocab)
+    before = load_model(fused).recommend(histories, 5)
+    staged = train_model(
+        SequentialRules(steps=1), source_of(workspace), workspace.root / ".refresh" / "models" / "mine"
+    )
+    switch(workspace, [Staged(staged, mine)], command="refresh")
+    assert part_artifacts(fused)["0"].folder == workspace.root / "versions" / "1" / "models" / "mine"
+    after = load_model(workspace.find("model", "fused")).recommend(histories, 5)
+    assert np.array_equal(before.rows, after.rows) and np.array_equal(before.scores, after.scores)
+    verdicts = verify_workspace(workspace).verdicts
+    assert [v.verdict[:2] for v in verdicts if v.name == "fused: mine"] == ["ok"]
+    assert [one.what for one in collect_garbage(workspace, 0)] == ["part"] * 2  # of the window
+    assert load_model(fused).recommend(histories, 5).rows.tolist() == before.rows.tolist()
+    switch(workspace, [Staged(None, fused)], command="test")  # a kept composite model finds its parts, too
+    kept = workspace.version("model", "fused", fused.fingerprint)
+    assert kept is not None and kept.folder.is_relative_to(workspace.root / "versions")
+    assert load_model(kept).recommend(histories, 5).rows.tolist() == before.rows.tolist()

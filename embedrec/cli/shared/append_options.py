@@ -30,12 +30,16 @@ def append_from(source: str, settings: dict[str, Any], name: str, given: dict[st
     from embedrec.storage.memory_budget import budget_of
     from embedrec.tabular.read_settings import ReadSettings
     from embedrec.workflows.append import TABLES, append_sessions, check_appendable
+    from embedrec.workflows.versions import keep_source
 
     workspace: Workspace = given["workspace"]
     artifact = workspace.find("sessions", name)
     check_appendable(artifact)
     _check_options(source, settings, artifact, given, TABLES)
     tables = {key: settings[key] for key in TABLES if settings.get(key)}
+    version = keep_source(workspace, artifact, command="prepare --append")
+    if version is not None:
+        note(f"keeping sessions {name} as version {version}, as others were made from it; `embedrec gc` frees versions")
     bad_rows = BadRows()
     with Progress("prepare") as report:
         done = append_sessions(

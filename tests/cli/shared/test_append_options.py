@@ -36,6 +36,18 @@ def test_events_are_appended_and_read(run: Run) -> None:
     )
 
 
+def test_sessions_that_a_model_was_trained_on_are_kept(run: Run) -> None:
+    """So that its training continues from what has changed, and the append can be taken back."""
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
+    done = succeed(run, "prepare", "table", "new.csv", "--append", "shop")
+    kept = "keeping sessions shop as version 1, as others were made from it; `embedrec gc` frees versions\n"
+    assert done.err.startswith(kept)
+    continued = succeed(run, "train", "cooccurrence", "--from", "cooccurrence")
+    assert "are gone" not in continued.err
+    assert "keeping" in succeed(run, "prepare", "table", "new.csv", "--append", "shop").err
+    assert succeed(run, "rollback", "shop").rows == [["sessions", "shop", "2", "3"]]
+
+
 def test_large_files_are_joined_at_once(run: Run, shop: Path) -> None:
     (shop / "new.csv").write_text("session,item,time\n4,a,100000040\n4,c,100000041\n")
     done = succeed(run, "prepare", "table", "new.csv", "--append", "shop")
