@@ -105,7 +105,10 @@ class WarmStartRecipe(Recipe, Protocol):
 
 
 class ExactIncrement:
-    """The base of recipes whose warm start equals a full fit: settings change nothing, and cost follows the changes."""
+    """The base of recipes whose warm start is a full fit, as it is as cheap as an increment: equal in every byte.
+
+    `init` and `changes` have no effect on their `fit`, and commands load neither.
+    """
 
     def continuing(self) -> Self:
         """The same settings."""

@@ -9,8 +9,8 @@ from embedrec.config import build, settings_of
 from embedrec.data.session_changes import session_changes
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.models import MODELS
-from embedrec.models.base import Recipe
+from embedrec.models import MODELS, recipe_class
+from embedrec.models.base import ExactIncrement, Recipe
 from embedrec.models.serialization import load_model
 from embedrec.progress import Report, quiet
 from embedrec.storage.artifacts import Artifact
@@ -36,7 +36,7 @@ class WarmStart:
         Reports report("note", message=) if they are gone.
         """
         trained_on = model.about.get("trained_on")
-        if trained_on is None:
+        if trained_on is None or issubclass(recipe_class(model.about["recipe"]), ExactIncrement):
             return cls(model)
         sessions = workspace.version("sessions", trained_on["name"], trained_on["fingerprint"])
         if sessions is None:
@@ -44,13 +44,16 @@ class WarmStart:
         return cls(model, sessions)
 
     def arguments(self, recipe: Recipe, sessions: Sessions, *, compare: bool = True) -> dict[str, Any]:
-        """What `recipe.fit` needs to continue the model on `sessions`: "init" and, if known, "changes".
+        """What `recipe.fit` needs to continue the model on `sessions`: "init" and, if known, "changes"; nothing for an
+        `ExactIncrement`.
 
         compare  False leaves "changes" out, for sessions without their ids
 
         Raises SettingsError if the recipe cannot continue it.
         """
         check_start(recipe, self.model)
+        if isinstance(recipe, ExactIncrement):
+            return {}
         init = {"init": load_model(self.model)}
         if self.sessions is None or not compare:
             return init

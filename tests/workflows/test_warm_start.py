@@ -15,6 +15,7 @@ from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.random import Random
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.cooccurrence.svd import Spectral
 from embedrec.models.serialization import load_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.storage import artifacts
@@ -68,19 +69,37 @@ def save(workspace: Workspace, name: str, lists: list[str]) -> Artifact:
     return artifacts.read(folder, "sessions")
 
 
+SVD = Spectral(dim=2, min_count=1)
+
+
 def test_the_training_is_told_what_has_changed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    model = train_model(Cooccurrence(), save(workspace, "s", ["ab", "bc"]), workspace.folder("model", "m"))
+    model = train_model(SVD, save(workspace, "s", ["ab", "bc"]), workspace.folder("model", "m"))
     newer = save(workspace, "newer", ["ab", "bcd", "de"])
     start = WarmStart.of(workspace, model)
     assert start.sessions is not None and start.sessions.name == "s"
-    given = start.arguments(Cooccurrence(), Sessions.load(newer))
-    assert set(given) == {"init", "changes"} and given["init"].recipe == Cooccurrence()
+    given = start.arguments(SVD, Sessions.load(newer))
+    assert set(given) == {"init", "changes"} and given["init"].recipe == SVD
     assert given["changes"].added.tolist() == [1, 2] and given["changes"].removed.tolist() == [1]
-    assert set(start.arguments(Cooccurrence(), Sessions.load(newer), compare=False)) == {"init"}
+    assert set(start.arguments(SVD, Sessions.load(newer), compare=False)) == {"init"}
+    assert train_model(SVD, newer, tmp_path / "further", start=start).about["trained_on"] == provenance(newer)
+
+
+def test_counts_are_those_of_a_full_training(tmp_path: Path) -> None:
+    """Nothing of the earlier model is loaded."""
+    workspace = Workspace(tmp_path)
+    model = train_model(Cooccurrence(), save(workspace, "s", ["ab", "bc"]), workspace.folder("model", "m"))
+    newer = save(workspace, "newer", ["ab", "bcd", "de"])
+    shutil.rmtree(workspace.folder("sessions", "s"))
+    start = WarmStart.of(workspace, model, no_report)
+    assert start == WarmStart(model) and start.arguments(Cooccurrence(), Sessions.load(newer)) == {}
     increment = train_model(Cooccurrence(), newer, tmp_path / "increment", start=start)
     assert increment.fingerprint == train_model(Cooccurrence(), newer, tmp_path / "full").fingerprint
-    assert increment.about["trained_on"] == provenance(newer)
+    assert increment.about["continued_from"] == provenance(model)
+
+
+def no_report(event: str, **numbers: Any) -> None:
+    raise AssertionError(event)
 
 
 def test_without_the_sessions_of_the_model_all_are_new(tmp_path: Path) -> None:
@@ -89,10 +108,10 @@ def test_without_the_sessions_of_the_model_all_are_new(tmp_path: Path) -> None:
     def report(event: str, **numbers: Any) -> None:
         messages.append(numbers["message"])
 
-    model = train_model(Cooccurrence(), save(workspace, "s", ["ab", "bc"]), workspace.folder("model", "m"))
+    model = train_model(SVD, save(workspace, "s", ["ab", "bc"]), workspace.folder("model", "m"))
     newer = save(workspace, "s", ["ab", "bcd"])
     start = WarmStart.of(workspace, model, report)
-    assert start.sessions is None and set(start.arguments(Cooccurrence(), Sessions.load(newer))) == {"init"}
+    assert start.sessions is None and set(start.arguments(SVD, Sessions.load(newer))) == {"init"}
     shutil.rmtree(newer.folder)
     assert WarmStart.of(workspace, model, report).sessions is None
     assert messages == ["the sessions that m was trained on are gone; all sessions count as new"] * 2

@@ -106,7 +106,7 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"], ExactIncrement):
     ) -> dict[str, np.ndarray]:
         """The neighbour lists, "items" (n, top) int32 and "scores" (n, top) float32; nothing is random.
 
-        earlier  has no effect: most lists change with any session, see `scripts/bench/refresh.py increments`
+        earlier  has no effect: almost every list changes from day to day, see `scripts/bench/refresh.py increments`
         """
         return best_lists(counting, self.top)
 
