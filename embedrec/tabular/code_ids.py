@@ -93,8 +93,8 @@ class Ids:
         if self.kind == "text":
             return _numpy(ids), None
         whole = None if self.texts else _as_whole_numbers(ids, self.memory)
-        if whole is None and not pc.any(pc.match_substring_regex(ids, POINT_ZERO)).as_py():
-            return _numpy(ids), None
+        if not _any_point_zero(ids):
+            return (_numpy(ids) if whole is None else whole), None
         table: DictTable | NumberTable | TextTable = DictTable()
         if compiled:
             table = _compiled(pa.array([], pa.int64()), self.memory, numeric=whole is not None)
@@ -117,6 +117,14 @@ def without_point_zero(texts: Any) -> Any:
     if not pc.any(pc.match_substring(texts, ".0")).as_py():
         return texts
     return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
+
+
+def _any_point_zero(texts: Any) -> bool:
+    """Whether a text is a whole number as float columns write it, "12.0"."""
+    return bool(
+        pc.any(pc.match_substring(texts, ".0")).as_py()
+        and pc.any(pc.match_substring_regex(texts, POINT_ZERO)).as_py()
+    )
 
 
 def _as_whole_numbers(texts: Any, memory: MemoryBudget) -> np.ndarray | None:
@@ -148,6 +156,9 @@ class DictTable:
 
     def rows(self, encoded: Any) -> np.ndarray:
         row_of = self.row_of
+        if not row_of:  # the first batch: all are new
+            row_of.update(zip(encoded.dictionary.to_pylist(), range(len(encoded.dictionary)), strict=True))
+            return np.asarray(encoded.indices.to_numpy(), dtype=np.int32)
         distinct = [row_of.setdefault(i, len(row_of)) for i in encoded.dictionary.to_pylist()]
         return np.array(distinct, dtype=np.int32)[encoded.indices.to_numpy()]
 
