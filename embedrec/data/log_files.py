@@ -198,13 +198,13 @@ class LogRest:
         lost = np.flatnonzero(rows < 0)
         lost = lost[np.argsort(self.items.ids[lost], kind="stable")]  # whatever the order of files
         rows[lost] = len(sessions.vocab) + np.arange(len(lost), dtype=np.int32)
-        left = np.ones(len(self.lengths), dtype=bool)  # the sessions of the artifact
+        left = np.ones(len(self.lengths), dtype=bool)  # the sessions of the artifact, if they are those of the log
         if not self.mask.all():
             draft.array(f"{BASE}kept", np.packbits(self.mask))
             draft.array(f"{BASE}items", rows[self.columns["items"]])
             for name in self.columns.keys() - {"items"}:
                 draft.array(f"{BASE}{name}", self.columns[name])
-            left = kept_lengths(self.mask, self.lengths) > 0
+            left = count_rows(kept.session, max(len(kept.sessions), len(left)))[: len(left)] > 0
         if self.regrouped or not self.mask.all():
             draft.array(f"{BASE}lengths", self.lengths.astype(np.int32))
             stored = np.full(len(left), True) if self.regrouped else ~left
@@ -223,8 +223,13 @@ class LogRest:
 def kept_lengths(mask: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Events of a mask (E,) in every session: (S,), with all events (S,) of each."""
     ends = np.cumsum(lengths)
-    passed = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
-    return passed[ends] - passed[ends - lengths]
+    passed_at_end, passed = np.zeros(len(lengths), dtype=np.int64), 0
+    for chunk in chunks(len(mask)):
+        count = passed + np.cumsum(mask[chunk])  # (b,) events of the mask up to each
+        inside = slice(*np.searchsorted(ends, [chunk.start, chunk.stop], side="right"))  # sessions that end here
+        passed_at_end[inside] = count[ends[inside] - 1 - chunk.start]
+        passed = int(count[-1])
+    return np.diff(passed_at_end, prepend=0)
 
 
 def read_base(artifact: Artifact, state: ReadState, *, regrouped: bool, memory: MemoryBudget = IN_MEMORY) -> EventLog:

@@ -122,8 +122,7 @@ def without_point_zero(texts: Any) -> Any:
 def _any_point_zero(texts: Any) -> bool:
     """Whether a text is a whole number as float columns write it, "12.0"."""
     return bool(
-        pc.any(pc.match_substring(texts, ".0")).as_py()
-        and pc.any(pc.match_substring_regex(texts, POINT_ZERO)).as_py()
+        pc.any(pc.match_substring(texts, ".0")).as_py() and pc.any(pc.match_substring_regex(texts, POINT_ZERO)).as_py()
     )
 
 

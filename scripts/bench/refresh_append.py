@@ -1,6 +1,6 @@
 """Appending 1 % of a log to the rest, against one `prepare` of all of it.
 
-usage: python scripts/bench/refresh_append.py [--events 50000000] [--kind parquet|csv] [--memory SIZE] [--folder FOLDER]
+usage: python scripts/bench/refresh_append.py [--events 50000000] [--kind csv|parquet] [--memory SIZE] [--folder FOLDER]
 
 A log of (session, item, time), ordered by time as in `prepare_table.py`, is cut into the first 99 % and the last 1 %.
 Each step is a process of the command line: `prepare` of both files, `prepare` of the first, `prepare --append` of the
@@ -32,7 +32,7 @@ def main() -> int:
     """Generate, run, compare; returns 1 if a figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=50_000_000, help="events of the whole log")
-    parser.add_argument("--kind", choices=["parquet", "csv"], default="parquet", help="format of the files")
+    parser.add_argument("--kind", choices=["csv", "parquet"], default="csv", help="format of the files")
     parser.add_argument("--memory", help="limit of --memory")
     parser.add_argument("--folder", type=Path, help="folder for the files; default: a temporary one")
     given = parser.parse_args()

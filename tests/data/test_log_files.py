@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from embedrec.data.prepared import Rules, prepare_log
 from embedrec.data.regroup import Regroup
 from embedrec.data.sessions import sessionize
 from embedrec.errors import ArtifactError, DataError
-from embedrec.storage import artifacts
+from embedrec.storage import artifacts, memory_budget
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, spill
 from tests.data import logs as tables
@@ -86,11 +87,12 @@ def test_what_no_filter_drops_takes_no_space(tmp_path: Path) -> None:
     }
 
 
-@given(st.lists(st.lists(st.booleans(), max_size=5), max_size=6))
-def test_kept_lengths_count_the_events_of_sessions(sessions: list[list[bool]]) -> None:
+@given(st.lists(st.lists(st.booleans(), max_size=5), max_size=6), st.integers(1, 9))
+def test_kept_lengths_count_the_events_of_sessions(sessions: list[list[bool]], chunk: int) -> None:
     mask = np.array([kept for session in sessions for kept in session], dtype=bool)
     lengths = np.array([len(session) for session in sessions], dtype=np.int64)
-    assert kept_lengths(mask, lengths).tolist() == [sum(session) for session in sessions]
+    with mock.patch.object(memory_budget, "CHUNK_EVENTS", chunk):
+        assert kept_lengths(mask, lengths).tolist() == [sum(session) for session in sessions]
 
 
 def test_a_session_of_several_users_is_seen() -> None:
