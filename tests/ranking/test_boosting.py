@@ -66,9 +66,9 @@ def test_training_stops_when_validation_no_longer_improves() -> None:
     ends = [numbers for event, numbers in events if event == "ranker"]
     assert [numbers["objective"] for numbers in ends] == ["lambdarank", "rank_xendcg"]
     first, second = (numbers["trees"] for numbers in ends)
-    assert first + second == len(trees) and all(0 < numbers["ndcg"] <= 1 for numbers in ends)
+    assert len(trees) in (first, first + second) and all(0 < numbers["ndcg"] <= 1 for numbers in ends)
     progress = [numbers for event, numbers in events if event == "progress"]
-    assert len(progress) + len(ends) == len(events) and {numbers["total"] for numbers in progress} == {800}
+    assert len(progress) + len(ends) + 1 == len(events) and {numbers["total"] for numbers in progress} == {800}
     done = [numbers["done"] for numbers in progress]
     assert done == [*range(1, first + 4), *range(401, 401 + second + 3)]
 
@@ -81,17 +81,31 @@ def test_the_text_names_the_features_and_is_of_lightgbm() -> None:
     assert np.array_equal(trees.predict(features), model.predict(features).astype(np.float32))
 
 
-def test_both_objectives_have_the_same_spread_of_scores(monkeypatch: pytest.MonkeyPatch) -> None:
-    valid, offsets = labelled(2).features, labelled(2).offsets
-    whole = train().predict(valid)
-    monkeypatch.setattr(boosting, "OBJECTIVES", ("lambdarank",))
-    first = train().predict(valid)
+def test_the_weight_of_the_second_objective_is_the_best_on_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    valid, offsets = labelled(2), labelled(2).offsets
+    events: list[dict[str, Any]] = []
+    train(report=lambda event, **numbers: events.append(numbers) if event == "weights" else None)
+    scores = {}
+    for weight in (*boosting.WEIGHTS, 1000.0):
+        monkeypatch.setattr(boosting, "WEIGHTS", (weight,))
+        scores[weight] = train().predict(valid.features)
+
+    def quality(scores: np.ndarray) -> float:
+        gains = []
+        for start, stop in pairwise(offsets):
+            target = start + valid.relevant[start:stop].argmax()
+            rank = int((scores[start:stop] >= scores[target]).sum())
+            gains.append((1 / np.log2(rank + 1) + 1 / rank) if rank <= 20 else 0)
+        return float(np.mean(gains))
 
     def spread(values: np.ndarray) -> float:
-        parts = np.split(values, offsets[1:-1])
-        return float(np.concatenate([part - part.mean() for part in parts]).std())
+        return float(np.concatenate([part - part.mean() for part in np.split(values, offsets[1:-1])]).std())
 
-    assert spread(whole - first) == pytest.approx(spread(first), rel=1e-4)
+    first, second = scores[0.0], (scores[1000.0] - scores[0.0]) / 1000
+    assert spread(second) == pytest.approx(spread(first), rel=1e-3)
+    np.testing.assert_allclose(scores[2.0], first + 2 * second, rtol=1e-3, atol=1e-3)
+    best = max((0.0, 0.25, 0.5, 1.0, 2.0), key=lambda weight: quality(first + weight * second))
+    assert events == [{"lambdarank": 1.0, "rank_xendcg": best}]
 
 
 def test_features_that_say_nothing_give_equal_scores() -> None:
