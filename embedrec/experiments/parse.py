@@ -14,6 +14,7 @@ from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid, bas
 from embedrec.experiments.export_step import Export
 from embedrec.experiments.index_step import Index
 from embedrec.experiments.paths import check_apart, check_file
+from embedrec.experiments.refresh_step import Refresh
 from embedrec.experiments.report_step import ReportStep
 from embedrec.experiments.result_tables import ResultTables
 from embedrec.experiments.session_steps import Prepare, Split
@@ -31,13 +32,14 @@ from embedrec.export.policies.settings import Policies
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.splitting.rules import rule_class
-from embedrec.storage.artifacts import plain_from
+from embedrec.storage.artifacts import plain_from, plain_name
 from embedrec.workflows.build_index import index_name
 from embedrec.workflows.composite_parts import check_packages
 from embedrec.workflows.evaluation_options import EvaluationOptions
+from embedrec.workflows.refresh.settings import RefreshSettings
 
 _TABLES = ("prepare", "split", "ask", "compare", "report")  # at most one of each
-_LISTS = ("train", "index", "evaluate", "export", "table")
+_LISTS = ("train", "index", "refresh", "evaluate", "export", "table")
 _KEYS = ("title", "name", "seed", *_TABLES, *_LISTS)
 
 
@@ -57,6 +59,7 @@ class _Tables:
     trained: dict[str, Train] = field(default_factory=dict)
     indexed: dict[str, Index] = field(default_factory=dict)
     evaluations: dict[str, Comparison | NeighbourGrid] = field(default_factory=dict)
+    refreshes: dict[str, Refresh] = field(default_factory=dict)
 
     def links(self, model: str) -> Links:
         """The links of a step that takes a model."""
@@ -86,6 +89,8 @@ def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
         _add(_train(values, tables), tables.trained, "[[train]]")
     for values in content.get("index", ()):
         _add(_index(values, tables), tables.indexed, "[[index]]")
+    for values in content.get("refresh", ()):
+        _add(_refresh(values, tables), tables.refreshes, "[[refresh]]")
     for values in content.get("evaluate", ()):
         _add_evaluation(values, tables)
     if "compare" in content:
@@ -94,6 +99,7 @@ def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
     if sessions is not prepare:
         steps.append(sessions)
     steps += [*tables.trained.values(), *tables.indexed.values(), *tables.evaluations.values()]
+    steps += tables.refreshes.values()
     steps += [_export(values, tables) for values in content.get("export", ())]
     if "table" in content:
         steps.append(_result_tables(content["table"], tables))
@@ -101,7 +107,8 @@ def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
         steps.append(_report(content["report"], title, tables, steps))
     _check_unique(steps)
     test = () if prepare.test is None else (prepare.test,)
-    return Experiment(name, title, tuple(steps), path, (*prepare.paths, *test))
+    new = [file for step in tables.refreshes.values() for file in step.paths]
+    return Experiment(name, title, tuple(steps), path, (*prepare.paths, *test, *new))
 
 
 def _check_shape(content: Mapping[str, Any], path: Path) -> None:
@@ -192,6 +199,29 @@ def _index(values: Mapping[str, Any], tables: _Tables) -> Index:
     return step
 
 
+def _refresh(values: Mapping[str, Any], tables: _Tables) -> Refresh:
+    check_keys(values, [*toml_keys(Refresh), *(f.name for f in fields(RefreshSettings))], "[[refresh]]")
+    table, options = _partition(values, Refresh)
+    step = from_table(Refresh, table, "[[refresh]]", options={"seed": tables.seed, **options})
+    if not tables.trained or tables.sessions is not tables.prepare:
+        wrong = "models, and there is no [[train]]" if not tables.trained else "an experiment without [split]"
+        raise SettingsError(f"[[refresh]] needs {wrong}: it renews models that are trained on all prepared sessions")
+    earlier = list(tables.refreshes.values())
+    needed: list[Step] = [*tables.trained.values(), *tables.indexed.values(), *earlier[-1:]]
+    step = replace(
+        step,
+        name=step.name or str(len(earlier) + 1),
+        models=tuple(tables.trained),
+        indexes=tuple(tables.indexed),
+        before=earlier[-1].name if earlier else None,
+        links=Links(sessions=tables.sessions.name, after=tuple(one.id for one in needed)),
+    )
+    if not plain_name(step.name):
+        raise SettingsError(f"{step.name!r} cannot name a [[refresh]]; use letters, digits, '.', '_' and '-'")
+    step.settings()  # builds and checks the settings
+    return step
+
+
 def _add_evaluation(values: Mapping[str, Any], tables: _Tables) -> None:
     table = build(schema.Evaluate, {**tables.evaluation, **values}, source="[[evaluate]]")
     check_known(table.model, tables.trained, "[[evaluate]]")
@@ -275,6 +305,7 @@ def _report(values: Mapping[str, Any], title: str, tables: _Tables, steps: list[
         tuple(tables.indexed),
         next(comparisons, None),
         next((step for step in steps if isinstance(step, ResultTables)), None),
+        tuple(tables.refreshes),
         tuple(step.id for step in steps),
     )
 

@@ -12,7 +12,8 @@ from embedrec.storage.artifacts import FOLDERS, VERSIONS
 from embedrec.tabular.globs import expand_glob
 
 FOLDER = "studies"  # in a workspace
-_RESERVED = (*FOLDERS.values(), "checkpoints", VERSIONS, FOLDER, "grids", "tuning")  # folders of a workspace
+_OTHERS = ("checkpoints", VERSIONS, FOLDER, "grids", "tuning", "refreshes", ".refresh")
+_RESERVED = (*FOLDERS.values(), *_OTHERS)  # folders of a workspace
 
 
 def check_file(file: str, where: str) -> None:

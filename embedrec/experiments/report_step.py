@@ -8,6 +8,7 @@ from typing import Any
 
 from embedrec.experiments import schema
 from embedrec.experiments.evaluation_steps import Comparison, load_comparison
+from embedrec.experiments.refresh_step import refresh_records
 from embedrec.experiments.result_tables import TABLES
 from embedrec.experiments.step import Step, StepContext
 from embedrec.progress import Report
@@ -21,6 +22,7 @@ class ReportStep:
     models, indexes  names
     comparison       the step [compare], else the last [[evaluate]] without a grid; None without one
     tables           the step of the tables; None without one
+    refreshes        names of the [[refresh]] tables, in order
     """
 
     table: schema.Report
@@ -30,6 +32,7 @@ class ReportStep:
     indexes: tuple[str, ...]
     comparison: Comparison | None
     tables: Step | None
+    refreshes: tuple[str, ...]
     after: tuple[str, ...]
     id: str = "report"
 
@@ -49,7 +52,6 @@ class ReportStep:
     def run(self, context: StepContext, report: Report) -> None:
         from embedrec.html_report.content import ReportSettings, collect_report
         from embedrec.html_report.page import write_page
-        from embedrec.workflows.refresh.records import read_refreshes
 
         comparison, tables = None, []
         if self.comparison is not None:
@@ -68,5 +70,6 @@ class ReportStep:
             tables=tables,
             report=report,
         )
-        content = replace(content, refreshes=read_refreshes(context.workspace, self.sessions))
+        records = [record for name in self.refreshes[::-1] for record in refresh_records(context, name)]
+        content = replace(content, refreshes=records)
         write_page(self.path(context), self.title, content, command="embedrec run")
