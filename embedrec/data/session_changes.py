@@ -9,6 +9,8 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 
+BLOCK_SESSIONS = 1 << 18  # compared at a time, so that memory does not grow with all events
+
 
 @dataclass(frozen=True, eq=False)
 class SessionChanges:
@@ -77,7 +79,11 @@ def session_changes(old: Sessions, new: Sessions) -> SessionChanges:
     _, first = np.unique(to, return_index=True)
     at_old = np.sort(first[to[first] >= 0])
     at_new = to[at_old]
-    same = _equal_sessions(old, new, at_old, at_new, item_rows)
+    starts = range(0, len(at_old), BLOCK_SESSIONS)
+    blocks = (slice(start, start + BLOCK_SESSIONS) for start in starts)
+    same = np.concatenate(
+        [np.zeros(0, dtype=bool), *(_equal_sessions(old, new, at_old[b], at_new[b], item_rows) for b in blocks)]
+    )
     kept_old, kept_new = at_old[same], at_new[same]
     removed, added = np.ones(len(old), dtype=bool), np.ones(len(new), dtype=bool)
     removed[kept_old] = added[kept_new] = False
@@ -95,8 +101,8 @@ def _equal_sessions(
     old: Sessions, new: Sessions, at_old: np.ndarray, at_new: np.ndarray, item_rows: np.ndarray
 ) -> np.ndarray:
     """Whether each pair of sessions is equal: (p,) bool."""
-    lengths = old.lengths[at_old]
-    same = lengths == new.lengths[at_new]
+    lengths = old.offsets[at_old + 1] - old.offsets[at_old]
+    same = lengths == new.offsets[at_new + 1] - new.offsets[at_new]
     if (old.users is None) != (new.users is None):
         same[:] = False
     elif old.users is not None and new.users is not None:

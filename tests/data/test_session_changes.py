@@ -9,6 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
+from embedrec.data import session_changes as module
 from embedrec.data.session_changes import SessionChanges, session_changes
 from tests.data import strategies as draw
 from tests.data.plain import Plain, plain_of, plain_sessions, sessions_of
@@ -93,6 +94,16 @@ def test_the_order_of_items_and_of_sessions_counts() -> None:
     changes = session_changes(lists(["ab", "bc", "cd"], [1, 2, 3]), lists(["cd", "ba", "bc"], [3, 1, 2]))
     assert changes.removed.tolist() == [0] and changes.added.tolist() == [1]
     assert changes.kept_new.tolist() == [2, 0] and not changes.same_order
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = lists(["ab", "bc", "cab", "d", "e"], [1, 2, 3, 4, 5]), lists(["e", "ab", "c", "cab"], [5, 1, 2, 3])
+    whole = session_changes(old, new)
+    monkeypatch.setattr(module, "BLOCK_SESSIONS", 2)
+    parts = session_changes(old, new)
+    assert parts.kept_old.tolist() == whole.kept_old.tolist() == [0, 2, 4]
+    assert parts.kept_new.tolist() == whole.kept_new.tolist() == [1, 3, 0]
+    check(parts)
 
 
 def test_repeated_ids_are_matched_once() -> None:
