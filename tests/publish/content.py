@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,19 @@ def scored_lists(publication: PublishContent) -> dict[Any, list[tuple[Any, float
     for item, rows, scores in zip(ids, top.rows.tolist(), top.scores.tolist(), strict=True):
         result[item] = [(ids[row], score) for row, score in zip(rows, scores, strict=True) if row >= 0]
     return result
+
+
+def turned(publication: PublishContent, day: int) -> PublishContent:
+    """The content of a day, which turns the results of one of 25 items around."""
+    lists = publication.lists
+    assert lists is not None
+
+    def best(queries: np.ndarray, max_k: int) -> TopK:
+        top = lists.of(queries, max_k)
+        changed = (queries % 25 == day)[:, None]
+        return TopK(np.where(changed, top.rows[:, ::-1], top.rows), top.scores, top.vocab)
+
+    return replace(publication, lists=replace(lists, best=best), made_from={"day": day})
 
 
 def of_lists(pairs: dict[str, list[tuple[str, float]]]) -> PublishContent:

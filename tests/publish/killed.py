@@ -8,17 +8,19 @@ from pathlib import Path
 from embedrec.publish.content import PublishContent
 from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.generations import Target, publish
-from tests.publish.content import content
+from tests.publish.content import content, turned
 
-ITEMS = {"redis": 5000, "postgres": 3000, "parquet": 3000, "qdrant": 150}
+ITEMS = {"redis": 5000, "redis-delta": 5000, "postgres": 3000, "parquet": 3000, "qdrant": 150}
 
 
 def published(kind: str, seed: int) -> PublishContent:
+    if kind == "redis-delta":
+        return turned(content(ITEMS[kind], 10, parts="neighbours", short=False), seed)
     return content(ITEMS[kind], 10, seed=seed, parts="neighbours" if kind == "redis" else "both", short=False)
 
 
 def target(kind: str, url: str) -> Target:
-    if kind == "redis":
+    if kind.startswith("redis"):
         from embedrec.publish.redis import Redis
 
         return Redis(Endpoint(url))
