@@ -28,8 +28,9 @@ return served and redis.call('GET', ARGV[1] .. ':' .. served .. ':' .. ARGV[2])"
 
 # Exchange the keys of deltas with those in place, and serve the store. KEYS: publisher, generations, served, retired,
 # placed; ARGV: token of the publisher, number, JSON state of the generation, its store, 1 to serve it, the prefix, and
-# the numbers of the deltas in order. Commands that need memory come first: without any, nothing is changed.
-# A second call changes nothing: the response to the first one may have been lost.
+# the numbers of the deltas in order. Commands that need memory, and a RENAME that is not allowed, fail before anything
+# is changed; after them a RENAME fails only if there is no such key. A second call changes nothing: the response to the
+# first one may have been lost.
 SWITCH = """\
 local publisher = redis.call('GET', KEYS[1]) or ''
 if string.sub(publisher, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
@@ -38,6 +39,10 @@ local before = redis.call('GET', KEYS[3])
 local old = before and (redis.call('HGET', KEYS[5], before) or before)
 local placed = redis.call('HGET', KEYS[5], store) or store
 local now = redis.call('TIME')
+local spare = prefix .. ':exchange'
+redis.call('SET', spare, '')
+redis.call('RENAME', spare, spare)
+redis.call('DEL', spare)
 redis.call('HSET', KEYS[2], number, ARGV[3])
 if store == number then redis.call('HDEL', KEYS[5], store) else redis.call('HSET', KEYS[5], store, number) end
 if ARGV[5] == '1' then
@@ -46,20 +51,14 @@ if ARGV[5] == '1' then
   redis.call('SET', KEYS[3], store)
 end
 if placed == number then return 1 end
-local spare = prefix .. ':exchange'
+local place = prefix .. ':' .. store .. ':'
 for i = 7, #ARGV do
+  local beside = prefix .. ':' .. ARGV[i] .. ':'
   for _, item in ipairs(redis.call('LRANGE', prefix .. ':changes:' .. ARGV[i], 0, -1)) do
-    local here, aside = prefix .. ':' .. store .. ':' .. item, prefix .. ':' .. ARGV[i] .. ':' .. item
-    local both = redis.call('EXISTS', aside) == 1
-    if redis.call('EXISTS', here) == 0 then
-      if both then redis.call('RENAME', aside, here) end
-    elseif both then
-      redis.call('RENAME', here, spare)
-      redis.call('RENAME', aside, here)
-      redis.call('RENAME', spare, aside)
-    else
-      redis.call('RENAME', here, aside)
-    end
+    local served, aside = place .. item, beside .. item
+    local moved = redis.pcall('RENAME', served, spare)['ok']
+    redis.pcall('RENAME', aside, served)
+    if moved then redis.call('RENAME', spare, aside) end
   end
 end
 return 1"""

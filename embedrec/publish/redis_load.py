@@ -16,7 +16,7 @@ from embedrec.publish.redis_commands import Batch, Packing, exists_command, pack
 from embedrec.publish.redis_session import Session
 
 MAX_SHARE = 0.25  # of the entries that may change; with more, all are written
-MAX_CHANGES = 250_000  # keys exchanged by the switch, which blocks the server for about two microseconds each
+MAX_CHANGES = 250_000  # keys exchanged by the switch, which blocks the server for about five microseconds each
 
 
 @dataclass(frozen=True, eq=False)

@@ -151,6 +151,19 @@ def test_a_lost_response_to_the_switch_changes_nothing(
     assert len(calls) == 2 and served(redis) == expected(second)
 
 
+def test_a_user_who_may_not_rename_changes_nothing(redis: Any, redis_url: str) -> None:
+    first = pairs(40)
+    written(redis_url, first)
+    redis.acl_setuser("limited", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-rename"])
+    try:
+        with pytest.raises(PublishError, match=r"can't run this command.*; see the server's message$"):
+            written(redis_url.replace(":s3cret-redis@", "limited:pa55word@"), {**first, "i3": turned(first["i3"])})
+    finally:
+        redis.acl_deluser("limited")
+    assert served(redis) == expected(first) and redis.hlen("embedrec:generations") == 1
+    assert [(g.number, g.served) for g in generations_at(target(redis_url))] == [(1, True)]
+
+
 ITEMS = st.integers(0, 23)
 STEPS = st.lists(
     st.one_of(
