@@ -262,7 +262,7 @@ def test_training_reports_epochs_in_order(name: str) -> None:
     epochs = [n["epoch"] for event, n in events if event == "epoch"]
     assert epochs == list(range(1, len(epochs) + 1))
     assert bool(epochs) == hasattr(recipe, "epochs")
-    composite = {"part", "fusion", "ranker", "validation"}
+    composite = {"part", "fusion", "ranker", "weights", "validation"}
     assert {event for event, _ in events} <= {"vocabulary", "epoch", "progress", "best", *composite}
     assert all({"done", "total", "unit"} == set(n) for event, n in events if event == "progress")
 
