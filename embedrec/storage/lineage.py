@@ -11,7 +11,7 @@ from typing import Any
 
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.storage import artifacts
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import VERSIONS, Artifact
 from embedrec.storage.workspace import Workspace
 
 Line = tuple[str, str]  # kind and name of the first artifact of a line
@@ -63,10 +63,12 @@ def outdated_by(workspace: Workspace, source: Artifact) -> list[Artifact]:
 
 
 def stale(workspace: Workspace, artifact: Artifact) -> str | None:
-    """Why an artifact is stale: its source has changed since. None if it is current.
+    """Why an artifact is stale: its source has changed since. None if it is current, or an earlier version.
 
     A source that is missing or unreadable does not make an artifact stale: an index works without its model.
     """
+    if artifact.folder.parents[1].parent.name == VERSIONS:
+        return None
     visited, current = {artifact.folder}, artifact
     while (origin := _origin(current)) is not None:
         source = _source(workspace, *origin)

@@ -127,10 +127,15 @@ def train_for_evaluation(
 
 
 def check_model_names(workspace: Workspace, names: Iterable[str]) -> None:
-    """Raises SettingsError, with near misses, for a name that is neither a trained model nor a recipe."""
+    """Raises SettingsError, with near misses, for a name that is neither a trained model nor a recipe.
+
+    Raises ArtifactError for a version, NAME@VERSION or NAME@TAG, that is not kept.
+    """
     trained = [folder.name for folder in workspace.folders("model")]
     known = list(dict.fromkeys([*trained, *MODELS]))
     for name in names:
+        if "@" in name and workspace.named("model", name) is not None:
+            continue
         if name not in known:
             hint = did_you_mean(name, known) or f"; valid are {', '.join(known)}"
             raise SettingsError(f"no model is called {name!r}{hint}")

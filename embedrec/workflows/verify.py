@@ -17,7 +17,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import FOLDERS, PARTS, Artifact
 from embedrec.storage.lineage import stale
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.info import no_artifact
+from embedrec.workflows.info import artifacts_named, no_artifact
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,16 @@ class Verification:
 def verify_workspace(
     workspace: Workspace, name: str | None = None, *, recall: bool = False, report: Report = quiet
 ) -> Verification:
-    """Verify all artifacts of a workspace, or those of a name.
+    """Verify all artifacts of a workspace, or those of a name or a version, NAME@VERSION.
 
     recall  also measure the recall of indexes again
 
     Raises ArtifactError if no artifact has the name.
     """
-    folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
+    if name is not None and "@" in name:
+        folders = [artifact.folder for artifact in artifacts_named(workspace, name)]
+    else:
+        folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
         raise no_artifact(workspace, name)
     verdicts: list[Verdict] = []

@@ -18,6 +18,12 @@ def test_a_tag_is_a_name_for_a_version_in_every_command(run: Run, counted: Path)
         old = succeed(run, "similar", "a", "--model", name)
         assert old.out == before
         assert old.err.startswith("using model cooccurrence (versions/1/models/cooccurrence)\n")
+    assert succeed(run, "verify", "cooccurrence@friday").rows == [["models", "cooccurrence", "ok"]]
+    missing = "no version 'x' of model cooccurrence is kept in .; kept are friday, 1"
+    for words in (("compare", "cooccurrence@x"), ("similar", "a", "--model", "cooccurrence@x")):
+        assert fails(run, *words) == missing
+    rows = succeed(run, "compare", "cooccurrence@friday", "--split", "last-item").rows
+    assert rows[1][0] == "cooccurrence@friday"
     assert succeed(run, "rollback", "--to", "friday").rows == [["model", "cooccurrence", "1", "2"]]
     assert succeed(run, "similar", "a").out == before
     assert fails(run, "similar", "a", "--model", "cooccurrence@monday") == (

@@ -160,6 +160,8 @@ def test_a_tag_keeps_what_is_overwritten(root: Path) -> None:
     put(root, "model", "m", "worse")
     collect_garbage(workspace, 0)
     assert get(root, "model", "m@friday").path("a").read_text() == "1"
+    assert stale(workspace, get(root, "index", "i")) is not None
+    assert stale(workspace, get(root, "index", "i@friday")) is None  # an earlier version is what it is
     assert [(r.kind, r.version) for r in roll_back(workspace, to="friday")] == [("model", 1)]
     assert texts(root, "m") == [None, "1", None]
     put(root, "model", "m", "better")
