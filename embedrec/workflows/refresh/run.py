@@ -20,6 +20,7 @@ from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 from embedrec.text.figures import rounded_figures
 from embedrec.version import __version__
+from embedrec.workflows.append import join_segments
 from embedrec.workflows.drift import drift_record
 from embedrec.workflows.refresh.append import append_files
 from embedrec.workflows.refresh.measure import Measuring
@@ -153,14 +154,11 @@ class _Refresh:
         folder = self.staging.workspace.folder("sessions", source.name)
 
         def append(report: Report) -> Artifact:
-            return self.staging.finished("sessions", source.name) or append_files(
-                source,
-                paths,
-                folder,
-                keep_days=self.settings.keep_days,
-                threads=self.computing.threads,
-                report=report,
-            )
+            done = self.staging.finished("sessions", source.name)
+            if done is not None:
+                return join_segments(done)  # a kill may have come before they were joined
+            keep_days, threads = self.settings.keep_days, self.computing.threads
+            return append_files(source, paths, folder, keep_days=keep_days, threads=threads, report=report)
 
         return self._timed("append", source.name, append, lambda _: {})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from embedrec.data.joined import segments
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 from embedrec.index.serialization import load_index
@@ -15,12 +16,14 @@ from embedrec.models.serialization import load_model
 from embedrec.storage.lineage import stale
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.space import space_of
+from embedrec.workflows import append as append_sessions_module
+from embedrec.workflows.refresh import append
 from embedrec.workflows.refresh import run as module
 from embedrec.workflows.refresh.records import read_refreshes
 from embedrec.workflows.refresh.run import RefreshResult, refresh
 from embedrec.workflows.refresh.settings import RefreshSettings
 from embedrec.workflows.refresh.staging import FOLDER, refreshing
-from tests.workflows.refresh.nights import NIGHT, digests, night_file
+from tests.workflows.refresh.nights import NIGHT, copy_of, digests, night_file
 
 LOOSE = RefreshSettings(min_overlap=0.0, max_metric_drop=1.0)
 
@@ -131,6 +134,25 @@ def test_an_error_changes_nothing_and_the_next_call_resumes(
     assert digests(shop) == before
     assert refresh(shop, [night], LOOSE).switched
     assert all(before[key] != now for key, now in digests(shop).items())
+
+
+def test_a_kill_between_appending_and_joining_leaves_no_trace(
+    shop: Workspace, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = copy_of(shop, tmp_path / "whole")
+    refresh(whole, [night], LOOSE)
+    with monkeypatch.context() as patch:
+
+        def killed(_: object) -> Any:
+            raise KeyboardInterrupt
+
+        patch.setattr(append, "join_segments", killed)
+        patch.setattr(append_sessions_module, "_is_due", lambda _: False)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(shop, [night], LOOSE)
+    assert segments(Workspace(shop.root / FOLDER / "clicks").find("sessions"))
+    assert refresh(shop, [night], LOOSE).switched
+    assert shop.find("sessions").fingerprint == whole.find("sessions").fingerprint
 
 
 def test_a_kill_after_the_switch_loses_no_record(shop: Workspace, night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
