@@ -17,6 +17,7 @@ from embedrec.cli.shared.options import (
     note_artifact,
     popularity_option,
     seed_option,
+    space_option,
     threads_option,
     use_threads,
     workspace_option,
@@ -92,6 +93,7 @@ class IndexTypeHelp(click.Command):
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also plot the measurements as SVG.")
 @search_options("tuned for the target recall")
+@space_option
 @click.option("--model", metavar="NAME", help="Model to index [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
 @gpu_option
@@ -112,6 +114,7 @@ def build_index(
     memory: str | None,
     plot: Path | None,
     settings: SearchSettings,
+    space: str | None,
     model: str | None,
     name: str | None,
     device: str,
@@ -178,6 +181,7 @@ def build_index(
                     device,
                     seed,
                     None if memory is None else parse_size(memory),
+                    space,
                 ),
                 sessions=sessions,
                 features=features,

@@ -34,6 +34,12 @@ _TARGET_NOT_MET = 3  # exit code
 @click.option(
     "--from", "start", metavar="NAME", help="Warm start from this model and its settings; new items are added."
 )
+@click.option(
+    "--align", is_flag=True, help="Rotate the trained vectors into the space of the model of --from (Procrustes)."
+)
+@click.option(
+    "--frozen", is_flag=True, help="Keep the vectors of the model of --from, and solve only new items against them."
+)
 @click.option("--name", metavar="NAME", help="Name of the trained model [default: MODEL].")
 @config_option
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; repeatable.")
@@ -75,6 +81,8 @@ def train(
     model: str,
     sessions: str | None,
     start: str | None,
+    align: bool,
+    frozen: bool,
     name: str | None,
     config: Path | None,
     pairs: tuple[str, ...],
@@ -98,6 +106,7 @@ def train(
     embedrec train word2vec --set dim=128 --set epochs=40
     embedrec train word2vec --set backend=gensim
     embedrec train popular --set days=14
+    embedrec train word2vec --from word2vec --align
     embedrec train cooccurrence --memory 2G
     embedrec train two-tower --resume
     embedrec train gru4rec --log-to tensorboard:runs
@@ -120,7 +129,7 @@ def train(
         train_model,
         training_context,
     )
-    from embedrec.workflows.warm_start import WarmStart, continuing_settings
+    from embedrec.workflows.warm_start import WarmStart, continuing_settings, keep_space
 
     before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
@@ -129,7 +138,8 @@ def train(
         raise click.UsageError(f"{given} is for {' and '.join(COMPOSITES)}, not for {model}; leave it out")
     if candidates is not None:
         pairs = (*pairs, f"candidates={candidates}")
-    base = AS_IS if before is None else continuing_settings(cls, before)
+    space = keep_space(start, align, frozen)
+    base = AS_IS if before is None else continuing_settings(cls, before, frozen=frozen)
     recipe = recipe_of(cls, config, pairs, base)
     if print_config:
         write_result(to_toml(recipe, "train", model), newline=False)
@@ -159,7 +169,7 @@ def train(
                 recipe,
                 source,
                 folder,
-                start=None if before is None else WarmStart.of(workspace, before, report),
+                start=None if before is None else WarmStart.of(workspace, before, report, space=space),
                 seed=seed,
                 threads=threads,
                 report=report,
@@ -172,6 +182,8 @@ def train(
             raise click.exceptions.Exit(_TARGET_NOT_MET) from None
     if done.about.get("forced"):
         note(f"{describe_comparison(model, done.about['validation'])}; written all the same")
+    if align:
+        note(f"aligned: the mean cosine between both vectors of a common item is {done.about['aligned']:.4f}")
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)

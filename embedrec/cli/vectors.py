@@ -9,7 +9,16 @@ import click
 
 from embedrec.cli.shared.artifacts import find_model, note_outdated
 from embedrec.cli.shared.commands import SuggestingGroup
-from embedrec.cli.shared.options import log_option, note, whitespace_option, workspace_option
+from embedrec.cli.shared.options import (
+    emit,
+    json_option,
+    log_option,
+    note,
+    note_artifact,
+    space_option,
+    whitespace_option,
+    workspace_option,
+)
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
 
@@ -49,11 +58,18 @@ def vectors() -> None:
 )
 @_format
 @click.option("--model", metavar="NAME", help="Model to export [default: the latest].")
+@space_option
 @whitespace_option
 @log_option
 @workspace_option
 def export(
-    file: Path | None, folder: Path | None, kind: Any, model: str | None, whitespace: Any, workspace: Workspace
+    file: Path | None,
+    folder: Path | None,
+    kind: Any,
+    model: str | None,
+    space: str | None,
+    whitespace: Any,
+    workspace: Workspace,
 ) -> None:
     """Write the latest model's item vectors to FILE, or to a folder that can be uploaded to the Hugging Face hub.
 
@@ -66,16 +82,18 @@ def export(
     if folder is not None:
         if kind is not None:
             raise click.UsageError("--to writes safetensors; leave --format out")
+        if space is not None:
+            raise click.UsageError("--to writes the vectors of the model's own space; leave --space out")
         _export_folder(workspace, model, folder)
         return
     assert file is not None
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.models.serialization import load_item_vectors
     from embedrec.vectors.file_formats import save_vectors
+    from embedrec.workflows.spaces import item_vectors
 
     source = find_model(workspace, model)
     with Progress("vectors export") as report:
-        embeddings = load_item_vectors(source)
+        embeddings = item_vectors(source, space)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
     note_metadata(file)
@@ -118,6 +136,35 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
         note(f"{file} has no metric; using cosine, which --metric overrides")
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
+
+
+@vectors.command("align")
+@click.argument("model")
+@click.option(
+    "--to", "reference", metavar="NAME", required=True, help="Model whose space the vectors are rotated into."
+)
+@click.option("--name", metavar="NAME", help="Name of the aligned model [default: replace MODEL].")
+@log_option
+@json_option
+@workspace_option
+def align(model: str, reference: str, name: str | None, as_json: bool, workspace: Workspace) -> None:
+    """Rotate the vectors of MODEL into the space of another model, so that vectors of both can be compared.
+
+    The rotation brings the common items closest to their vectors in the other model (orthogonal Procrustes, weighted by
+    mentions). No list and no score of MODEL changes.
+
+    \b
+    embedrec vectors align word2vec --to word2vec-yesterday
+    """
+    from embedrec.workflows.spaces import align_artifact
+
+    source, onto = (note_artifact(workspace.find("model", given)) for given in (model, reference))
+    done = align_artifact(source, onto, workspace.folder("model", name or source.name))
+    note(f"wrote model {done.name} ({done.folder})")
+    note_outdated(workspace, done)
+    fit = done.about["alignment"]
+    names = {"common_items": "common", "cosine_mean": "mean", "cosine_median": "median", "cosine_low": "low"}
+    emit([{"model": done.name, **{name: fit[key] for name, key in names.items()}}], as_json)
 
 
 @vectors.command("export-encoder")

@@ -7,12 +7,16 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from embedrec.config import build, settings_of
 from embedrec.data.parquet_io import load_vocab, save_vocab
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.models import settings_class
 from embedrec.models.base import Model, ThreadedModel
 from embedrec.models.neighbour_lists import ListsModel
+from embedrec.models.space_maps import ARRAY as MAPS_ARRAY
+from embedrec.models.space_maps import NO_MAPS, Maps
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import PARTS, Artifact
@@ -35,11 +39,13 @@ def save_model(
     *,
     made_from: artifacts.Artifact | None = None,
     parts: Mapping[str, Artifact] = NO_PARTS,
+    maps: Maps = NO_MAPS,
 ) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`.
 
     parts  prefix → model artifact that holds the arrays "prefix.…". If it still is in the same folder of models or in
            its `parts/`, its arrays are not written again: the manifest names it by fingerprint
+    maps   rotations into older spaces, see `space_maps`
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -61,11 +67,15 @@ def save_model(
             prefix: {"name": _place(part.folder, Path(folder)), "fingerprint": part.fingerprint}
             for prefix, part in linked.items()
         }
+    if maps:
+        manifest["maps"] = list(maps)
     needs = list(linked.values())
     with artifacts.writing(Path(folder), "model", manifest, made_from=made_from, needs=needs) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
         for name, array in own.items():
             draft.array(name, array)
+        if maps:
+            draft.array(MAPS_ARRAY, np.stack(list(maps.values())))
 
 
 def load_model(source: artifacts.Artifact | str | Path, *, threads: int = 1) -> Model:

@@ -105,6 +105,8 @@ class _Model(msgspec.Struct):
     trained_on: _Made | _Maybe = UNSET
     continued_from: _Made | _Maybe = UNSET
     parts: dict[str, _Part] | UnsetType = UNSET
+    maps: list[_Space] | UnsetType = UNSET
+    aligned: float | UnsetType = UNSET
     space: _Space | UnsetType = UNSET
 
 

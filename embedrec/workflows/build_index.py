@@ -19,6 +19,7 @@ from embedrec.index.target import SearchTarget
 from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_vector_model
 from embedrec.models.session_encoders import Weights
+from embedrec.models.space_maps import in_space
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
@@ -26,6 +27,7 @@ from embedrec.storage.atomic import scratch_folder
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Metric
+from embedrec.vectors.space import space_of
 from embedrec.workflows.lineage import origin, provenance, training_features, training_sessions
 
 Indexed = Literal["items", "answers", "sessions"]
@@ -44,6 +46,7 @@ class IndexSettings:
     target      recall, latency and memory that the index must meet, see `autotune.tune_index`
     device      where k-means runs: "cpu", or "cuda" for a GPU
     memory      a budget in bytes; cells of a larger index are written to disk
+    space       the id of an older space, or its beginning, that the vectors are rotated into, see `space_maps`
     """
 
     kind: str = "auto"
@@ -56,6 +59,7 @@ class IndexSettings:
     device: str = "cpu"
     seed: int = 0
     memory: int | None = None
+    space: str | None = None
 
     def __post_init__(self) -> None:
         if self.weights is not None and self.of != "sessions":
@@ -93,6 +97,9 @@ def build_index_artifact(
     artifacts.check_place(folder)
     MemoryBudget(settings.memory)  # a budget that is too small is rejected before anything is read
     model = load_vector_model(source)
+    space = space_of(source)
+    if settings.space is not None:
+        model, space = in_space(model, source, settings.space)
     if settings.popularity is not None:
         model = model.scale_norms(settings.popularity)
     if settings.weights is not None:
@@ -110,6 +117,7 @@ def build_index_artifact(
     if settings.metric is not None:
         embeddings = replace(embeddings, metric=settings.metric)
     about: dict[str, Any] = {"type": settings.kind, "of": settings.of, "indexed": provenance(source), **origin(source)}
+    about |= {"space": space}
     about["seed"] = settings.seed
     if sessions is not None:
         about["sessions"] = provenance(sessions)

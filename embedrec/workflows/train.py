@@ -11,13 +11,14 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
-from embedrec.config import build, parse_pairs, read_toml, table
+from embedrec.config import build, parse_pairs, read_toml, settings_of, table
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models.base import Recipe
+from embedrec.models.frozen import extend_frozen
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import PairCountRecipe
-from embedrec.models.serialization import NO_PARTS, save_model
+from embedrec.models.serialization import NO_PARTS, load_vector_model, save_model
 from embedrec.models.torch_recipe import choose_device, display_name, fit_recipe, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.ranking.composite import CompositeModel, CompositeRecipe
@@ -31,6 +32,7 @@ from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
 from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.lineage import provenance
+from embedrec.workflows.spaces import keep_frozen, place_in_space
 from embedrec.workflows.warm_start import WarmStart
 
 AS_IS: Mapping[str, Any] = MappingProxyType({})
@@ -89,7 +91,7 @@ def train_model(
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
-    start    the model to continue; under a memory limit, all sessions count as new
+    start    the model to continue, and whether its space is kept; under a memory limit, all sessions count as new
     context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written. With
              `force`, a composite model that is not better than its best part is written, and its manifest says so
 
@@ -100,6 +102,8 @@ def train_model(
     if context.checkpoint is not None:
         artifacts.check_place(context.checkpoint)
     sessions = Sessions.load(source, named=context.memory is None)
+    if start is not None and start.space == "frozen":
+        return _extend(recipe, source, sessions, folder, start.model, seed=seed, threads=threads, report=report)
     more: dict[str, Any] = {} if start is None else start.arguments(recipe, sessions, compare=context.memory is None)
     if context.memory is not None:
         if not isinstance(recipe, PairCountRecipe):
@@ -145,9 +149,32 @@ def train_model(
         check_better(recipe.name, measured["validation"], force=context.force)
         about["forced"] = True
     parts = model.sources if isinstance(model, CompositeModel) else NO_PARTS
-    save_model(model, folder, about, made_from=None if start is None else start.model, parts=parts)
+    before = None if start is None else start.model
+    placed = place_in_space(model, start)
+    save_model(placed.model, folder, {**about, **placed.about}, made_from=before, parts=parts, maps=placed.maps)
     if context.checkpoint is not None:
         shutil.rmtree(context.checkpoint, ignore_errors=True)
+    return artifacts.read(folder, "model")
+
+
+def _extend(
+    recipe: Recipe, source: Artifact, sessions: Sessions, folder: Path, start: Artifact, **more: Any
+) -> Artifact:
+    """Write the model `start`, extended by the new items of the sessions, as the artifact `folder`."""
+    if start.about.get("recipe") != recipe.name or settings_of(recipe) != start.about.get("settings"):
+        raise SettingsError(f"--frozen keeps the settings of model {start.name}; leave --config and --set out")
+    started = perf_counter()
+    placed = keep_frozen(extend_frozen(load_vector_model(start), sessions, **more), start)
+    about = {
+        "trained_on": provenance(source),
+        "continued_from": provenance(start),
+        "seed": more["seed"],
+        "threads": more["threads"],
+        "seconds": round(perf_counter() - started, 3),
+        "epochs": [],
+        **placed.about,
+    }
+    save_model(placed.model, folder, about, made_from=start, maps=placed.maps)
     return artifacts.read(folder, "model")
 
 

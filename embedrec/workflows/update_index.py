@@ -34,6 +34,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import load_vectors
 from embedrec.vectors.procrustes import align_embeddings
+from embedrec.vectors.space import space_of
 from embedrec.workflows.lineage import origin, provenance
 
 
@@ -97,7 +98,7 @@ def change_index(
     seed = int(source.about.get("seed", 0)) if seed is None else seed
     started = perf_counter()
     before = load_index(source)
-    index, about, messages = before, dict(source.about), list[str]()
+    index, about, messages = before, {**source.about, "space": space_of(source)}, list[str]()
     counts = {"added": 0, "replaced": 0, "removed": 0}
     for step in _steps(changes, index, report):
         index = step(index, counts, about, messages)
@@ -182,6 +183,7 @@ def _use_model(source: Artifact, align: bool) -> Step:
         model = load_vector_model(source)
         vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
+        space = about["space"]
         about |= {"indexed": provenance(source), **origin(source)}
         index_ids, model_ids = unify_ids(index.vocab.ids, vectors.vocab.ids)
         if index.vocab.integer and index_ids.dtype != np.int64:
@@ -191,7 +193,7 @@ def _use_model(source: Artifact, align: bool) -> Step:
         vectors = _with_ids(vectors, model_ids)
         if align:
             vectors, fit = align_embeddings(vectors, index.embeddings)
-            about["aligned"] = round(fit.mean, 4)
+            about |= {"aligned": round(fit.mean, 4), "space": space}
             messages.append(f"aligned: the mean cosine between both vectors of a common item is {fit.mean:.4f}")
         rows = index.vocab.rows_of(vectors.vocab.ids)
         known = rows >= 0

@@ -118,3 +118,25 @@ def test_a_folder_for_the_hub_is_written(run: Run, compass: Path) -> None:
     assert "name either a FILE or --to FOLDER" in fails(run, "vectors", "export", *at, code=2)
     assert "name either a FILE or --to FOLDER" in fails(run, "vectors", "export", "v.npy", "--to", folder, *at, code=2)
     assert "--to writes safetensors" in fails(run, "vectors", "export", "--to", folder, "--format", "npy", *at, code=2)
+
+
+def test_a_model_is_aligned_with_another(run: Run, compass: Path) -> None:
+    at = ("--workspace", compass)
+    turned = compass / "turned.txt"
+    lines = (compass / "compass.txt").read_text().splitlines()
+    rows = [line.split(" ") for line in lines[1:]]
+    turned.write_text("\n".join([lines[0], *(f"{i} {-float(y)} {x}" for i, x, y in rows)]) + "\n")
+    succeed(run, "vectors", "import", turned, *at)
+    result = succeed(run, "vectors", "align", "turned", "--to", "compass", "--name", "back", *at)
+    assert result.rows == [["back", "6", "1.0000", "1.0000", "1.0000"]]
+    assert f"wrote model back ({compass}/models/back)" in result.err.splitlines()
+    before, after = (load_item_vectors(artifacts.read(compass / "models" / n)).vectors for n in ("compass", "back"))
+    assert abs(before - after).max() < 1e-6
+    message = fails(run, "vectors", "align", "back", "--to", "compass", *at)
+    assert message.startswith("models back and compass are in the same space (")
+    space = artifacts.read(compass / "models" / "compass").fingerprint
+    succeed(run, "vectors", "export", compass / "same.txt", "--model", "back", "--space", space[:8], *at)
+    message = fails(run, "vectors", "export", compass / "same.txt", "--model", "turned", "--space", space, *at)
+    assert message.startswith(f"'{space}' is none of the spaces that model turned can serve; name one of ")
+    folder = ("vectors", "export", "--to", compass / "hub", "--space", space)
+    assert "leave --space out" in fails(run, *folder, *at, code=2)

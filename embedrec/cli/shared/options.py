@@ -138,6 +138,15 @@ def popularity_option(command: F) -> F:
     )(command)
 
 
+def space_option(command: F) -> F:
+    """`--space`: an older space of a model; None is its own."""
+    return click.option(
+        "--space",
+        metavar="ID",
+        help="Rotate the vectors into this older space of the model: its id, or the beginning [default: its own].",
+    )(command)
+
+
 def whitespace_option(command: F) -> F:
     """`--whitespace`: treatment of ids that a format separated by spaces cannot contain."""
     return click.option(

@@ -13,19 +13,19 @@ from embedrec.index.index_types import INDEXES
 from embedrec.index.serialization import load_index
 from embedrec.index.target import SearchTarget
 from embedrec.models import MODELS, recipe_class
-from embedrec.models.alignment import RotatableRecipe, align_model
-from embedrec.models.serialization import load_model, save_model
+from embedrec.models.alignment import RotatableRecipe
+from embedrec.models.serialization import load_model
 from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import choose_device
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
-from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
 from embedrec.vectors.space import space_of
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact, features_for_index
 from embedrec.workflows.composite_parts import device_for
+from embedrec.workflows.spaces import align_artifact
 from embedrec.workflows.train import train_model
 from embedrec.workflows.update_index import Changes, change_index
 from embedrec.workflows.warm_start import WarmStart, continuing_settings
@@ -97,13 +97,11 @@ def align_renewed(new: Artifact, old: Artifact, report: Report = quiet) -> tuple
     if space_of(new) == space_of(old) or not isinstance(model.recipe, RotatableRecipe):
         return new, new.about.get("aligned")
     try:
-        aligned, fit = align_model(model, before)
+        done = align_artifact(new, old, new.folder)
     except SettingsError as e:
         report("note", message=f"model {new.name} starts a new space: {e}")
         return new, None
-    mean = round(fit.mean, 4)
-    save_model(aligned, new.folder, {**new.about, "space": space_of(old), "aligned": mean}, made_from=new)
-    return artifacts.read(new.folder, "model"), mean
+    return done, done.about["aligned"]
 
 
 def renew_index(
