@@ -66,12 +66,12 @@ def in_space(model: M, source: Artifact, given: str) -> tuple[M, str]:
     """
     maps = load_maps(source)
     known = [space_of(source), *maps]
-    found = [space for space in known if given and space.startswith(given)]
-    if len(found) != 1:
-        what = "belongs to several" if found else "is none"
+    matching = [space for space in known if given and space.startswith(given)]
+    if len(matching) != 1:
+        what = "belongs to several" if matching else "is none"
         raise SettingsError(
             f"{given!r} {what} of the spaces that model {source.name} can serve; name one of "
             f"{', '.join(map(short, known))}"
         )
-    space = found[0]
+    space = matching[0]
     return (model if space == known[0] else rotate_model(model, maps[space])), space
