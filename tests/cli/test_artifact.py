@@ -22,7 +22,7 @@ def test_a_tag_is_a_name_for_a_version_in_every_command(run: Run, counted: Path)
     missing = "no version 'x' of model cooccurrence is kept in .; kept are friday, 1"
     for words in (("compare", "cooccurrence@x"), ("similar", "a", "--model", "cooccurrence@x")):
         assert fails(run, *words) == missing
-    rows = succeed(run, "compare", "cooccurrence@friday", "--split", "last-item").rows
+    rows = succeed(run, "compare", "cooccurrence@friday", "--split", "last-item", "--at", 2).rows
     assert rows[1][0] == "cooccurrence@friday"
     assert succeed(run, "rollback", "--to", "friday").rows == [["model", "cooccurrence", "1", "2"]]
     assert succeed(run, "similar", "a").out == before
