@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
@@ -30,15 +29,12 @@ def id_digests(ids: Sequence[bytes]) -> np.ndarray:
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     weights = _multipliers(_IDS, int(lengths.max(initial=0)) + 1)
     result = (lengths.astype(np.uint64) + np.uint64(1)) * weights[0]
-    for start in range(0, len(ids), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        size = lengths[part]
-        ends = np.cumsum(size)
-        places = np.arange(ends[-1]) - np.repeat(ends - size, size)  # of a byte in its id
-        data = np.frombuffer(b"".join(ids[part]), np.uint8)
-        sums = np.zeros(len(data) + 1, np.uint64)
-        np.cumsum(data * weights[places + 1], out=sums[1:])
-        result[part] += sums[ends] - sums[ends - size]
+    for size in np.unique(lengths).tolist():
+        places = np.flatnonzero(lengths == size)
+        for start in range(0, len(places) if size else 0, _BLOCK):
+            part = places[start : start + _BLOCK]
+            data = np.frombuffer(b"".join([ids[i] for i in part.tolist()]), np.uint8).reshape(-1, size)
+            result[part] += data.astype(np.uint64) @ weights[1 : size + 1]
     return result
 
 
@@ -49,17 +45,17 @@ def list_digests(results: np.ndarray, lists: TopK, *, scores: bool) -> np.ndarra
     scores   whether lists with other scores are different
     """
     known = np.append(results, np.uint64(0))  # row −1 is missing
-    total: np.ndarray = (known[lists.rows] * _multipliers(_RESULTS, lists.k)).sum(axis=1, dtype=np.uint64)
+    total: np.ndarray = known[lists.rows] @ _multipliers(_RESULTS, lists.k)
     if scores:
         bits = np.where(lists.rows >= 0, lists.scores, np.float32(0)).astype("<f4").view("<u4")
-        total += (bits * _multipliers(_SCORES, lists.k)).sum(axis=1, dtype=np.uint64)
+        total += bits.astype(np.uint64) @ _multipliers(_SCORES, lists.k)
     return total
 
 
 def vector_digests(vectors: np.ndarray) -> np.ndarray:
     """The digests (b,) uint64 of vectors (b, d)."""
     bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
-    total: np.ndarray = (bits * _multipliers(_VECTORS, bits.shape[1])).sum(axis=1, dtype=np.uint64)
+    total: np.ndarray = bits.astype(np.uint64) @ _multipliers(_VECTORS, bits.shape[1])
     return total
 
 
@@ -73,11 +69,18 @@ def pack_ids(ids: Sequence[bytes]) -> bytes:
     return np.fromiter(map(len, ids), "<u4", len(ids)).tobytes() + b"".join(ids)
 
 
-def unpack_ids(data: bytes, count: int) -> list[bytes]:
-    """The ids of `pack_ids`."""
-    ends = 4 * count + np.cumsum(np.frombuffer(data, "<u4", count)).astype(np.int64)
-    starts = [4 * count, *ends.tolist()]
-    return [data[a:b] for a, b in pairwise(starts)]
+def unpack_ids(digests: Sequence[bytes], blocks: Sequence[bytes], places: np.ndarray) -> list[bytes]:
+    """The ids at places (m,) of all blocks of `pack_ids`, next to those of `pack`; in the order of the blocks."""
+    result: list[bytes] = []
+    first = 0
+    for one, data in zip(digests, blocks, strict=True):
+        count = len(one) // 16
+        ends = 4 * count + np.cumsum(np.frombuffer(data, "<u4", count)).astype(np.int64)
+        starts = np.concatenate([[4 * count], ends])
+        chosen = places[(places >= first) & (places < first + count)] - first
+        result += [data[a:b] for a, b in zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True)]
+        first += count
+    return result
 
 
 @dataclass(frozen=True, eq=False)

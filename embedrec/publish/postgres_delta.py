@@ -104,8 +104,8 @@ class Digested:
         gone[known[(known >= 0) & self.exists[part]]] = False
         if differs.sum() + gone.sum() > limit:
             return None
-        ids = [i for digests, data in stored for i in unpack_ids(data, len(digests) // 16)] if gone.any() else []
-        return Difference(np.flatnonzero(differs), [ids[i] for i in base.places[gone].tolist()])
+        ids = unpack_ids([digests for digests, _ in stored], [data for _, data in stored], base.places[gone])
+        return Difference(np.flatnonzero(differs), ids)
 
     def save(self, session: Session, part: str, number: int) -> None:
         """Store the digests of a part that has been read."""

@@ -62,6 +62,12 @@ for i = 7, #ARGV do
   end
 end
 return 1"""
+# Remove keys of a delta. KEYS: its list of changes; ARGV: start of its keys, most items. Returns the items removed.
+REMOVE = """\
+local items = redis.call('LRANGE', KEYS[1], 0, ARGV[2] - 1)
+for _, item in ipairs(items) do redis.call('UNLINK', ARGV[1] .. item) end
+redis.call('LTRIM', KEYS[1], #items, -1)
+return #items"""
 # KEYS: publisher; ARGV: the required start of the value, the new value ('' to delete)
 HAND_OVER = """\
 local publisher = redis.call('GET', KEYS[1]) or ''

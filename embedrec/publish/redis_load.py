@@ -152,10 +152,10 @@ class Loading:
         if len(self.changes) + count > self.base.limit(total):
             return False
         if count:
-            ids = read_ids(self.session, self.base.number)
-            if ids is None or len(ids) != len(digests):
+            ids = read_ids(self.session, self.base.number, digests.places[gone])
+            if ids is None or len(ids) != count:
                 return False
-            self.changes += [ids[number] for number in digests.places[gone].tolist()]
+            self.changes += ids
             self.replaced += count
         return True
 
@@ -179,15 +179,13 @@ def read_digests(session: Session, number: int, blocks: int) -> StoredDigests | 
     return None if data is None else StoredDigests.unpack(data)
 
 
-def read_ids(session: Session, number: int) -> list[bytes] | None:
-    """The ids of a generation, in the order in which its digests are stored; None if some are lost."""
+def read_ids(session: Session, number: int, places: np.ndarray) -> list[bytes] | None:
+    """The ids of a generation at places (m,) in the order in which its digests are stored; None if some are lost."""
     fields = digest_fields(session, number)
     blocks = len(fields) // 2
     digests = _read_blocks(session, [f"{number}:{block}" for block in range(blocks)])
     ids = _read_blocks(session, [f"{number}:{block}:ids" for block in range(blocks)])
-    if digests is None or ids is None:
-        return None
-    return [i for one, data in zip(digests, ids, strict=True) for i in unpack_ids(data, len(one) // 16)]
+    return None if digests is None or ids is None else unpack_ids(digests, ids, places)
 
 
 def digest_fields(session: Session, number: int) -> list[bytes]:

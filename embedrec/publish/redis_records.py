@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedrec.errors import PublishError
-from embedrec.publish.redis_commands import SWITCH
+from embedrec.publish.redis_commands import REMOVE, SWITCH
 from embedrec.publish.redis_load import digest_fields
 from embedrec.publish.redis_session import Session
 from embedrec.publish.redis_stores import exchanges, next_removal, root_of, store_of
 
-_REMOVED = 2048  # keys removed per UNLINK
+_REMOVED = 2048  # keys removed by one script
 States = dict[int, dict[str, Any]]
 
 
@@ -105,7 +105,6 @@ class Records:
             else:
                 child = states[step.child]
                 self._remove_delta(step.child, child)
-                self.session.call(lambda n=step.child: self.session.client.delete(self.changes_key(n)))  # type: ignore[misc]
                 whole = {name: value for name, value in child.items() if name not in ("base", "changes")}
                 self.save(step.child, whole)
 
@@ -116,15 +115,13 @@ class Records:
                 self.session.call(lambda keys=keys: self.session.client.unlink(*keys))  # type: ignore[misc]
 
     def _remove_delta(self, number: int, about: Mapping[str, Any]) -> None:
-        """Remove the keys of a delta that hold the lists that are not in place."""
-        client = self.session.client
-        items = self.session.call(lambda: client.lrange(self.changes_key(number), 0, -1))
-        if len(items) != about["changes"]:  # some were evicted
+        """Remove the keys of a delta that hold the lists that are not in place, and its list of changes."""
+        session, changes = self.session, f"changes:{number}"
+        if session.call(lambda: session.client.llen(self.changes_key(number))) != about["changes"]:  # some were evicted
             self.remove_keys(number)
-        start = self.session.key(str(number), "").encode()
-        for at in range(0, len(items), _REMOVED):
-            keys = [start + item for item in items[at : at + _REMOVED]]
-            self.session.call(lambda keys=keys: client.unlink(*keys))  # type: ignore[misc]
+        start = session.key(str(number), "")
+        while session.call(lambda: session.script(REMOVE, [changes], start, str(_REMOVED))):
+            pass
 
     def forget(self, number: int, store: int | None = None) -> None:
         """Remove what is stored about a generation, its state last, and of a store without generations."""

@@ -5,7 +5,8 @@ usage: python scripts/bench/refresh.py publish [--keys 1000000] [--neighbours 50
 Starts a redis-server on a free port of 127.0.0.1. The lists are at hand, so that no search is measured. Every day
 changes one result of `--changed` of the lists; a hundredth of those items is new, and as many are gone. A publish is
 measured from the first connection to the switch and the removal of the generations that are not kept (`--keep 1`,
-without grace). A reader process reads lists of items that exist on all days, in two steps as services do; what it
+without grace); "CPU" is the processor time of the command and of the server's main thread, which other programs of the
+machine disturb less. A reader process reads lists of items that exist on all days, in two steps as services do; what it
 reads must be the list of a day up to the current one.
 """
 
@@ -89,14 +90,21 @@ class Days:
         return PublishContent(ResultLists(vocab, vocab, best, rows.shape[1]), None, rows.shape[1], {"day": self.day})
 
 
-def timed(url: str, content: Any, prefix: str, *, full: bool) -> tuple[float, dict[str, int]]:
+def timed(client: Any, url: str, content: Any, prefix: str, *, full: bool) -> tuple[float, float, dict[str, int]]:
+    """Seconds and processor seconds of a publish, and what it wrote."""
     from embedrec.publish.endpoint import Endpoint
     from embedrec.publish.generations import publish
     from embedrec.publish.redis import Redis
 
-    began = time.perf_counter()
+    began, used = time.perf_counter(), processor(client)
     done = publish(content, Redis(Endpoint(url), prefix, full=full), keep=1, grace=0)
-    return time.perf_counter() - began, dict(done.written)
+    return time.perf_counter() - began, processor(client) - used, dict(done.written)
+
+
+def processor(client: Any) -> float:
+    """Processor seconds of this process and of the server."""
+    used = client.info("cpu")
+    return time.process_time() + float(used["used_cpu_sys_main_thread"]) + float(used["used_cpu_user_main_thread"])
 
 
 def main() -> None:
@@ -113,20 +121,20 @@ def main() -> None:
 
         client = redis.Redis.from_url(url)
         days = Days(given.keys, given.neighbours, given.changed, given.seed)
-        timed(url, days.content(), "delta", full=True)
+        timed(client, url, days.content(), "delta", full=True)
         words = [sys.executable, "-c", _READER, url, str(days.stable), str(READS), "delta", str(given.days)]
         reader = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert reader.stdout is not None and reader.stdout.readline() == "ready\n"
-        print(f"{'day':>3}  {'keys':>9}  {'delta, s':>8}  {'MB':>6}  {'full, s':>8}  {'MB':>7}  {'share':>5}")
+        print("day       keys  delta, s     CPU   full, s     CPU  share    CPU")
         for _ in range(given.days):
             days.next()
             content = days.content()
-            seconds, size = timed(url, content, "delta", full=False)
-            whole, full = timed(url, content, "full", full=True)
+            seconds, used, size = timed(client, url, content, "delta", full=False)
+            whole, all_used, _ = timed(client, url, content, "full", full=True)
             shares.append(seconds / whole)
             print(
-                f"{days.day:3}  {size['keys']:9,}  {seconds:8.2f}  {size['bytes'] / 1e6:6.1f}  {whole:8.2f}  "
-                f"{full['bytes'] / 1e6:7.1f}  {shares[-1]:5.3f}",
+                f"{days.day:3}  {size['keys']:9,}  {seconds:8.2f}  {used:6.2f}  {whole:8.2f}  {all_used:6.2f}  "
+                f"{shares[-1]:5.3f}  {used / all_used:5.3f}",
                 flush=True,
             )
         client.set("stop", 1)
