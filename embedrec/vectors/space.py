@@ -6,7 +6,6 @@ one, or that keeps its vectors, is in the space of that one, and so is an index 
 
 from __future__ import annotations
 
-from embedrec.errors import SettingsError
 from embedrec.storage.artifacts import Artifact
 
 _SHOWN = 12  # characters of an id in messages
@@ -17,21 +16,6 @@ def space_of(artifact: Artifact) -> str:
     named = artifact.about.get("space")
     indexed = artifact.about.get("indexed") if artifact.kind == "index" else None
     return str(named or (indexed or {}).get("fingerprint") or artifact.fingerprint)
-
-
-def check_same_space(one: Artifact, other: Artifact, remedy: str) -> None:
-    """Raises SettingsError, with a remedy, if the vectors of two artifacts are in different spaces."""
-    check_space(other, space_of(one), f"{one.kind} {one.name}", remedy)
-
-
-def check_space(artifact: Artifact, space: str, what: str, remedy: str) -> None:
-    """Raises SettingsError, with a remedy, if an artifact is in another space than `what`, which is in `space`."""
-    own = space_of(artifact)
-    if own != space:
-        raise SettingsError(
-            f"{what} and {artifact.kind} {artifact.name} are in different spaces ({short(space)} and {short(own)}), so "
-            f"that their vectors cannot be compared; {remedy}"
-        )
 
 
 def short(space: str) -> str:
