@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.errors import SettingsError, did_you_mean
+from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.evaluation.drift import item_drift
 from embedrec.serving.answers import Computing
 from embedrec.serving.explore.schemas import DriftAnswer, DriftQuery, ItemSet, MovedItem, NamedItem
@@ -44,9 +44,17 @@ def _version(served: Served, previous: Served | None, name: str) -> Source:
     raise SettingsError(f"no version {name!r} with similar items is served{hint}")
 
 
+def _counts(source: Source) -> np.ndarray | None:
+    """The number of events of each item; None if it is unknown. Of an artifact that was replaced, what is in memory."""
+    try:
+        return source.catalogue.counts
+    except ArtifactError:
+        return source.similar().vocab.counts
+
+
 def _drift(old: Source, new: Source, k: int, most: int) -> DriftAnswer:
     before, after = old.similar(), new.similar()
-    counts = old.catalogue.counts, new.catalogue.counts
+    counts = _counts(old), _counts(new)
     same_space = space_of(old.artifact) == space_of(new.artifact)
     drift = item_drift(before, after, counts=counts, k=k, worst=most, same_space=same_space)
     figures, lists, items = drift.figures(), drift.difference, drift.items
