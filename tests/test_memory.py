@@ -79,7 +79,9 @@ def prepare_log(folder: Path, log: Path, reader: Any, memory: int | None, worker
         return str(e)
     finally:
         assert {p.name for p in folder.iterdir()} <= {log.name, "with-None", f"with-{BUDGET}"}
-    return contents(output), {key: value for key, value in artifact.about.items() if key != "seconds"}
+    about = {key: value for key, value in artifact.about.items() if key != "seconds"}
+    assert about["log"].pop("memory") == memory  # later joins have the same budget
+    return contents(output), about
 
 
 @draw.given(rows, filters, regroups, st.integers(1, 2), examples=60)
