@@ -139,7 +139,10 @@ def train(
     if candidates is not None:
         pairs = (*pairs, f"candidates={candidates}")
     space = keep_space(start, align, frozen)
-    base = AS_IS if before is None else continuing_settings(cls, before, frozen=frozen)
+    base = AS_IS
+    if before is not None:
+        known = WarmStart.of(workspace, before).sessions is not None
+        base = continuing_settings(cls, before, frozen=frozen, changes=known)
     recipe = recipe_of(cls, config, pairs, base)
     if print_config:
         write_result(to_toml(recipe, "train", model), newline=False)

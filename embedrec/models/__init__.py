@@ -50,7 +50,9 @@ MODELS: dict[str, ModelEntry] = {
         warm_start=True,
     ),
     "mf": ModelEntry(
-        "embedrec.models.factorization.mf:MatrixFactorisation", "matrix factorisation: ALS, BPR or logistic loss"
+        "embedrec.models.factorization.mf:MatrixFactorisation",
+        "matrix factorisation: ALS, BPR or logistic loss",
+        warm_start=True,
     ),
     "popular": ModelEntry(
         "embedrec.models.baselines.popular:Popular",
@@ -105,13 +107,21 @@ MODELS: dict[str, ModelEntry] = {
         warm_start=True,
     ),
     "two-tower": ModelEntry(
-        "embedrec.models.two_tower.recipe:TwoTower", "towers of items and of histories, users, features (torch)"
+        "embedrec.models.two_tower.recipe:TwoTower",
+        "towers of items and of histories, users, features (torch)",
+        warm_start=True,
     ),
     "neural-cf": ModelEntry(
-        "embedrec.models.factorization.neural_cf:NeuralCF", "a perceptron over session and item vectors (torch)"
+        "embedrec.models.factorization.neural_cf:NeuralCF",
+        "a perceptron over session and item vectors (torch)",
+        warm_start=True,
     ),
-    "gru4rec": ModelEntry("embedrec.models.gru4rec.recipe:GRU4Rec", "a recurrent network over sessions (torch)"),
-    "sasrec": ModelEntry("embedrec.models.transformer.recipe:SASRec", "self-attention over sessions (torch)"),
+    "gru4rec": ModelEntry(
+        "embedrec.models.gru4rec.recipe:GRU4Rec", "a recurrent network over sessions (torch)", warm_start=True
+    ),
+    "sasrec": ModelEntry(
+        "embedrec.models.transformer.recipe:SASRec", "self-attention over sessions (torch)", warm_start=True
+    ),
     "fusion": ModelEntry("embedrec.ranking.fusion:Fusion", "the lists of several models as one, by weighted sums"),
     "ranker": ModelEntry("embedrec.ranking.ranker:Ranker", "candidates of several models, ranked by boosted trees"),
 }

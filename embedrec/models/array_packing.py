@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ def shaped(arrays: Arrays, name: str, shape: tuple[int, ...], model: str, dtype:
     if arrays[name].dtype != dtype:
         raise DataError(f"{name} of a {model} model must be {dtype}, but is {arrays[name].dtype}")
     return arrays[name]
+
+
+def check_optional(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], model: str) -> None:
+    """Raises DataError for float32 arrays that do not fit, see `shaped`; models of earlier versions lack them."""
+    for name in shapes.keys() & arrays.keys():
+        shaped(arrays, name, shapes[name], model)
 
 
 def locked(array: np.ndarray) -> Any:

@@ -83,8 +83,11 @@ class Recipe(ModelSettings, Protocol):
 class WarmStartRecipe(Recipe, Protocol):
     """A recipe whose training can continue a finished model."""
 
-    def continuing(self) -> Self:
-        """These settings for a warm start: with less training, where the model trains."""
+    def continuing(self, *, changes: bool = False) -> Self:
+        """These settings for a warm start: with less training, where the model trains.
+
+        changes  whether the warm start is told which sessions changed
+        """
         ...
 
     def fit(
@@ -110,6 +113,6 @@ class ExactIncrement:
     `init` and `changes` have no effect on their `fit`, and commands load neither.
     """
 
-    def continuing(self) -> Self:
+    def continuing(self, *, changes: bool = False) -> Self:
         """The same settings."""
         return self

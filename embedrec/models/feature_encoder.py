@@ -111,6 +111,32 @@ class FeatureSum(nn.Module):
         return sums if self.linear is None else sums + self.linear(self.numbers[rows])
 
 
+@torch.no_grad()
+def feature_sums(features: FeatureSum) -> np.ndarray:
+    """The sums of all rows: (n, d)."""
+    return np.asarray(features(torch.arange(len(features.offsets) - 1)).numpy())
+
+
+@torch.no_grad()
+def fit_features(features: FeatureSum, vectors: np.ndarray, known: np.ndarray) -> None:
+    """Set the embeddings to the ridge regression of the vectors (n, d) of known rows (n,) bool on their features."""
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    count, numbers = len(features.table), features.numbers.numpy()
+    shape = (len(vectors), count)
+    words = sp.csr_matrix((features.weights.numpy(), features.words.numpy(), features.offsets.numpy()), shape)
+    matrix = sp.hstack([words, sp.csr_matrix(numbers)]).tocsr()[np.flatnonzero(known)]  # (k, w + f)
+    width = matrix.shape[1]
+    normal = LinearOperator((width, width), lambda x: matrix.T @ (matrix @ x) + _RIDGE * x, dtype=np.float32)
+    right = matrix.T @ vectors[known]  # (w + f, d)
+    solved = np.stack([cg(normal, column, rtol=1e-4, maxiter=50)[0] for column in right.T], axis=1)
+    features.table.copy_(torch.from_numpy(solved[:count].astype(np.float32)))
+    if features.linear is not None:
+        features.linear.weight.copy_(torch.from_numpy(solved[count:].T.astype(np.float32)))
+
+
+_RIDGE = 1.0
 _SPARSE = 50  # tables with more than so many times the given rows: sort the rows
 
 

@@ -13,7 +13,9 @@ from torch.nn import functional
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.models.feature_encoder import FeatureSum, encode_features
+from embedrec.models.array_packing import unpack_ids
+from embedrec.models.feature_encoder import FeatureSum, encode_features, feature_sums, fit_features
+from embedrec.models.warm_start import TrainingStart
 
 _BLOCK = 1 << 14  # items at a time
 
@@ -102,3 +104,32 @@ class ItemUserVectors(nn.Module):
             arrays["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
         self.train(before)
         return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in arrays.items()}
+
+
+@torch.no_grad()
+def start_items(network: ItemUserVectors, start: TrainingStart, vocab: Vocab, vectors: np.ndarray) -> None:
+    """Start item vectors with those of a model (m, d); what features explain of them is no part of the ids' vectors.
+
+    Feature embeddings start as the least-squares fit of the known items' vectors.
+    """
+    table, known = network.item_table, network.known[:, 0].numpy() > 0
+    initial = start.vectors(table.numpy(), vocab, vectors)
+    rest = initial
+    if network.item_features is not None:
+        fit_features(network.item_features, initial, known)
+        rest = initial - feature_sums(network.item_features)
+    table.copy_(torch.from_numpy(np.where(known[:, None], rest, 0)))
+
+
+@torch.no_grad()
+def start_users(network: ItemUserVectors, users: Vocab, arrays: Mapping[str, np.ndarray]) -> None:
+    """Start user vectors with those of a model's arrays, as items; new users start with zero."""
+    assert network.user_table is not None
+    before = unpack_ids(arrays, "user")
+    rows = before.rows_of(users.ids)
+    vectors = np.where(rows[:, None] >= 0, arrays["users"][rows], np.float32(0))
+    known = (rows >= 0) & (network.has_sessions[:, 0].numpy() > 0)
+    if network.user_features is not None and known.any():
+        fit_features(network.user_features, vectors, known)
+        vectors = vectors - feature_sums(network.user_features) * known[:, None]
+    network.user_table.copy_(torch.from_numpy(vectors))

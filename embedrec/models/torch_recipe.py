@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeGuard
 
 import numpy as np
 
 from embedrec.config import settings_of
 from embedrec.data.ranking_metrics import ranked_metrics
+from embedrec.data.replay import replayed_sessions
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Arrays, Model, Recipe
+from embedrec.models.warm_start import TrainingStart, check_warm_start
 from embedrec.progress import Report, quiet
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.settings import TrainingSettings
@@ -55,13 +58,23 @@ class Neural(TrainingSettings, ABC):
         """The training settings, with defaults that depend on other settings filled in."""
         return self
 
+    def continuing(self, *, changes: bool = False) -> Self:
+        """These settings for a warm start: few epochs, without validation.
+
+        changes  whether the warm start is told which sessions changed: it trains on these and some of the others
+        """
+        return replace(self, epochs=min(self.training_settings.epochs, CONTINUING_EPOCHS), patience=None)
+
     @abstractmethod
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> ModelLearner:
+    def learner(
+        self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None
+    ) -> ModelLearner:
         """The module and batches of these sessions on a device; their vocabulary is that of the model.
 
-        seed  of initial weights and batches; torch's own randomness is seeded around this call
+        seed   of initial weights and batches; torch's own randomness is seeded around this call
+        start  a model to continue, and all of its sessions, of which `sessions` are those to train on
 
-        Raises DataError when there is nothing to learn from.
+        Raises DataError when there is nothing to learn from, SettingsError for a `start` that cannot be continued.
         """
 
     @abstractmethod
@@ -76,6 +89,8 @@ class Neural(TrainingSettings, ABC):
         threads: int = 1,
         report: Report = quiet,
         context: TrainingContext = DEFAULT_CONTEXT,
+        init: Any = None,
+        changes: SessionChanges | None = None,
     ) -> Any:
         """Train on sessions.
 
@@ -83,25 +98,37 @@ class Neural(TrainingSettings, ABC):
         threads  number of threads
         report   called as report("vocabulary", items=, cold=), then see `training.loop.train`
         context  the device, the checkpoint, and the other processes of the training
+        init     a model to continue, with the settings of `model.recipe.continuing()`: its items keep their vectors at
+                 first, new ones start with the mean vector of their contexts. Items are those of a full training
+        changes  what differs between the sessions of `init` and these: trained on are the changed ones and `replay`
+                 times as many others. Without it, all sessions are trained on
 
         With `patience`, the last items of a twentieth of the sessions of three items or more, at most 2,000, are held
         out for validation. Raises DataError when there is nothing to learn from, SettingsError for invalid `threads` or
         `context`, TrainingError when training diverges.
         """
         check_sessions(sessions)
+        check_warm_start(self, init, changes, sessions)
         if self.direct_fit is not None:
             check_default_context(self, context)
-            return self.direct_fit(sessions, seed=seed, threads=threads, report=report)
+            return self.direct_fit(sessions, seed=seed, threads=threads, report=report, init=init, changes=changes)
         check_torch(self)
         from embedrec.training import devices
         from embedrec.training.loop import train
 
-        test = context.test
+        test, start = context.test, None
+        identity = {"recipe": self.name, "settings": settings_of(self.training_settings), "seed": seed}
+        identity["data"] = digest(sessions)
+        if init is not None:
+            start = TrainingStart(init, sessions)
+            identity["start"] = start.digest()
+            if changes is not None:
+                sessions = replayed_sessions(changes, self.replay, seed=seed)
         held_out, plan = None if self.patience is None else hold_out_last_items(sessions, seed), self.training_settings
         with devices.use_threads(threads):
             with devices.seed_torch(context.device, seed, 0):
                 learner = self.learner(
-                    sessions if held_out is None else held_out.train, seed=seed, device=context.device
+                    sessions if held_out is None else held_out.train, seed=seed, device=context.device, start=start
                 )
             model = learner.model()
             report("vocabulary", items=len(model.vocab), cold=int(np.sum(model.arrays.get("cold", 0))))
@@ -112,7 +139,7 @@ class Neural(TrainingSettings, ABC):
                 seed=seed,
                 context=context,
                 report=report,
-                identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
+                identity=identity,
                 validate=None if held_out is None else lambda: held_out.evaluate(learner.model()),
                 test=None if test is None else lambda: test(learner.model()),
             )
@@ -241,6 +268,8 @@ def digest(sessions: Sessions) -> str:
     return sha.hexdigest()
 
 
+CONTINUING_EPOCHS = 2  # most epochs of a warm start
+CONTINUING_RATE = 0.001  # highest learning rate of AdamW for tables in a warm start, since its state is new
 _K = 20
 _MIN_LENGTH = 3  # items of a session whose last item may be held out
 _MAX_SESSIONS = 2000

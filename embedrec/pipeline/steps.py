@@ -332,7 +332,10 @@ def _recipe(model: str | Recipe, start: TrainedModel | None, settings: Mapping[s
             check_start(model, start.artifact)
         return build(type(model), {**vars(model), **settings}, source=f"the settings of {model.name}")
     cls = recipe_class(model)
-    base = {} if start is None else continuing_settings(cls, start.artifact)
+    base = {}
+    if start is not None:
+        known = WarmStart.of(start.context.workspace, start.artifact).sessions is not None
+        base = continuing_settings(cls, start.artifact, changes=known)
     return build(cls, {**base, **settings}, source=f"the settings of {model}")
 
 

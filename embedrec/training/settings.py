@@ -26,6 +26,7 @@ class TrainingSettings(Settings):
     schedule   of the learning rates: "constant", "linear" to 0, or "one-cycle" (rising over the first 30 %, then a
                cosine to 0; Smith & Topin 2019)
     clip       largest norm of a step's gradient; a larger gradient is scaled down to it; None for no limit
+    replay     warm start with known changes: unchanged sessions that are trained on too, for each changed one
     precision  of products: "float32", or "bfloat16" and "float16" on a GPU (mixed precision, Micikevicius et al. 2018)
 
     Raises SettingsError for values that are not allowed.
@@ -37,6 +38,7 @@ class TrainingSettings(Settings):
     watch: WatchedMetric = "recall@20"
     schedule: Schedule = "constant"
     clip: float | None = None
+    replay: float = 4.0
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -59,4 +61,5 @@ _BOUNDS = {
     "batch": (1, float_info.max),
     "patience": (1, float_info.max),
     "clip": (1e-9, float_info.max),
+    "replay": (0, 1e6),
 }

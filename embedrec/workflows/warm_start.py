@@ -77,10 +77,13 @@ def keep_space(start: str | None, align: bool, frozen: bool) -> KeepSpace | None
     return "align" if align else "frozen" if frozen else None
 
 
-def continuing_settings(cls: type[Any], start: Artifact, *, frozen: bool = False) -> dict[str, Any]:
+def continuing_settings(
+    cls: type[Any], start: Artifact, *, frozen: bool = False, changes: bool = False
+) -> dict[str, Any]:
     """The settings with which a recipe of that class continues the model artifact `start`, see `WarmStartRecipe`.
 
-    frozen  whether its vectors are kept: with the settings of the model
+    frozen   whether its vectors are kept: with the settings of the model
+    changes  whether the sessions that it was trained on are known, see `WarmStart`
 
     Raises SettingsError if it cannot.
     """
@@ -88,7 +91,7 @@ def continuing_settings(cls: type[Any], start: Artifact, *, frozen: bool = False
         check_kind(cls, start)
         return settings_of(build(cls, start.about["settings"], source=str(start.folder)))
     check_start(cls, start)
-    return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing())
+    return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing(changes=changes))
 
 
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:

@@ -19,12 +19,21 @@ from embedrec.progress import Report
 
 if TYPE_CHECKING:
     from embedrec.models.factorization.settings import FactorisationSettings
+    from embedrec.models.warm_start import TrainingStart
 
 
 def train(
-    recipe: FactorisationSettings, sessions: Sessions, *, seed: int, threads: int, report: Report
+    recipe: FactorisationSettings,
+    sessions: Sessions,
+    continued: TrainingStart | None = None,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
 ) -> dict[str, np.ndarray]:
     """The arrays "items" (n, dim) float32, in their principal axes, and "unobserved" (1,), the weight of one pair.
+
+    continued  a model whose item vectors are the initial ones
 
     Results do not depend on the number of threads.
     """
@@ -33,6 +42,8 @@ def train(
     unobserved = recipe.unobserved * float(observed.data.sum(dtype=np.float64)) / (count * n)
     objective = recipe.objective(unobserved)
     start = np.random.default_rng(seed).normal(0, recipe.value("deviation") / d**0.5, (n, d)).astype(np.float32)
+    if continued is not None:
+        start = continued.vectors(start, sessions.vocab, continued.arrays["items"])
     rows = Side(objective, observed, np.zeros((count, d), dtype=np.float32))
     items = Side(objective, observed.T.tocsr(), start)
     done, total = 0, 2 * epochs * observed.nnz

@@ -7,15 +7,16 @@ item in `pairwise_training`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.array_packing import shaped
+from embedrec.models.array_packing import check_optional, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import fold_in
 from embedrec.models.factorization.settings import FactorisationSettings
@@ -23,7 +24,9 @@ from embedrec.models.frozen import NewItems
 from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.torch_recipe import CONTINUING_RATE
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.progress import Report
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import compose, rotate
@@ -47,7 +50,25 @@ class MatrixFactorisation(FactorisationSettings):
         """See `Neural.direct_fit`: als needs no torch."""
         return self._fit_als if self.loss == "als" else None
 
-    def _fit_als(self, sessions: Sessions, *, seed: int, threads: int, report: Report) -> VectorModel:
+    def continuing(self, *, changes: bool = False) -> MatrixFactorisation:
+        """See `Neural.continuing`; als with changes solves its new equations, in no epochs."""
+        if self.loss == "als" and changes:
+            return self
+        few = super().continuing(changes=changes)
+        if self.loss != "logistic":
+            return few
+        return replace(few, learning_rate=min(self.value("learning_rate"), CONTINUING_RATE))
+
+    def _fit_als(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int,
+        threads: int,
+        report: Report,
+        init: VectorModel | None = None,
+        changes: SessionChanges | None = None,
+    ) -> VectorModel:
         """Train with als.
 
         seed     source of all randomness; the same seed gives the same bytes at any number of threads
@@ -65,9 +86,17 @@ class MatrixFactorisation(FactorisationSettings):
         rows, counts = frequent_items(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         vocab = sessions.vocab.take(rows).with_counts(counts)
-        return self.from_arrays(vocab, train(self, sessions.reindex(vocab), seed=seed, threads=threads, report=report))
+        sessions = sessions.reindex(vocab)
+        start = None if init is None else TrainingStart(init, sessions)
+        if start is not None:
+            start.check(self, ("loss", "dim"))
+        if init is not None and changes is not None:
+            from embedrec.models.factorization.als_update import update_als
 
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+            return self.from_arrays(vocab, update_als(self, sessions, init, changes, seed=seed))
+        return self.from_arrays(vocab, train(self, sessions, start, seed=seed, threads=threads, report=report))
+
+    def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`; logistic and bpr only."""
         from embedrec.models.factorization.pairwise_training import (
             BPRLoss,
@@ -75,20 +104,25 @@ class MatrixFactorisation(FactorisationSettings):
             PairLearner,
             SquaredErrorLoss,
             filter_items,
+            start_pairs,
             table_vectors,
         )
 
         plan: Any = self.training_settings  # no field is None
         pairwise = self.loss == "bpr"
-        vocab, sessions = filter_items(sessions, self.min_count)
-        start = plan.deviation / self.dim**0.5
-        scorer = Dot(len(sessions), len(vocab), self.dim, deviation=start)
+        vocab, sessions = filter_items(sessions, self.min_count, None if start is None else start.sessions)
+        scorer = Dot(len(sessions), len(vocab), self.dim, deviation=plan.deviation / self.dim**0.5)
+        if start is not None:
+            start.check(self, ("loss", "dim"))
+            start_pairs(scorer, start.of(vocab), vocab, sessions)
         module = BPRLoss(scorer, plan.weight_decay) if pairwise else SquaredErrorLoss(scorer)
 
         def build_model() -> VectorModel:
-            return self.from_arrays(vocab, {"items": table_vectors(scorer.items)})
+            arrays = {"items": table_vectors(scorer.items), "bias": table_vectors(scorer.item_bias)[:, 0]}
+            return self.from_arrays(vocab, {**arrays, "squares": learner.squares()})
 
-        return PairLearner(plan, sessions, module, build_model, same=pairwise, seed=seed)
+        learner = PairLearner(plan, sessions, module, build_model, same=pairwise, seed=seed, start=start)
+        return learner
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32; with als also "unobserved" (1,) float64, α0, and, unless
@@ -102,6 +136,7 @@ class MatrixFactorisation(FactorisationSettings):
                 f"{len(vocab)} items need float32 vectors of shape ({len(vocab)}, {self.dim}), but were given "
                 f"{items.dtype} of {items.shape}"
             )
+        check_optional(arrays, {"bias": (len(vocab),), "squares": (len(vocab),)}, self.name)
         embeddings = Embeddings(items, vocab, "cosine")
         answers = scale_norms(embeddings, self.value("popularity"))
         if self.uses_torch:

@@ -6,7 +6,8 @@ Factorization Revisited") found that a tuned dot product does at least as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +16,12 @@ from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
-from embedrec.models.array_packing import shaped
+from embedrec.models.array_packing import check_optional, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import mean_encoder
-from embedrec.models.torch_recipe import Neural, parse_layers
+from embedrec.models.torch_recipe import CONTINUING_RATE, Neural, parse_layers
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.training.settings import Schedule
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import rotate
@@ -40,7 +42,7 @@ class NeuralCF(Neural):
     min_count      items mentioned less often are left out
     deviation      of initial vectors, times the square root of dim
     decay          how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
-    epochs, batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
+    epochs, batch, patience, watch, schedule, clip, replay, precision   see `TrainingSettings`
 
     The model keeps the item vectors only: similar items and recommendations use their cosine, since the perceptron has
     no vectors for new sessions and cannot be searched. Raises SettingsError for values that are not
@@ -84,28 +86,41 @@ class NeuralCF(Neural):
         if not parse_layers(self.layers, "layers"):
             raise SettingsError('a perceptron needs a layer; set layers as in "50,50"')
 
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+    def continuing(self, *, changes: bool = False) -> NeuralCF:
+        """See `Neural.continuing`; at a low rate, since AdamW starts anew."""
+        return replace(super().continuing(changes=changes), learning_rate=min(self.learning_rate, CONTINUING_RATE))
+
+    def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`."""
         from embedrec.models.factorization.pairwise_training import (
             PairLearner,
             Perceptron,
             SquaredErrorLoss,
             filter_items,
+            start_pairs,
             table_vectors,
         )
 
-        vocab, sessions = filter_items(sessions, self.min_count)
-        hidden, start = parse_layers(self.layers, "layers"), self.deviation / self.dim**0.5
-        scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
+        vocab, sessions = filter_items(sessions, self.min_count, None if start is None else start.sessions)
+        hidden, deviation = parse_layers(self.layers, "layers"), self.deviation / self.dim**0.5
+        scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=deviation)
+        if start is not None:
+            start.check(self, ("dim", "layers"))
+            start_pairs(scorer, start.of(vocab), vocab, sessions)
 
         def build_model() -> VectorModel:
-            return self.from_arrays(vocab, {"items": table_vectors(scorer.items)})
+            return self.from_arrays(vocab, {"items": table_vectors(scorer.items), **scorer.layer_arrays()})
 
-        return PairLearner(self, sessions, SquaredErrorLoss(scorer), build_model, same=False, seed=seed)
+        loss = SquaredErrorLoss(scorer)
+        return PairLearner(self, sessions, loss, build_model, same=False, seed=seed, start=start)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""
         items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
+        units = [2 * self.dim, *parse_layers(self.layers, "layers"), 1]
+        for number, (width, size) in enumerate(pairwise(units)):
+            shapes = {f"layer{number}.weight": (size, width), f"layer{number}.bias": (size,)}
+            check_optional(arrays, shapes, self.name)
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
 

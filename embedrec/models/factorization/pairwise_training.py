@@ -21,10 +21,13 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.kernels.sampling import noise_weights
 from embedrec.models.base import Model
+from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.warm_start import TrainingStart
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
+from embedrec.training.row_squares import row_squares
 
 
 class PairSettings(Protocol):
@@ -92,6 +95,15 @@ class Perceptron(Scorer):
         layers = [nn.Linear(*pair) for pair in pairwise(shapes)]
         self.layers, self.last = nn.ModuleList(layers), nn.Linear(shapes[-1], 1)
 
+    def layer_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        """The weights and biases of the layers, by the names of their arrays."""
+        layers = [*self.layers, self.last]
+        return [(f"layer{n}.{name}", p) for n, layer in enumerate(layers) for name, p in layer.named_parameters()]
+
+    def layer_arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the layers, with which a warm start continues."""
+        return {name: p.detach().float().cpu().numpy().copy() for name, p in self.layer_parameters()}
+
     def score(self, session: Tensor, item: Tensor) -> Tensor:
         """See `Scorer.score`."""
         hidden = torch.cat([self.sessions(session), self.items(item)], 1)
@@ -156,14 +168,17 @@ class PairLearner:
         *,
         same: bool,
         seed: int,
+        start: TrainingStart | None = None,
     ) -> None:
+        self.start, self.vocab = start, sessions.vocab
+        self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
         n = max(len(sessions.vocab), 1)
         self.keys = torch.from_numpy(np.unique(sessions.session_of * n + sessions.items))  # (p,) ascending
         if not len(self.keys):
             raise DataError("there are no events to learn from; lower min_count, or prepare sessions with events")
         self.settings, self.module, self.model = settings, module, build_model
         self.same, self.seed, self.n, self.count = same, seed, n, len(sessions)
-        counts = np.bincount(sessions.items, minlength=n)
+        counts = np.bincount(sessions.items, minlength=n) if start is None else start.of(sessions.vocab).mentions(n)
         self.drawn = torch.from_numpy(np.cumsum(noise_weights(counts, settings.ns_exponent)))
         self.examples = len(self.keys)
 
@@ -177,11 +192,22 @@ class PairLearner:
         tables = [p for p in self.module.parameters() if id(p) in by_rows]
         others = [p for p in self.module.parameters() if id(p) not in by_rows]
         if self.same:
-            return [RowAdagrad(tables, rate, eps=_TINY)]
+            self.stepping = [RowAdagrad(tables, rate, eps=_TINY)]
+            if self.start is not None:
+                self.start.start_squares(self.stepping, self._item_table, self.vocab)
+            return self.stepping
         optimizers: list[torch.optim.Optimizer] = [RowAdamW(tables, rate, _BETAS, _EPS, decay)]
         if others:
             optimizers.append(torch.optim.AdamW(others, rate, _BETAS, _EPS, decay, fused=True))
         return optimizers
+
+    @property
+    def _item_table(self) -> nn.Parameter:
+        return dict(self.module.named_parameters())["scorer.items.weight"]
+
+    def squares(self) -> np.ndarray:
+        """See `row_squares`, of the items: (n,) float32."""
+        return row_squares(self.stepping, self._item_table)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Shuffled observed pairs, each with random ones, and a mask of the random ones that are observed too."""
@@ -212,15 +238,36 @@ def table_vectors(table: nn.Embedding) -> np.ndarray:
     return table.weight.detach().float().cpu().numpy().copy()
 
 
-def filter_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
-    """Items mentioned often enough, and the sessions of them."""
+def filter_items(sessions: Sessions, min_count: int, every: Sessions | None = None) -> tuple[Vocab, Sessions]:
+    """Items mentioned often enough, and the sessions of them.
+
+    every  the sessions that are counted, in the same vocabulary; None counts the given ones
+    """
     from embedrec.models.pair_counts import frequent_items
 
-    rows, mentions = frequent_items(sessions, min_count)
+    rows, mentions = frequent_items(sessions if every is None else every, min_count)
     vocab = sessions.vocab.take(rows)
     if vocab.counts is None:
         vocab = vocab.with_counts(mentions)
     return vocab, sessions.reindex(vocab)
+
+
+@torch.no_grad()
+def start_pairs(scorer: Scorer, start: TrainingStart, vocab: Vocab, sessions: Sessions) -> None:
+    """Start items with those of a model, sessions with the mean vector of their items, and layers if the model has
+    them; without biases and layers of a model of an earlier version, these start anew."""
+    arrays = start.arrays
+    items = start.vectors(table_vectors(scorer.items), vocab, arrays["items"])
+    scorer.items.weight.copy_(torch.from_numpy(items))
+    if isinstance(scorer, Dot):
+        scorer.sessions.weight.copy_(torch.from_numpy(mean_encoder(items, 1.0)(sessions)))
+        if "bias" in arrays:
+            bias = start.rows(table_vectors(scorer.item_bias)[:, 0], vocab, arrays["bias"])
+            scorer.item_bias.weight.copy_(torch.from_numpy(bias)[:, None])
+    if isinstance(scorer, Perceptron):
+        for name, parameter in scorer.layer_parameters():
+            if name in arrays:
+                parameter.copy_(torch.tensor(arrays[name]))
 
 
 def _table(rows: int, dim: int, deviation: float) -> nn.Embedding:

@@ -46,7 +46,7 @@ class FactorisationSettings(Neural):
     learning_rate   peak: logistic, of AdamW, None is 0.01; bpr, of Adagrad, None is 0.2
     weight_decay    logistic: decoupled weight decay of AdamW, None is 0.1; bpr: L2 penalty on an example's vectors
                     (half of it times their squares), None is 0.01
-    batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
+    batch, patience, watch, schedule, clip, replay, precision   see `TrainingSettings`
 
     The query of a history is, with als, the least-squares solution for fixed item vectors, otherwise the mean of its
     items' unit vectors. Raises SettingsError for values that are not allowed.

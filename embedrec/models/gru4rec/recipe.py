@@ -16,13 +16,14 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.models.array_packing import rows_of, shaped
+from embedrec.models.array_packing import check_optional, rows_of, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.gru4rec.numpy_gru import Layer, Recurrent, State
 from embedrec.models.gru4rec.settings import GRU4RecSettings
 from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import compose, rotate
 
@@ -40,11 +41,11 @@ class GRU4Rec(GRU4RecSettings):
     (4, 8)
     """
 
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+    def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`."""
         from embedrec.models.gru4rec.training import GRU4RecLearner
 
-        return GRU4RecLearner(self, sessions, seed=seed)
+        return GRU4RecLearner(self, sessions, seed=seed, start=start)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RecurrentModel:
         """The model of its arrays, see `GRU4RecLearner.model`. Raises DataError when they do not fit.
@@ -73,6 +74,7 @@ class GRU4Rec(GRU4RecSettings):
                     shaped(arrays, f"hidden_bias{number}", (3 * size,), self.name),
                 )
             )
+        check_optional(arrays, {"squares": (len(vocab),)}, self.name)
         if "cold" in arrays:
             shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
         rotation = shaped(arrays, "rotation", (units[-1], units[-1]), self.name) if "rotation" in arrays else None

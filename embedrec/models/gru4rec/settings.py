@@ -33,7 +33,7 @@ class GRU4RecSettings(Neural):
     learning_rate       of all weights
     momentum            of adagrad
     batch               parallel sessions; each yields one example a step
-    epochs, patience, watch, schedule, clip, precision   see `TrainingSettings`
+    epochs, patience, watch, schedule, clip, replay, precision   see `TrainingSettings`
 
     Rows of a table that a batch does not use stay unchanged, and so does their momentum. Raises SettingsError for
     values that are not allowed.

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
+from embedrec.errors import DataError, SettingsError
 from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.base import Model
-from embedrec.models.feature_encoder import EncodedFeatures, catalogue, encode_features
-from embedrec.models.gru4rec.network import Network
+from embedrec.models.feature_encoder import EncodedFeatures, catalogue, encode_features, fit_features
+from embedrec.models.gru4rec.network import Cell, Network
 from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
 from embedrec.models.gru4rec.settings import GRU4RecSettings
+from embedrec.models.warm_start import TrainingStart
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
+from embedrec.training.row_squares import row_squares
 from embedrec.vectors.embeddings import Embeddings
 
 _COLD_NEIGHBOURS = 10  # nearest warm items whose mean output vector a cold item gets
@@ -31,8 +33,12 @@ _BLOCK_NEGATIVES = 1 << 20  # negatives drawn at a time: 8 MB
 class GRU4RecLearner:
     """See `training.loop.Learner`. An example is an event and the next event of its session."""
 
-    def __init__(self, recipe: GRU4RecSettings, sessions: Sessions, *, seed: int) -> None:
-        self.recipe, self.seed = recipe, seed
+    def __init__(
+        self, recipe: GRU4RecSettings, sessions: Sessions, *, seed: int, start: TrainingStart | None = None
+    ) -> None:
+        self.recipe, self.seed, self.start = recipe, seed, start
+        every = sessions if start is None else start.sessions
+        self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
         self.vocab, features = catalogue(sessions, features=recipe.input in ("content", "content-mlp"))
         self.streams = Streams.of(sessions, recipe.batch)
         self.examples = self.streams.examples
@@ -41,9 +47,12 @@ class GRU4RecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        counts = np.bincount(sessions.items, minlength=len(self.vocab))
+        counts = np.bincount(every.items, minlength=len(self.vocab))
         self.cold = counts == 0
-        self.module: nn.Module = Network(recipe, counts, self.streams.count, _encode(recipe, features, counts))
+        network = Network(recipe, counts, self.streams.count, _encode(recipe, features, counts))
+        if start is not None:
+            start_network(network, start, self.vocab, ~self.cold)
+        self.module: nn.Module = network
         self.items = sessions.items.astype(np.int64)
         self.begins = np.zeros(len(sessions.items), dtype=bool)
         self.begins[sessions.offsets[self.streams.order]] = True
@@ -52,7 +61,10 @@ class GRU4RecLearner:
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         parameters, recipe = dict(self.module.named_parameters()), self.recipe
         if recipe.optimizer == "adagrad":
-            return [RowAdagrad(parameters.values(), recipe.learning_rate, recipe.momentum)]
+            self.stepping = [RowAdagrad(parameters.values(), recipe.learning_rate, recipe.momentum)]
+            if self.start is not None:
+                self.start.start_squares(self.stepping, parameters["item_table"], self.vocab)
+            return self.stepping
         tables = [p for name, p in parameters.items() if name.endswith("table")]
         others = [p for name, p in parameters.items() if not name.endswith("table")]
         return [
@@ -101,10 +113,41 @@ class GRU4RecLearner:
         network = self.module
         assert isinstance(network, Network)
         arrays = dict(network.arrays())
+        if self.recipe.optimizer == "adagrad":
+            arrays["squares"] = row_squares(self.stepping, network.item_table)
         if self.cold.any():
             arrays["items"] = _fill_cold_items(arrays["items"], arrays["inputs"], self.cold)
             arrays["cold"] = self.cold.astype(np.uint8)
-        return self.recipe.from_arrays(self.vocab, arrays)
+        return self.recipe.from_arrays(self.vocab, arrays if self.start is None else self.start.rotated(arrays))
+
+
+@torch.no_grad()
+def start_network(network: Network, start: TrainingStart, vocab: Vocab, known: np.ndarray) -> None:
+    """Start a network with that of a model; embeddings of features with the least-squares fit of the model's inputs.
+
+    known  (n,) bool items with events
+    """
+    start.check(network.recipe, ("input", "layers", "embedding_dim"))
+    if network.recipe.input == "content-mlp":
+        raise SettingsError(
+            "a gru4rec model of input=content-mlp does not keep the layers of its input, so that its training cannot "
+            "be continued; train without a warm start"
+        )
+    arrays = start.arrays
+    network.item_table.copy_(torch.from_numpy(start.vectors(network.item_table.numpy(), vocab, arrays["items"])))
+    if network.recipe.input in ("embedding", "onehot"):
+        network.input_table.copy_(torch.from_numpy(start.vectors(network.input_table.numpy(), vocab, arrays["inputs"])))
+    elif network.features is not None:
+        inputs = arrays["inputs"] @ arrays["input0"] if "input0" in arrays else arrays["inputs"]
+        rows = start.model.vocab.rows_of(vocab.ids)
+        fit_features(network.features, inputs[rows], known & (rows >= 0))
+    for number, cell in enumerate(network.cells):
+        assert isinstance(cell, Cell)
+        if cell.input is not None:
+            cell.input.copy_(torch.tensor(arrays[f"input{number}"]))
+        cell.hidden.copy_(torch.tensor(arrays[f"hidden{number}"]))
+        cell.input_bias.copy_(torch.tensor(arrays[f"input_bias{number}"]))
+        cell.hidden_bias.copy_(torch.tensor(arrays[f"hidden_bias{number}"]))
 
 
 def _encode(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarray) -> EncodedFeatures | None:

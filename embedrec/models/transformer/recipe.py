@@ -15,12 +15,13 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.models.array_packing import shaped
+from embedrec.models.array_packing import check_optional, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.transformer.numpy_transformer import Transformer
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import compose, rotate
 
@@ -38,11 +39,11 @@ class SASRec(SASRecSettings):
     (4, 8)
     """
 
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+    def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`."""
         from embedrec.models.transformer.training import SASRecLearner
 
-        return SASRecLearner(self, sessions, seed=seed)
+        return SASRecLearner(self, sessions, seed=seed, start=start)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `SASRecLearner.model`. Raises DataError when they do not fit.
@@ -51,6 +52,7 @@ class SASRec(SASRecSettings):
         """
         items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
         shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
+        check_optional(arrays, {"squares": (len(vocab),)}, self.name)
         embeddings = Embeddings(items, vocab, "cosine")
         answers = embeddings if self.scoring == "cosine" else Embeddings(items, vocab, "dot")
         return VectorModel(self, arrays, embeddings, Transformer.of(self, arrays), answers, answers)

@@ -47,7 +47,7 @@ class SASRecSettings(Neural):
     block_dropout      the same for what a block adds
     candidate_dropout  the same for the vectors of candidates
     order              of sessions in an epoch: "time", by their first event or else as they are given, or "random"
-    epochs, batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
+    epochs, batch, patience, watch, schedule, clip, replay, precision   see `TrainingSettings`
 
     Raises SettingsError for values that are not allowed.
     """

@@ -10,16 +10,20 @@ import torch
 from torch import nn
 
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue
-from embedrec.models.transformer.network import Network
+from embedrec.models.item_user_vectors import start_items, start_users
+from embedrec.models.transformer.network import Block, Network
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_squares import row_squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +86,14 @@ class WindowBatch(Batch):
 class SASRecLearner:
     """See `training.loop.Learner`. An example is an event and the events before it in its window."""
 
-    def __init__(self, recipe: SASRecSettings, sessions: Sessions, *, seed: int) -> None:
-        self.recipe, self.seed = recipe, seed
+    def __init__(
+        self, recipe: SASRecSettings, sessions: Sessions, *, seed: int, start: TrainingStart | None = None
+    ) -> None:
+        self.recipe, self.seed, self.start = recipe, seed, start
+        every = sessions if start is None else start.sessions
+        self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
         self.vocab, features = catalogue(sessions, features=recipe.features)
-        self.user_ids = all_users(sessions, features=recipe.features) if recipe.users else None
+        self.user_ids = all_users(every, features=recipe.features) if recipe.users else None
         self.windows = Windows.of(sessions, recipe.history)
         self.examples = int(self.windows.targets.sum())
         if not self.examples:
@@ -93,15 +101,21 @@ class SASRecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        self.counts = np.bincount(sessions.items, minlength=len(self.vocab))
-        self.module: nn.Module = Network(recipe, sessions, self.counts, features, self.user_ids)
+        self.counts = np.bincount(every.items, minlength=len(self.vocab))
+        network = Network(recipe, sessions, self.counts, features, self.user_ids)
+        if start is not None:
+            start_network(network, start, self.vocab, self.user_ids)
+        self.module: nn.Module = network
         self.drawn = alias_table(noise_weights(self.counts, recipe.ns_exponent))
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
         others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
         layers = torch.optim.AdamW(others, self.recipe.layer_rate, fused=True)
-        return [RowAdagrad(tables, self.recipe.learning_rate), layers]
+        self.stepping = [RowAdagrad(tables, self.recipe.learning_rate), layers]
+        if self.start is not None:
+            self.start.start_squares(self.stepping, dict(self.module.named_parameters())["item_table"], self.vocab)
+        return self.stepping
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Windows of about `batch` targets: `starts`, `lengths`, `firsts`; and negatives.
@@ -128,6 +142,44 @@ class SASRecLearner:
         network = self.module
         assert isinstance(network, Network)
         arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **network.arrays()}
+        arrays["squares"] = row_squares(self.stepping, network.item_table)
         if self.user_ids is not None:
             arrays |= pack_ids(self.user_ids.ids, "user")
-        return self.recipe.from_arrays(self.vocab, arrays)
+        return self.recipe.from_arrays(self.vocab, arrays if self.start is None else self.start.rotated(arrays))
+
+
+@torch.no_grad()
+def start_network(network: Network, start: TrainingStart, vocab: Vocab, users: Vocab | None) -> None:
+    """Start a network with that of a model, whose layers contain the scales of their normalisations."""
+    shape = ("dim", "blocks", "heads", "hidden", "gates", "positions", "query", "history", "scoring", "users")
+    start.check(network.recipe, shape)
+    arrays = start.arrays
+
+    def copy(parameter: torch.Tensor, name: str) -> None:
+        parameter.copy_(torch.tensor(arrays[name]))
+
+    def layer(module: nn.Module | None, name: str, number: str) -> None:
+        if isinstance(module, nn.Linear):
+            module.weight.copy_(torch.tensor(arrays[f"{name}{number}"].T))
+            copy(module.bias, f"{name}_bias{number}")
+
+    start_items(network, start, vocab, arrays["items"])
+    if users is not None:
+        start_users(network, users, arrays)
+    if network.places is not None:
+        copy(network.places, "places")
+    for number, block in enumerate(network.blocks):
+        assert isinstance(block, Block)
+        for name in ("attend", "merge", "widen", "narrow"):
+            layer(getattr(block, name), name, str(number))
+        layer(block.gate1, "gate_attention", str(number))
+        layer(block.gate2, "gate_feed", str(number))
+        if block.distances.relative:
+            copy(block.distances.logits, f"distances{number}")
+    if network.mean is None:
+        copy(network.norm.weight, "scale")
+        copy(network.norm.bias, "shift")
+        return
+    layer(network.mean.attend, "mean", "")
+    if network.mean.distances.relative:
+        copy(network.mean.distances.logits, "mean_distances")

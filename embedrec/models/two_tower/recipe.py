@@ -15,13 +15,14 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.models.array_packing import shaped
+from embedrec.models.array_packing import check_optional, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.session_encoders import add_bias
 from embedrec.models.two_tower.query_tower import QueryTower, rotated_tower
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.vectors.embeddings import Embeddings
 
 
@@ -38,11 +39,11 @@ class TwoTower(TwoTowerSettings):
     (4, 8)
     """
 
-    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+    def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`."""
         from embedrec.models.two_tower.training import create_learner
 
-        return create_learner(self, sessions, seed=seed, device=device)
+        return create_learner(self, sessions, seed=seed, device=device, start=start)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `TwoTowerLearner.model`. Raises DataError when they do not fit.
@@ -52,6 +53,7 @@ class TwoTower(TwoTowerSettings):
         tower = QueryTower.of(self, arrays)
         embeddings = Embeddings(shaped(arrays, "items", (len(vocab), self.dim), self.name), vocab, "cosine")
         shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
+        check_optional(arrays, {"squares": (len(vocab),)}, self.name)
         encoder = tower.encoder(arrays["items"])
         answers = embeddings if self.scoring == "cosine" else Embeddings(arrays["items"], vocab, "dot")
         if self.trend is not None:

@@ -47,7 +47,7 @@ class TwoTowerSettings(Neural):
     learning_rate  of embeddings (Adagrad; Duchi et al. 2011)
     layer_rate     of all other weights (AdamW; Loshchilov & Hutter 2019)
     dropout        share of numbers of the history's vectors that are set to 0 in training
-    epochs, batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
+    epochs, batch, patience, watch, schedule, clip, replay, precision   see `TrainingSettings`
 
     Raises SettingsError for values that are not allowed.
     """

@@ -16,18 +16,22 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue, distinct
-from embedrec.models.item_user_vectors import ItemUserVectors
+from embedrec.models.item_user_vectors import ItemUserVectors, start_items, start_users
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import TrainingStart
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
+from embedrec.training.row_squares import row_squares
 
 
-def create_learner(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
+def create_learner(
+    recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None
+) -> TwoTowerLearner:
     """Towers for the items (and users, and features) of these sessions, and their examples."""
     vocab, item_features = catalogue(sessions, features=recipe.features)
-    return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
+    return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device, start=start)
 
 
 class TwoTowerLearner:
@@ -42,10 +46,12 @@ class TwoTowerLearner:
         *,
         seed: int,
         device: str,
+        start: TrainingStart | None = None,
     ) -> None:
-        self.recipe, self.vocab, self.seed = recipe, vocab, seed
-        self.user_ids = all_users(sessions, features=recipe.features) if recipe.users else None
-        self.counts = np.bincount(sessions.items, minlength=len(vocab))
+        self.recipe, self.vocab, self.seed, self.start = recipe, vocab, seed, start
+        every = sessions if start is None else start.sessions
+        self.user_ids = all_users(every, features=recipe.features) if recipe.users else None
+        self.counts = np.bincount(every.items, minlength=len(vocab))
         events = np.arange(len(sessions.items))
         if self.user_ids is None:
             events = events[sessions.position_of > 0]
@@ -56,9 +62,13 @@ class TwoTowerLearner:
             )
         self.events = torch.from_numpy(events)
         self.examples = len(events)
-        self.trend = None if recipe.trend is None else popularity_trend(sessions, self.counts, recipe.trend)
+        self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
+        self.trend = None if recipe.trend is None else popularity_trend(every, self.counts, recipe.trend)
         self.items = torch.from_numpy(sessions.items.astype(np.int64))
-        self.module: nn.Module = Towers(recipe, sessions, self.counts, features, self.user_ids)
+        towers = Towers(recipe, sessions, self.counts, features, self.user_ids)
+        if start is not None:
+            start_towers(towers, start, vocab, self.user_ids)
+        self.module: nn.Module = towers
         self.drawn = torch.from_numpy(np.cumsum(self._noise()))
 
     def _noise(self) -> np.ndarray:
@@ -68,8 +78,12 @@ class TwoTowerLearner:
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
         others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
-        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adagrad(tables, self.recipe.learning_rate)]
-        return [*optimizers, torch.optim.AdamW(others, self.recipe.layer_rate)] if others else optimizers
+        self.stepping = [torch.optim.Adagrad(tables, self.recipe.learning_rate)]
+        if others:
+            self.stepping.append(torch.optim.AdamW(others, self.recipe.layer_rate))
+        if self.start is not None:
+            self.start.start_squares(self.stepping, dict(self.module.named_parameters())["item_table"], self.vocab)
+        return self.stepping
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Shuffled events: their numbers, their positions among the batch's targets, and negatives."""
@@ -93,11 +107,28 @@ class TwoTowerLearner:
         towers = self.module
         assert isinstance(towers, Towers)
         arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **towers.arrays()}
+        arrays["squares"] = row_squares(self.stepping, towers.item_table)
         if self.user_ids is not None:
             arrays |= pack_ids(self.user_ids.ids, "user")
         if self.trend is not None:
             arrays["trend"] = self.trend
         return self.recipe.from_arrays(self.vocab, arrays)
+
+
+@torch.no_grad()
+def start_towers(towers: Towers, start: TrainingStart, vocab: Vocab, users: Vocab | None) -> None:
+    """Start both towers with those of a model: the same queries and items, whose layers begin as the identity."""
+    start.check(towers.recipe, ("dim", "history", "query_layers", "scoring", "users"))
+    arrays = start.arrays
+    start_items(towers, start, vocab, arrays["items"])
+    towers.places.copy_(torch.tensor(arrays["places"]))
+    towers.attention.copy_(torch.tensor(arrays["attention"]))
+    for number, layer in enumerate(towers.query_layers.layers):
+        assert isinstance(layer, nn.Linear)
+        layer.weight.copy_(torch.tensor(arrays[f"layer{number}"].T))
+        layer.bias.copy_(torch.tensor(arrays[f"bias{number}"]))
+    if users is not None:
+        start_users(towers, users, arrays)
 
 
 def negative_count(recipe: TwoTowerSettings) -> int:

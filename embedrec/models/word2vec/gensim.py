@@ -18,7 +18,14 @@ LONGEST = 10_000  # words of a sentence; gensim silently drops the rest
 
 
 def train_gensim(
-    recipe: Word2VecSettings, sessions: Sessions, start: WordVectors, *, seed: int, threads: int, report: Report
+    recipe: Word2VecSettings,
+    sessions: Sessions,
+    start: WordVectors,
+    mentions: np.ndarray,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train from initial vectors; returns the new input and output vectors. See `training.train`.
 
@@ -42,8 +49,7 @@ def train_gensim(
         seed=seed % 2**32,
         workers=threads,
     )
-    counts = np.bincount(sessions.items)
-    model.build_vocab_from_freq({str(row): int(counts[row]) for row in np.flatnonzero(counts)})
+    model.build_vocab_from_freq({str(row): int(mentions[row]) for row in np.flatnonzero(mentions)})
     present = np.array([int(word) for word in model.wv.index_to_key])  # (m,) row of each of gensim's words
     model.wv.vectors[:], model.syn1neg[:] = start.input[present], start.output[present]
     sentences, total = Sentences(sessions, None if recipe.ordered else np.random.default_rng(seed)), len(sessions.items)

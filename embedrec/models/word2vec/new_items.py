@@ -32,11 +32,11 @@ def solve_new_items(recipe: Word2VecSettings, items: NewItems, *, seed: int, thr
     for vectors in start:
         vectors[new] = mean_vectors_beside(few, vectors, window).mean[new]
     fixed = [vectors[~new] for vectors in start]
-    learned = WordVectors(*start)
+    learned, mentions = WordVectors(*start), np.bincount(few.items, minlength=len(used))
     for epoch in range(_EPOCHS if (few.lengths > 1).any() and new.any() else 0):
         rate = _RATE * (recipe.alpha - (recipe.alpha - recipe.min_alpha) * epoch / _EPOCHS)
         one = replace(recipe, epochs=1, alpha=rate, min_alpha=rate, sample=0.0, backend="embedrec")
-        learned = WordVectors(*train(one, few, learned, seed=seed + epoch, threads=threads, report=quiet))
+        learned = WordVectors(*train(one, few, learned, mentions, seed=seed + epoch, threads=threads, report=quiet))
         for vectors, unchanged in zip(learned, fixed, strict=True):
             vectors[~new] = unchanged
         report("progress", done=epoch + 1, total=_EPOCHS, unit="epochs")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from embedrec.data.replay import replayed_sessions
 from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, unify_ids
@@ -26,6 +27,7 @@ from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.warm_start import check_warm_start, start_rows
 from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
@@ -45,13 +47,15 @@ class Word2Vec(Word2VecSettings):
     (4, 8)
     """
 
-    def continuing(self) -> Word2Vec:
+    def continuing(self, *, changes: bool = False) -> Word2Vec:
         """These settings for a warm start from a finished model: few epochs at a low rate.
 
-        Full training on few new sessions would overfit trained vectors to them, see `scripts/bench/continue.py`.
+        changes  the warm start is told which sessions changed: it trains on these and on some of the others, so that a
+                 higher rate does not overfit, see `scripts/bench/refresh_days.py`. Full training on few new sessions
+                 alone would overfit trained vectors to them, see `scripts/bench/continue.py`
         """
-        alpha = min(self.alpha, _CONTINUING_ALPHA)
-        epochs = min(self.epochs, _CONTINUING_EPOCHS)
+        most_epochs, most_alpha = _CHANGES if changes else _CONTINUING
+        epochs, alpha = min(self.epochs, most_epochs), min(self.alpha, most_alpha)
         return replace(self, epochs=epochs, alpha=alpha, min_alpha=min(self.min_alpha, alpha))
 
     def fit(
@@ -72,9 +76,12 @@ class Word2Vec(Word2VecSettings):
                  after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the mean
                  loss of the pairs of the epoch, and about ten times a second as report("progress", done=, total=,
                  unit="events")
-        init     a word2vec model to continue: its items come first, in its order; new items follow. Items that do not
-                 occur in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
-        changes  has no effect: the training continues on all sessions
+        init     a word2vec model to continue. Use the settings of `model.recipe.continuing()`. Without `changes`, its
+                 items come first, in its order; new items follow. Items that do not occur in the sessions keep their
+                 vectors
+        changes  what differs between the sessions of `init` and these, all that there are: trained on are the changed
+                 ones and `replay` times as many others. Items are those of a full training; a new one starts with the
+                 mean vector of its contexts
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
@@ -84,7 +91,9 @@ class Word2Vec(Word2VecSettings):
             need_package("gensim", "word2vec with backend=gensim")
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
-        vocab = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
+        check_warm_start(self, init, changes, sessions)
+        joined = init if changes is None else None  # whose items are part of the vocabulary
+        vocab = _vocabulary(sessions, self.min_count, None if joined is None else joined.vocab)
         report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
         sessions = sessions.reindex(vocab)
         if not (sessions.lengths > 1).any():
@@ -92,20 +101,26 @@ class Word2Vec(Word2VecSettings):
                 f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
                 f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
             )
-        report_long(sessions, sessions.lengths, self.window, report)
-        start = self._initial(vocab, init, seed)
-        if self.backend == "gensim":
-            from embedrec.models.word2vec.gensim import train_gensim as train
-        else:
-            from embedrec.models.word2vec.training import train
-        x, y = train(self, sessions, start, seed=seed, threads=threads, report=report)
-        contexts = self._contexts(sessions, WordVectors(x, y), init)
+        start = self._initial(sessions, init, seed)
+        chosen = sessions
+        if changes is not None:
+            chosen = replayed_sessions(changes, self.replay, seed=seed).reindex(vocab)
+        report_long(chosen, chosen.lengths, self.window, report)
+        x, y = start
+        if (chosen.lengths > 1).any():
+            if self.backend == "gensim":
+                from embedrec.models.word2vec.gensim import train_gensim as train
+            else:
+                from embedrec.models.word2vec.training import train
+            mentions = np.bincount(sessions.items, minlength=len(vocab))
+            x, y = train(self, chosen, start, mentions, seed=seed, threads=threads, report=report)
+        contexts = self._contexts(sessions, WordVectors(x, y), joined)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
         if popularity is None:
             # contexts must not contain the items that the choice of the exponent predicts
             early = sessions.take(np.arange(len(sessions)), np.maximum(sessions.lengths - 1, 0))
-            context = self._contexts(early, WordVectors(x, y), init).mean
+            context = self._contexts(early, WordVectors(x, y), joined).mean
             items = replace(self, popularity=0.0).from_arrays(vocab, {**arrays, "context": context}).items
             popularity = best_share(items, mean_encoder(items.vectors, self.decay), sessions, seed=seed)
         return replace(self, popularity=popularity).from_arrays(vocab, arrays)
@@ -165,16 +180,17 @@ class Word2Vec(Word2VecSettings):
             return contexts
         return add_contexts(Contexts(init.arrays["context"], init.arrays["mentions"]), contexts)
 
-    def _initial(self, vocab: Vocab, init: VectorModel | None, seed: int) -> WordVectors:
-        """Initial vectors (n, dim): random inputs and zero outputs, or those of `init`."""
+    def _initial(self, sessions: Sessions, init: VectorModel | None, seed: int) -> WordVectors:
+        """Initial vectors (n, dim): random inputs and zero outputs; or those of `init`, see `start_rows`."""
         rng = np.random.default_rng(seed)
-        x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(vocab), self.dim)).astype(np.float32)
+        x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(sessions.vocab), self.dim)).astype(np.float32)
         y = np.zeros_like(x)
         if init is not None:
             dim = init.arrays["input"].shape[1] if "input" in init.arrays else None
             if dim != self.dim:
                 raise SettingsError(f"a model of {dim} dimensions cannot be continued with dim={self.dim}")
-            x[: len(init.vocab)], y[: len(init.vocab)] = init.arrays["input"], init.arrays["output"]
+            x = start_rows(x, sessions.vocab, init.arrays["input"], init.vocab, sessions)
+            y = start_rows(y, sessions.vocab, init.arrays["output"], init.vocab, sessions)
         return WordVectors(x, y)
 
 
@@ -198,7 +214,7 @@ class Word2VecModel(VectorModel):
         return replace(super().encode(sessions), metric="cosine")
 
 
-_CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
+_CONTINUING, _CHANGES = (2, 0.005), (30, 0.05)  # most epochs, highest alpha
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Vocab:

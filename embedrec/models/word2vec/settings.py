@@ -50,6 +50,7 @@ class Word2VecSettings(Settings):
                     grows with the item's mentions. None selects the best exponent on training sessions
                     (`best_share`), which the model's recipe then holds
     similar_popularity  the same exponent for similar items
+    replay          warm start with known changes: unchanged sessions that are trained on too, for each changed one
     backend         "embedrec", or "gensim" with the same settings, for comparison
     deterministic   the same bytes at any number of threads (otherwise: with one thread)
 
@@ -88,6 +89,7 @@ class Word2VecSettings(Settings):
     smoothing: float = 1.0
     popularity: float | None = None
     similar_popularity: float = 0.2
+    replay: float = 2.0
     backend: Backend = "embedrec"
     deterministic: bool = False
 
@@ -104,5 +106,5 @@ _BOUNDS = {
     "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
     "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
     "min_count": (1, np.inf), "decay": (1e-6, 1), "smoothing": (0, 1000), "popularity": (0, 1),
-    "similar_popularity": (0, 1),
+    "similar_popularity": (0, 1), "replay": (0, 1e6),
 }  # fmt: skip

@@ -44,10 +44,9 @@ class Corpus:
     other: np.ndarray  # (n,) int32
 
     @classmethod
-    def of(cls, recipe: Word2VecSettings, sessions: Sessions, seed: int) -> Corpus:
-        counts = np.bincount(sessions.items, minlength=len(sessions.vocab))  # (n,)
-        table = alias_table(noise_weights(counts, recipe.ns_exponent))
-        return cls(recipe, sessions, seed, keep_probabilities(counts, recipe.sample), *table)
+    def of(cls, recipe: Word2VecSettings, sessions: Sessions, mentions: np.ndarray, seed: int) -> Corpus:
+        table = alias_table(noise_weights(mentions, recipe.ns_exponent))
+        return cls(recipe, sessions, seed, keep_probabilities(mentions, recipe.sample), *table)
 
     def chunks(self, size: int) -> list[tuple[int, int]]:
         """Ranges of sessions with about `size` events each, and at least one session."""
@@ -85,14 +84,23 @@ Epoch = Callable[[ThreadPoolExecutor, int, int, Tally, Callable[[], None]], None
 
 
 def train(
-    recipe: Word2VecSettings, sessions: Sessions, start: WordVectors, *, seed: int, threads: int, report: Report
+    recipe: Word2VecSettings,
+    sessions: Sessions,
+    start: WordVectors,
+    mentions: np.ndarray,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train from initial vectors; returns the new input and output vectors, (n, d) each.
+
+    mentions  (n,) of the items, in these and further sessions: for the noise and sub-sampling
 
     Raises TrainingError, with the epoch, when vectors or the loss are not finite.
     """
     (n, d), r = start.input.shape, recipe
-    corpus = Corpus.of(recipe, sessions, seed)
+    corpus = Corpus.of(recipe, sessions, mentions, seed)
     x, y = padded(start.input, n), padded(start.output, n + FILLERS)
     learn = skipgram if r.architecture == "skip-gram" else cbow
     train_epoch = (_Lanes if r.deterministic else _SharedVectors)(corpus, learn, x, y)
@@ -118,7 +126,7 @@ def train(
                 raise TrainingError(
                     f"training diverged in epoch {epoch + 1} of {r.epochs}; lower alpha, which is {r.alpha:g}"
                 )
-    if not pairs:
+    if not pairs and not start.output.any():  # a warm start keeps its vectors
         raise DataError(
             f"sub-sampling (sample={r.sample:g}) left no pair of the {total} events to learn from; set sample=0"
         )

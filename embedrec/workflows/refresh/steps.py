@@ -48,7 +48,7 @@ def recipe_to_continue(model: Artifact) -> tuple[Any, bool]:
     cls = recipe_class(name)
     if not MODELS[name].warm_start:
         return build(cls, model.about["settings"], source=str(model.folder)), False
-    return build(cls, continuing_settings(cls, model), source=str(model.folder)), True
+    return build(cls, continuing_settings(cls, model, changes=True), source=str(model.folder)), True
 
 
 def training_context_of(recipe: Any, computing: Computing, report: Report) -> TrainingContext:
