@@ -108,12 +108,15 @@ class Word2Vec(Word2VecSettings):
         report_long(chosen, chosen.lengths, self.window, report)
         x, y = start
         if (chosen.lengths > 1).any():
+            mentions = np.bincount(sessions.items, minlength=len(vocab))
             if self.backend == "gensim":
-                from embedrec.models.word2vec.gensim import train_gensim as train
+                from embedrec.models.word2vec.gensim import train_gensim
+
+                x, y = train_gensim(self, chosen, start, mentions=mentions, seed=seed, threads=threads, report=report)
             else:
                 from embedrec.models.word2vec.training import train
-            mentions = np.bincount(sessions.items, minlength=len(vocab))
-            x, y = train(self, chosen, start, mentions, seed=seed, threads=threads, report=report)
+
+                x, y = train(self, chosen, start, mentions, seed=seed, threads=threads, report=report)
         contexts = self._contexts(sessions, WordVectors(x, y), joined)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
