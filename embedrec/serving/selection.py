@@ -130,10 +130,13 @@ def _is_older(artifact: Artifact, before: Source) -> bool:
     return artifact.created < before.artifact.created
 
 
-def _is_replaced(workspace: Workspace, artifact: Artifact) -> bool:
-    """Whether another artifact has the place of an artifact now, such as an earlier version after a rollback."""
+def _is_replaced(workspace: _Without, artifact: Artifact) -> bool:
+    """Whether another artifact has the place of an artifact now, such as an earlier version after a rollback.
+
+    One that is not to be served counts for nothing.
+    """
     current = readable(workspace.folder(artifact.kind, artifact.name), artifact.kind)
-    return current is not None and current.digest != artifact.digest
+    return current is not None and current.digest not in {artifact.digest, *workspace.excluded}
 
 
 def _pinned(workspace: Workspace, settings: ServeSettings, old: Served | None) -> dict[str, Artifact]:
