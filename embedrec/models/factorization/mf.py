@@ -152,6 +152,10 @@ class MatrixFactorisation(FactorisationSettings):
         """See `FrozenRecipe`."""
         from embedrec.models.factorization.new_items import solve_new_items
 
+        if self.uses_torch:
+            raise SettingsError(
+                f"mf with loss={self.loss} has no least squares to solve new items with; use --align instead"
+            )
         return solve_new_items(self, items, seed=seed, report=report)
 
     def rotated(self, arrays: Arrays, rotation: np.ndarray) -> Arrays:

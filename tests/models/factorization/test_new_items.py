@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from embedrec import MatrixFactorisation
+from embedrec.errors import SettingsError
 from embedrec.models.factorization.least_squares import cells
 from embedrec.models.factorization.new_items import solve_new_items
 from embedrec.models.frozen import NewItems, extend_frozen
@@ -55,3 +57,12 @@ def test_the_axes_are_those_of_all_items() -> None:
     turned = model.arrays["items"] @ model.arrays["axes"]
     products = turned.T @ turned
     np.testing.assert_allclose(products, np.diag(np.diag(products)), atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["bpr", "logistic"])
+def test_other_losses_are_refused(loss: str) -> None:
+    model = MatrixFactorisation(dim=4, min_count=1, loss=loss, epochs=1).fit(clustered_sessions())
+    with pytest.raises(
+        SettingsError, match=f"^mf with loss={loss} has no least squares to solve new items with; use --align"
+    ):
+        extend_frozen(model, sessions_with_new_items())
