@@ -121,6 +121,8 @@ def test_models_with_a_warm_start_have_settings_for_it() -> None:
     for name, entry in MODELS.items():
         assert entry.warm_start == hasattr(recipe_class(name), "continuing")
         assert entry.warm_start == ("init" in inspect.signature(recipe_class(name).fit).parameters)
+        if entry.warm_start:
+            assert "changes" in inspect.signature(recipe_class(name).continuing).parameters
 
 
 def test_a_model_needs_a_file_and_a_registry_entry(

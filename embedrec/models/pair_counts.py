@@ -22,6 +22,7 @@ from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
 from embedrec.models.long_sessions import report_long
+from embedrec.models.warm_start import check_warm_start
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
 
@@ -92,9 +93,11 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
         init     a model of nearly the same sessions: where it helps, the computation starts from it
         changes  how much they differ; without it, `init` has no effect
 
-        Raises DataError when no item is mentioned often enough, and when the model needs pairs and there are none.
+        Raises DataError when no item is mentioned often enough, and when the model needs pairs and there are none;
+        SettingsError for an `init` or `changes` that do not fit.
         """
         check_sessions(sessions)
+        check_warm_start(self, init, changes, sessions)
         rows, counts = frequent_items(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))

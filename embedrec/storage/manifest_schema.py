@@ -104,6 +104,7 @@ class _Model(msgspec.Struct):
     epochs: list[_Epoch] | UnsetType = UNSET
     trained_on: _Made | _Maybe = UNSET
     continued_from: _Made | _Maybe = UNSET
+    first_settings: dict[str, Any] | UnsetType = UNSET
     parts: dict[str, _Part] | UnsetType = UNSET
     maps: list[_Space] | UnsetType = UNSET
     aligned: float | UnsetType = UNSET

@@ -26,6 +26,7 @@ from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.workflows.composite_parts import check_packages, keep_model, kept_model, part_names, prepare_parts
 from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
+from embedrec.workflows.warm_start import first_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +194,8 @@ def _recipe_to_train(trained: Artifact | None, name: str, options: TrainingOptio
     """The recipe of a name, or of a trained model with its settings; options are over them."""
     if trained is None:
         return recipe_of(recipe_class(name), options.config, options.pairs)
-    about = trained.about
-    return recipe_of(settings_class(about["recipe"]), options.config, options.pairs, about["settings"])
+    cls = settings_class(trained.about["recipe"])
+    return recipe_of(cls, options.config, options.pairs, first_settings(trained))
 
 
 def _for_protocol(task: EvaluationTask, model: Model) -> Model:

@@ -33,7 +33,7 @@ from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
 from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.spaces import keep_frozen, place_in_space
-from embedrec.workflows.warm_start import WarmStart
+from embedrec.workflows.warm_start import WarmStart, first_settings
 
 AS_IS: Mapping[str, Any] = MappingProxyType({})
 
@@ -136,7 +136,7 @@ def train_model(
         )
     about = {
         "trained_on": provenance(source),
-        "continued_from": None if start is None else provenance(start.model),
+        **_continued(None if start is None else start.model),
         "seed": seed,
         "threads": threads,
         "seconds": round(perf_counter() - started, 3),
@@ -167,7 +167,7 @@ def _extend(
     placed = keep_frozen(extend_frozen(load_vector_model(start), sessions, **more), start)
     about = {
         "trained_on": provenance(source),
-        "continued_from": provenance(start),
+        **_continued(start),
         "seed": more["seed"],
         "threads": more["threads"],
         "seconds": round(perf_counter() - started, 3),
@@ -176,6 +176,13 @@ def _extend(
     }
     save_model(placed.model, folder, about, made_from=start, maps=placed.maps)
     return artifacts.read(folder, "model")
+
+
+def _continued(start: Artifact | None) -> dict[str, Any]:
+    """Manifest entries on the model that a training continues: its own settings are those of less training."""
+    if start is None:
+        return {"continued_from": None}
+    return {"continued_from": provenance(start), "first_settings": first_settings(start)}
 
 
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:

@@ -52,7 +52,7 @@ class WarmStart:
 
     def arguments(self, recipe: Recipe, sessions: Sessions, *, compare: bool = True) -> dict[str, Any]:
         """What `recipe.fit` needs to continue the model on `sessions`: "init" and, if known, "changes"; nothing for an
-        `ExactIncrement`.
+        `ExactIncrement`. Where nothing has changed, the training goes on with all sessions, without "changes".
 
         compare  False leaves "changes" out, for sessions without their ids
 
@@ -64,7 +64,9 @@ class WarmStart:
         init = {"init": load_model(self.model)}
         if self.sessions is None or not compare:
             return init
-        return {**init, "changes": session_changes(Sessions.load(self.sessions), sessions)}
+        changes = session_changes(Sessions.load(self.sessions), sessions)
+        same = not len(changes.added) and not len(changes.removed)
+        return init if same else {**init, "changes": changes}
 
 
 def keep_space(start: str | None, align: bool, frozen: bool) -> KeepSpace | None:
@@ -92,6 +94,12 @@ def continuing_settings(
         return settings_of(build(cls, start.about["settings"], source=str(start.folder)))
     check_start(cls, start)
     return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing(changes=changes))
+
+
+def first_settings(model: Artifact) -> dict[str, Any]:
+    """The settings with which a model is trained from scratch: those of the first model that it continues."""
+    settings: dict[str, Any] = model.about.get("first_settings", model.about["settings"])
+    return settings
 
 
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:

@@ -26,10 +26,10 @@ LISTS = np.random.default_rng(0).integers(0, 30, (60, 5)).tolist()
 GONE, FRESH = 100, 200  # an item of the first sessions only, and one of the last only
 FIRST, LAST = [[GONE, 1, 2], [2, GONE, 1]], [[FRESH, 3, 4], [3, FRESH, 4], [1, FRESH, 3, 4]]
 EVERY = Sessions.of_lists([*FIRST, *LISTS, *LAST])
-TRAINED = [
+TRAINED = [  # svd has the eigenvectors of the new matrix, not vectors near the old ones: see its own tests
     (name, settings)
     for name, entry in MODELS.items()
-    if entry.warm_start and not issubclass(recipe_class(name), ExactIncrement)
+    if entry.warm_start and not issubclass(recipe_class(name), ExactIncrement) and name != "svd"
     for settings in ({}, *recipe_class(name).VARIANTS)
     if settings.get("input") != "content-mlp"
 ]

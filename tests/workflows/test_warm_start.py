@@ -23,7 +23,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.train import recipe_of, train_model
-from embedrec.workflows.warm_start import WarmStart, continuing_settings
+from embedrec.workflows.warm_start import WarmStart, continuing_settings, first_settings
 from tests.conftest import of_lists
 
 SMALL = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
@@ -40,6 +40,19 @@ def test_a_warm_start_records_the_first_model(prepared: Artifact, tmp_path: Path
     with pytest.raises(SettingsError, match="random does not support warm starts; leave --from out"):
         train_model(Random(), prepared, tmp_path / "again", start=WarmStart(first))
     assert artifacts.read(tmp_path / "again").fingerprint == second.fingerprint
+
+
+def test_a_continued_model_keeps_the_settings_of_the_first(prepared: Artifact, tmp_path: Path) -> None:
+    """Less training is enough from a model, not from scratch."""
+    first = train_model(replace(SMALL, epochs=5), prepared, tmp_path / "m")
+    assert "first_settings" not in first.about
+    for name in ("second", "third"):
+        few = recipe_of(Word2Vec, None, ["epochs=1"], continuing_settings(Word2Vec, first))
+        continued = train_model(few, prepared, tmp_path / name, start=WarmStart(first))
+        assert continued.about["settings"]["epochs"] == 1
+        assert first_settings(continued) == continued.about["first_settings"] == first_settings(first)
+        assert first_settings(continued)["epochs"] == 5
+        first = continued
 
 
 def test_a_warm_start_has_its_own_default_settings(prepared: Artifact, tmp_path: Path) -> None:

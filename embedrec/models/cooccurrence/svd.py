@@ -120,8 +120,8 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         super().__post_init__()
         check_bounds(self, _BOUNDS)
 
-    def continuing(self) -> Spectral:
-        """The same settings."""
+    def continuing(self, *, changes: bool = False) -> Spectral:
+        """See `WarmStartRecipe`: the same settings."""
         return self
 
     def count_arrays(

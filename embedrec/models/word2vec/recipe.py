@@ -217,7 +217,7 @@ class Word2VecModel(VectorModel):
         return replace(super().encode(sessions), metric="cosine")
 
 
-_CONTINUING, _CHANGES = (2, 0.005), (30, 0.05)  # most epochs, highest alpha
+_CONTINUING, _CHANGES = (2, 0.005), (4, 0.04)  # most epochs, highest alpha
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Vocab:

@@ -89,7 +89,7 @@ class Word2VecSettings(Settings):
     smoothing: float = 1.0
     popularity: float | None = None
     similar_popularity: float = 0.2
-    replay: float = 2.0
+    replay: float = 40.0
     backend: Backend = "embedrec"
     deterministic: bool = False
 

@@ -17,6 +17,7 @@ from embedrec.data.session_changes import session_changes
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
 from embedrec.models.cooccurrence import eigenvectors
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.cooccurrence.eigenvectors import leading_eigenvectors
 from embedrec.models.cooccurrence.svd import Spectral, SpectralModel
 from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent_items, one_mention
@@ -242,7 +243,7 @@ def test_warm_starts_are_as_exact_as_full_fits(days: list[Sessions], matrix: Any
     """With three products instead of five, also after several days, and after a rotation of the vectors."""
     recipe, products = Spectral(dim=12, min_count=1, matrix=matrix), []
     model = recipe.fit(days[0], seed=0)
-    assert recipe.continuing() == recipe
+    assert recipe.continuing(changes=True) == recipe
     for old, new in pairwise(days):
         turned = recipe.from_arrays(model.vocab, recipe.rotated(model.arrays, _rotation(12)))
         full, products = recipe.fit(new, seed=0), []
@@ -256,6 +257,17 @@ def test_warm_starts_are_as_exact_as_full_fits(days: list[Sessions], matrix: Any
         assert products.count("products") == 3
         assert residual(model, new) <= residual(full, new)
         assert model.vocab.ids.tolist() == full.vocab.ids.tolist()
+
+
+def test_a_foreign_start_and_foreign_changes_are_refused(days: list[Sessions]) -> None:
+    recipe, (old, new, *_) = Spectral(dim=12, min_count=1), days
+    changes, model = session_changes(old, new), recipe.fit(old)
+    with pytest.raises(SettingsError, match=r"^svd cannot continue a model of cooccurrence; give a model of svd$"):
+        recipe.fit(new, init=Cooccurrence(min_count=1).fit(old))  # type: ignore[type-var]
+    with pytest.raises(SettingsError, match=r"^changes need the model of the old sessions; give it as init$"):
+        recipe.fit(new, changes=changes)
+    with pytest.raises(SettingsError, match=r"^changes lead to .* sessions of .* events, but given are"):
+        recipe.fit(old, init=model, changes=changes)
 
 
 def _rotation(dim: int) -> np.ndarray:

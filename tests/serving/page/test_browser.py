@@ -243,7 +243,11 @@ def test_drift_names_items_that_moved_and_went(page: PageBrowser) -> None:
     page.wait(lambda: page.find(".tile"))
     answer = httpx.get(f"{page.url}/v1/drift", params={"from": "flat", "to": "new", "k": 5}).json()
     shares = [f"{answer['overlap'] * 100:.1f} %", f"{answer['rank_biased_overlap']:.3f}"]
-    assert page.texts(".tile b") == [*shares, str(answer["unchanged"]), "0", "1"]
+    figures = answer["figures"]
+    pairs = [" → ".join(f"{value * 100:.1f} %" for value in figures[name]) for name in
+             ("coverage", "popularity of results")]  # fmt: skip
+    further = [*pairs, f"{figures['shift of popularity'] * 100:.1f} %"]
+    assert page.texts(".tile b") == [*shares, str(answer["unchanged"]), "0", "1", *further]
     shown = page.run("return [...document.querySelectorAll('ol > li[data-item]')].map((row) => row.dataset.item)")
     assert shown == [one["item"] for one in answer["moved"]]
     assert page.texts(".names bdi") == ["cloud 59"]

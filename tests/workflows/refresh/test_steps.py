@@ -68,7 +68,7 @@ def test_what_cannot_be_aligned_starts_a_new_space(
     def fails(*_: object) -> None:
         raise SettingsError("no item is common")
 
-    monkeypatch.setattr(module, "align_model", fails)
+    monkeypatch.setattr(module, "align_artifact", fails)
     messages: list[str] = []
     same, cosine = align_renewed(free, old, lambda event, message: messages.append(message))
     assert same is free and cosine is None and space_of(free) != space_of(old)
