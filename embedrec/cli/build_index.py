@@ -10,6 +10,7 @@ import click
 
 from embedrec.cli.shared.artifacts import find_model
 from embedrec.cli.shared.options import (
+    TARGET_NOT_MET,
     emit,
     json_option,
     log_option,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 _AUTO_SUMMARY = "the fastest of these and their settings that meets the target"
 _ON_DISK = ", ".join(name for name, entry in INDEXES.items() if entry.on_disk)
-_TARGET_NOT_MET = 3  # exit code: no index meets the target
 # columns on a terminal, beside recall@k
 _SHOWN = ("index", "spec", "items", "nprobe", "ef_search", "rerank", "query_ms_p95", "bytes_per_vector", "kept")
 
@@ -191,7 +191,7 @@ def build_index(
         _emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
         _draw(e.points, f"{source.name}: no index meets the target", plot)
         note(f"embedrec: {e}")
-        raise click.exceptions.Exit(_TARGET_NOT_MET) from None
+        raise click.exceptions.Exit(TARGET_NOT_MET) from None
     note(f"wrote index {done.name} ({done.folder})")
     about = done.about
     points = about["facts"].get("points")

@@ -6,6 +6,7 @@ import click
 
 from embedrec.cli.shared.gate_options import gate_options
 from embedrec.cli.shared.options import (
+    TARGET_NOT_MET,
     emit,
     json_option,
     log_option,
@@ -20,8 +21,6 @@ from embedrec.cli.shared.options import (
 from embedrec.cli.shared.terminal import json_line, write_result
 from embedrec.storage.workspace import Workspace
 from embedrec.text.figures import changed_rows, figure_rows
-
-_TARGET_NOT_MET = 3  # exit code
 
 
 @click.command(short_help="Measure what changed from one model or index to another.")
@@ -94,4 +93,4 @@ def drift(
     failures = gate.failures(result)
     if failures:
         note(f"embedrec: {after.name} is too far from {before.name}: {'; '.join(failures)}")
-        raise click.exceptions.Exit(_TARGET_NOT_MET)
+        raise click.exceptions.Exit(TARGET_NOT_MET)

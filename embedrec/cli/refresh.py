@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from embedrec.cli.shared.gate_options import gate_options
 from embedrec.cli.shared.options import (
+    TARGET_NOT_MET,
     device_option,
     emit,
     json_option,
@@ -24,7 +25,6 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.storage.workspace import Workspace
 
-_TARGET_NOT_MET = 3  # exit code
 _GATE = {"min_overlap": 0.6, "max_recall_drop": 0.01, "max_metric_drop": 0.02}  # the defaults of `Gate`
 
 
@@ -124,7 +124,7 @@ def refresh(
             f"embedrec: nothing is changed: {'; '.join(result.refused)}; the new versions are kept in "
             f"{result.staging}, and the same command with other thresholds or --no-gate accepts them"
         )
-        raise click.exceptions.Exit(_TARGET_NOT_MET)
+        raise click.exceptions.Exit(TARGET_NOT_MET)
     if not result.switched:
         note(f"{', '.join(paths)}: no new events for sessions {result.sessions}; nothing is changed")
     for command in commands:

@@ -10,6 +10,7 @@ import click
 
 from embedrec.cli.shared.artifacts import find_sessions, note_outdated, note_replaced
 from embedrec.cli.shared.options import (
+    TARGET_NOT_MET,
     config_option,
     device_option,
     emit,
@@ -24,8 +25,6 @@ from embedrec.cli.shared.options import (
 from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.cli.shared.terminal import write_result
 from embedrec.storage.workspace import Workspace
-
-_TARGET_NOT_MET = 3  # exit code
 
 
 @click.command(cls=SettingsCommand, short_help="Train a model on sessions.")
@@ -182,7 +181,7 @@ def train(
             progress.clear()
             emit(e.points, as_json)
             note(f"embedrec: {e}")
-            raise click.exceptions.Exit(_TARGET_NOT_MET) from None
+            raise click.exceptions.Exit(TARGET_NOT_MET) from None
     if done.about.get("forced"):
         note(f"{describe_comparison(model, done.about['validation'])}; written all the same")
     if align:

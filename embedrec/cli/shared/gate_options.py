@@ -8,7 +8,11 @@ import click
 
 from embedrec.cli.shared.options import combine_options
 
-_SHARE = click.FloatRange(0, 1)
+_HELP = {
+    "min_overlap": "Least mean share of the results that stay.",
+    "max_recall_drop": "Most that the recall of an index may lose.",
+    "max_metric_drop": "Most that the recall of the next item on new sessions may lose, beyond chance.",
+}
 
 
 def gate_options(**defaults: float | None) -> Any:
@@ -16,28 +20,13 @@ def gate_options(**defaults: float | None) -> Any:
     return combine_options(
         [
             click.option(
-                "--min-overlap",
-                type=_SHARE,
+                f"--{name.replace('_', '-')}",
+                type=click.FloatRange(0, 1),
                 metavar="X",
-                default=defaults.get("min_overlap"),
+                default=defaults.get(name),
                 show_default=True,
-                help="Least mean share of the results that stay.",
-            ),
-            click.option(
-                "--max-recall-drop",
-                type=_SHARE,
-                metavar="X",
-                default=defaults.get("max_recall_drop"),
-                show_default=True,
-                help="Most that the recall of an index may lose.",
-            ),
-            click.option(
-                "--max-metric-drop",
-                type=_SHARE,
-                metavar="X",
-                default=defaults.get("max_metric_drop"),
-                show_default=True,
-                help="Most that the recall of the next item on new sessions may lose, beyond chance.",
-            ),
+                help=text,
+            )
+            for name, text in _HELP.items()
         ]
     )

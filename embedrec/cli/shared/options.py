@@ -29,6 +29,7 @@ from embedrec.text import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HEADER = "embedrec.header"  # key in the meta of a context: the value of --header, if given
+TARGET_NOT_MET = 3  # exit code
 LOG_JSON = "embedrec.logged"  # key in the meta of a context: present with --log-json
 _SEED = "Random seed; training is reproducible to the byte with --threads 1 or deterministic=true."
 
