@@ -147,10 +147,14 @@ def _budget(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
             yield MemoryBudget(memory, beside)
 
 
+def needs_sessions(model: Artifact, of: Indexed) -> bool:
+    """Whether `build_index_artifact` needs the sessions that a model was trained on."""
+    return of == "sessions" or (of == "answers" and model.about.get("trained_on") is not None)
+
+
 def sessions_to_index(workspace: Workspace, model: Artifact, of: Indexed) -> Artifact | None:
     """The training sessions that `build_index_artifact` needs; None if it needs none. See `training_sessions`."""
-    needed = of == "sessions" or (of == "answers" and model.about.get("trained_on") is not None)
-    return training_sessions(workspace, model) if needed else None
+    return training_sessions(workspace, model) if needs_sessions(model, of) else None
 
 
 def features_for_index(workspace: Workspace, model: Artifact, report: Report = quiet) -> Features | None:

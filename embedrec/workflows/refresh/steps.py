@@ -23,7 +23,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
 from embedrec.vectors.space import space_of
-from embedrec.workflows.build_index import IndexSettings, build_index_artifact, features_for_index
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact, features_for_index, needs_sessions
 from embedrec.workflows.composite_parts import device_for
 from embedrec.workflows.spaces import align_artifact
 from embedrec.workflows.train import train_model
@@ -160,7 +160,6 @@ def _build_again(
         target=None if target is None else SearchTarget(**target),
         seed=int(about.get("seed", 0)),
     )
-    needs_sessions = of == "sessions" or (of == "answers" and model.about.get("trained_on") is not None)
     features = None if of == "sessions" else features_for_index(staged, model, report)
-    needed = sessions if needs_sessions else None
+    needed = sessions if needs_sessions(model, of) else None
     return build_index_artifact(model, folder, settings, sessions=needed, features=features, report=report)
