@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from embedrec.storage.artifacts import FOLDERS
-from embedrec.storage.switch import switch
-from embedrec.storage.workspace import Workspace
 from tests.cli.conftest import Run, fails, succeed
-from tests.storage.versioned import put, stage, texts
+from tests.storage.versioned import switched, texts
 
 
 @pytest.fixture
 def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace, and the current folder, whose artifacts x were refreshed twice."""
     monkeypatch.chdir(tmp_path)
-    for kind in FOLDERS:
-        put(tmp_path, kind, "x", "1")
-    for text in "23":
-        switch(Workspace(tmp_path), stage(tmp_path, text), command="refresh")
-    shutil.rmtree(tmp_path / ".staging")
-    return tmp_path
+    return switched(tmp_path, "123")
 
 
 def test_rollback_says_what_is_current_again(run: Run, nights: Path) -> None:

@@ -10,20 +10,14 @@ import pytest
 from embedrec.errors import ArtifactError
 from embedrec.storage import artifacts, versions
 from embedrec.storage.artifacts import FOLDERS
-from embedrec.storage.switch import switch
 from embedrec.storage.workspace import Workspace
-from tests.storage.versioned import put, stage
+from tests.storage.versioned import put, switched
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A workspace whose artifacts x were "1", then "2" and now are "3"."""
-    for kind in FOLDERS:
-        put(tmp_path, kind, "x", "1")
-    for text in "23":
-        switch(Workspace(tmp_path), stage(tmp_path, text), command="test")
-    shutil.rmtree(tmp_path / ".staging")
-    return tmp_path
+    return switched(tmp_path, "123", command="test")
 
 
 def test_versions_are_found_by_their_fingerprint(root: Path) -> None:

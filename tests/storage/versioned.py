@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from embedrec.storage import artifacts, atomic
 from embedrec.storage.artifacts import FOLDERS, Artifact
-from embedrec.storage.switch import Staged
+from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 
 KILLED = 77
@@ -31,6 +32,16 @@ def stage(root: Path, text: str, *names: str) -> list[Staged]:
         for name in names or ("x",):
             staged.append(Staged(put(root / ".staging", kind, name, text), current(root, kind, name)))
     return staged
+
+
+def switched(root: Path, texts: str, *, command: str = "refresh") -> Path:
+    """The workspace, after artifacts x of the first character and a switch to each of the others."""
+    for kind in FOLDERS:
+        put(root, kind, "x", texts[0])
+    for text in texts[1:]:
+        switch(Workspace(root), stage(root, text), command=command)
+        shutil.rmtree(root / ".staging")
+    return root
 
 
 def current(root: Path, kind: str, name: str = "x") -> Artifact | None:

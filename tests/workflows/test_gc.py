@@ -21,18 +21,13 @@ from embedrec.workflows.gc import Freed, collect_garbage
 from embedrec.workflows.refresh.staging import refreshing
 from embedrec.workflows.rollback import roll_back
 from embedrec.workflows.versions import list_versions
-from tests.storage.versioned import put, stage, texts
+from tests.storage.versioned import put, stage, switched, texts
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A workspace whose artifacts x were "1" to "4", and are "5" now."""
-    for kind in FOLDERS:
-        put(tmp_path, kind, "x", "1")
-    for text in "2345":
-        switch(Workspace(tmp_path), stage(tmp_path, text), command="refresh")
-        shutil.rmtree(tmp_path / ".staging")
-    return tmp_path
+    return switched(tmp_path, "12345")
 
 
 def kept(root: Path) -> list[tuple[int, str]]:
