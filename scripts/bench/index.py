@@ -32,7 +32,7 @@ import numpy as np
 from generated import clustered
 from index_libraries import LIBRARIES
 from index_peers import compare
-from index_sets import SETS, vector_sets
+from index_sets import SETS, run_command, vector_sets
 
 from embedrec import Embeddings, Workspace, build_index, save_index
 from embedrec.index.build_settings import BuildSettings
@@ -179,19 +179,14 @@ def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
         yield "generated", clustered(given.items, given.dim)
     with tempfile.TemporaryDirectory() as folder:
         for name in [name for name in ("mpd", "nowplaying") if name in names]:
-            workspace = f"{folder}/{name}"
+            workspace = Path(folder) / name
             if name == "mpd":
-                embedrec(workspace, "prepare", "mpd", given.data / "mpd" / "train", "--level", "track")
+                run_command(workspace, "prepare", "mpd", given.data / "mpd" / "train", "--level", "track")
             else:
-                embedrec(workspace, "prepare", "sessions", given.data / name / "train_sessions.parquet")
+                run_command(workspace, "prepare", "sessions", given.data / name / "train_sessions.parquet")
             sets = (f"dim={given.dim}", "min_count=1", f"epochs={given.epochs}")
-            embedrec(workspace, "train", "word2vec", *(word for pair in sets for word in ("--set", pair)))
-            yield name, load_item_vectors(Workspace(Path(workspace)).find("model"))
-
-
-def embedrec(workspace: str, *arguments: object) -> None:
-    command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
-    subprocess.run(command, check=True, capture_output=True)
+            run_command(workspace, "train", "word2vec", *(word for pair in sets for word in ("--set", pair)))
+            yield name, load_item_vectors(Workspace(workspace).find("model"))
 
 
 def peak() -> float:

@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -85,7 +85,7 @@ def compare(vectors: VectorSet, names: Sequence[str], recalls: Sequence[float], 
                 best[result.target] = result
         if not lines:
             print(f"  {name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1][:200]}", flush=True)
-        yield from (Result(**{**asdict(result), "all": spent}) for result in best.values())
+        yield from (replace(result, all=spent) for result in best.values())
 
 
 def run_library(name: str, library: Library, vectors: VectorSet, recalls: Sequence[float], threads: int) -> None:

@@ -152,11 +152,11 @@ def _trained(
             if sessions == "mpd"
             else ["sessions", data / sessions / "train_sessions.parquet"]
         )
-        _embedrec(workspace, "prepare", *paths)
+        run_command(workspace, "prepare", *paths)
     if not (workspace / "models" / model).exists():
         size = "layers" if model == "gru4rec" else "dim"
         pairs = [f"{size}={d}", *_SETTINGS.get(model, [])]
-        _embedrec(workspace, "train", model, *(word for pair in pairs for word in ("--set", pair)))
+        run_command(workspace, "train", model, *(word for pair in pairs for word in ("--set", pair)))
     artifact = Workspace(workspace).find("model", model)
     trained = load_vector_model(artifact)
     if of == "items":
@@ -168,6 +168,7 @@ def _trained(
     return trained.answers, drawn
 
 
-def _embedrec(workspace: Path, *arguments: object) -> None:
+def run_command(workspace: Path, *arguments: object) -> None:
+    """Run a command of embedrec in a workspace, quietly."""
     command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", str(workspace)]
     subprocess.run(command, check=True, capture_output=True)
