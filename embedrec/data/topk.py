@@ -39,12 +39,17 @@ class TopK(Described):
         object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
         if self.rows.ndim != 2 or self.rows.shape != self.scores.shape:
             raise DataError(f"rows {self.rows.shape} and scores {self.scores.shape} must have the same shape (q, k)")
-        if (self.scores[:, :-1] < self.scores[:, 1:]).any():
+        if not (self.scores[:, :-1] >= self.scores[:, 1:]).all():  # also false for NaN
+            self._check_numbers()
             raise DataError("scores must be in descending order; sort them with sort_results")
+        if self.k == 1:
+            self._check_numbers()
+        if not ((self.rows < 0) == (self.scores == -np.inf)).all():
+            raise DataError("missing results must have row -1 and score -inf, both")
+
+    def _check_numbers(self) -> None:
         if np.isnan(self.scores).any():
             raise DataError("scores must be numbers, but some are NaN")
-        if ((self.rows < 0) != np.isneginf(self.scores)).any():
-            raise DataError("missing results must have row -1 and score -inf, both")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -117,9 +122,8 @@ class TopK(Described):
 
         rows  (q,) int64; if a row is not among the results, the last result is dropped instead
         """
-        at = self.rows == rows[:, None]  # (q, k)
-        at[~at.any(axis=1), -1] = True
-        keep = ~at
+        keep = self.rows != rows[:, None]  # (q, k)
+        keep[keep.all(axis=1), -1] = False
         shape = (len(self), self.k - 1)
         return TopK(self.rows[keep].reshape(shape), self.scores[keep].reshape(shape), self.vocab)
 

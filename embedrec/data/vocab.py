@@ -192,8 +192,8 @@ def valid_rows(rows: Any, n: int) -> np.ndarray:
     given = np.asarray(rows)
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
         raise UnknownItemError(f"rows must be whole numbers (m,), but are {given.dtype} of shape {given.shape}")
-    invalid = np.flatnonzero((given < 0) | (given >= n))
-    if len(invalid):
+    if given.size and (given.min() < 0 or given.max() >= n):
+        invalid = np.flatnonzero((given < 0) | (given >= n))
         first = given[invalid[0]]
         raise UnknownItemError(
             f"rows must be between 0 and {n - 1}, but {len(invalid)} of {len(given)} are not, the first is {first}"

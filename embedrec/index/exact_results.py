@@ -56,8 +56,21 @@ def score_keys(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metri
     return keys
 
 
+class _NumpyBudget:
+    """The candidates that NumPy may still score in this process."""
+
+    left = _NUMPY_CANDIDATES
+
+    @classmethod
+    def take(cls, candidates: int) -> bool:
+        """Take a number of candidates from the budget; whether it sufficed."""
+        cls.left -= candidates
+        return cls.left > 0
+
+
 def _suits_numpy(rows: np.ndarray) -> bool:
-    return rows.size < _NUMPY_CANDIDATES and "numba" not in sys.modules
+    """Whether NumPy scores candidates (q, c): the first ones of a process that has not loaded numba yet."""
+    return "numba" not in sys.modules and _NumpyBudget.take(rows.size)
 
 
 def _run_in_parts(rows: np.ndarray, work: Callable[[slice], None]) -> None:

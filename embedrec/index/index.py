@@ -109,7 +109,12 @@ class Index(Described):
         >>> index.search(np.array([[0.0, 2.0]]), 2).ids()
         [['nail', 'jam']]
         """
-        queries = check_queries(queries, self.dim, k, len(self))
+        return self._search_checked(check_queries(queries, self.dim, k, len(self)), k, settings, allowed)
+
+    def _search_checked(
+        self, queries: np.ndarray, k: int, settings: SearchSettings, allowed: np.ndarray | None
+    ) -> TopK:
+        """`search` for queries and a k that are known to fit."""
         check_settings(settings, self.faiss, self.spec)
         subset = None if allowed is None else allowed_rows(allowed, len(self))
         graph = self._graph
@@ -140,7 +145,7 @@ class Index(Described):
         """
         rows = valid_rows(rows, len(self))
         check_neighbour_count(k, len(self))
-        return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
+        return self._search_checked(self.embeddings.vectors[rows], k + 1, settings, allowed).without(rows)
 
     def _search_complete(
         self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None
@@ -227,11 +232,11 @@ class Index(Described):
             rows = self._rows_of_labels(self._search_labels(self.prepare_queries(queries), count, effective))
         else:
             rows = self._subset_candidates(queries, k, count, effective, np.arange(n) if subset is None else subset)
-        zero = ~queries.any(axis=1)
-        if self.metric != "l2" and zero.any():  # all scores are 0, for which FAISS may return nothing
+        if self.metric != "l2" and not (nonzero := queries.any(axis=1)).all():
+            # all scores of a zero query are 0, for which FAISS may return nothing
             first = np.full(rows.shape[1], -1)
             first[:n] = np.arange(min(n, len(first))) if subset is None else subset[: len(first)]
-            rows[zero] = first
+            rows[~nonzero] = first
         return rows
 
     def _subset_candidates(

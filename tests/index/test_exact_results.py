@@ -43,11 +43,26 @@ def test_keys_have_the_same_bits_whether_numba_is_loaded_or_not(
         import numba  # noqa: F401
     else:
         monkeypatch.delitem(sys.modules, "numba", raising=False)
+        monkeypatch.setattr(scoring._NumpyBudget, "left", 1000)
     result = score_keys(given.vectors, given.vectors[:12], rows, given.metric)
     assert (result == expected).all() and result.dtype == np.float64
     top = scoring.rescore(given.vectors, given.vectors[:12], rows, 5, given.metric, given.vocab)
     ordered = sort_by_keys(rows, expected, given.vocab).first(5)
     assert (top.rows == ordered.rows).all() and (top.scores == ordered.scores).all()
+
+
+def test_numpy_scores_the_first_candidates_of_a_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored = []
+    given = some_embeddings(40, 9, "cosine", spread=1.0)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setattr(scoring._NumpyBudget, "left", 20)
+    monkeypatch.setattr(scoring, "exact_keys", lambda *args: scored.append(args[2].size) or exact_keys(*args))
+    rows = np.arange(12).reshape(2, 6)
+    first, second = (
+        scoring.rescore(given.vectors, given.vectors[:2], rows, 3, given.metric, given.vocab) for _ in range(2)
+    )
+    assert scored == [12]
+    assert (first.rows == second.rows).all() and (first.scores == second.scores).all()
 
 
 @pytest.mark.parametrize("metric", METRICS)
