@@ -12,6 +12,7 @@ from typing import Any
 
 from embedrec.errors import EmbedrecError
 from embedrec.progress import Report
+from embedrec.runtime import limit_threads
 from embedrec.serving import schemas
 from embedrec.serving.answers import Computing
 from embedrec.serving.batches import Batches
@@ -215,6 +216,4 @@ class Service:
 
 def search_in_one_thread() -> None:
     """Let searches of this thread use no others: requests are answered side by side. OpenMP counts for each thread."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
+    limit_threads(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from math import frexp
+from math import ceil, frexp
 from typing import Literal, get_args
 
 import numpy as np
@@ -205,10 +205,18 @@ class Comparison:
         """Vectors (m, d) as they are multiplied."""
         return unit(vectors) if self.metric == "cosine" and self.divisors is None else self.frame.apply(vectors)
 
+    @property
+    def blocks(self) -> int:
+        """The number of blocks of `scores`."""
+        return ceil(len(self.frame.sizes) / BLOCK_ROWS) * ceil(len(self.queries) / self._queries_of_block)
+
+    @property
+    def _queries_of_block(self) -> int:
+        return max(1, BLOCK_SCORES // max(1, min(len(self.frame.sizes), BLOCK_ROWS)))
+
     def scores(self, vectors: np.ndarray, subset: np.ndarray | None) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """Approximate scores by blocks: a slice of the vectors, one of the queries, and their scores (b, m) float32."""
-        n = len(self.frame.sizes)
-        step = max(1, BLOCK_SCORES // max(1, min(n, BLOCK_ROWS)))
+        n, step = len(self.frame.sizes), self._queries_of_block
         for start in range(0, n, BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             part = self.prepare(vectors[block] if subset is None else vectors[subset[block]])
@@ -269,6 +277,10 @@ def _find_candidates(
     heaps."""
     from embedrec.kernels.topk import merge_best
 
+    if comparison.blocks == 1:
+        for block, batch, block_scores in comparison.scores(vectors, subset):
+            merge_best(block_scores, block.start, positions[batch], scores[batch])
+        return
     pending: list[Future[None]] = []
     with ThreadPoolExecutor(1) as pool:  # merges one block while the next is multiplied
         for block, batch, block_scores in comparison.scores(vectors, subset):

@@ -186,10 +186,10 @@ def note_artifact(artifact: Artifact) -> Artifact:
 
 
 def use_threads(threads: int) -> None:
-    """Set the number of threads of FAISS."""
-    import faiss
+    """Set the number of threads of FAISS and BLAS."""
+    from embedrec.runtime import limit_threads
 
-    faiss.omp_set_num_threads(threads)
+    limit_threads(threads)
 
 
 def emit(
