@@ -10,6 +10,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, decoding
+from embedrec.serving.batches import MOST
 from embedrec.serving.pinned_workspace import PinnedWorkspace
 from embedrec.serving.schemas import Refusal
 from embedrec.serving.settings import ServeSettings
@@ -204,18 +205,23 @@ def _open(
 
 
 def answer_once(source: Source) -> None:
-    """Answer a question of each kind, so that what answers compile is compiled before the first request.
+    """Answer a question of each kind, alone and in the largest batch, so that what answers need is compiled and loaded
+    before the first request: it takes seconds, in which the event loop would stand still.
 
     Raises EmbedrecError if the source cannot answer.
     """
-    if "recommend" in source.questions:
-        model = source.recommender.model
-        history = Sessions([0, 1], [0], model.vocab, [0])  # type: ignore[arg-type]
-        model.recommend(history, min(_K, len(model.vocab)))
-    if "similar" in source.questions:
-        opened = source.similar()
-        if len(opened.vocab) > 1:
-            opened.neighbours(np.zeros(1, dtype=np.int64), 1)
+    import numba  # noqa: F401 (searches use the compiled kernels, even for single queries, if it is loaded)
+
+    for count in (1, MOST):
+        if "recommend" in source.questions:
+            model = source.recommender.model
+            at = np.arange(count)
+            histories = Sessions(np.arange(count + 1), at % len(model.vocab), model.vocab, at)
+            model.recommend(histories, min(_K, len(model.vocab)))
+        if "similar" in source.questions:
+            opened = source.similar()
+            if len(opened.vocab) > 1:
+                opened.neighbours(np.arange(count) % len(opened.vocab), 1)
 
 
 def check(source: Source, old: Source | None) -> None:

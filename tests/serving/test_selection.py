@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.index.build import build_index
+from embedrec.index.index import Index
 from embedrec.index.serialization import save_index
 from embedrec.models.vector_model import VectorModel
 from embedrec.serving import selection
@@ -229,3 +231,22 @@ def test_a_service_follows_a_rollback(plays: Workspace, named: bool) -> None:
     assert select(plays, settings, back.served).served.version == second.version
     shutil.rmtree(plays.folder("index", "flat"))
     assert named or select(plays, settings, second).served.version == second.version
+
+
+def test_a_new_source_answers_alone_and_in_the_largest_batch(plays: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    neighbours, recommend = Index.neighbours, VectorModel.recommend
+
+    def record_neighbours(index: Index, rows: np.ndarray, *given: Any, **named: Any) -> Any:
+        asked.append(("similar", len(rows)))
+        return neighbours(index, rows, *given, **named)
+
+    def record_recommend(model: VectorModel, histories: Any, *given: Any, **named: Any) -> Any:
+        asked.append(("recommend", len(histories)))
+        return recommend(model, histories, *given, **named)
+
+    monkeypatch.setattr(Index, "neighbours", record_neighbours)
+    monkeypatch.setattr(VectorModel, "recommend", record_recommend)
+    select(plays, ServeSettings())
+    assert {("similar", 1), ("similar", 16), ("recommend", 1), ("recommend", 16)} <= set(asked)
+    assert "numba" in sys.modules
