@@ -103,11 +103,7 @@ def arrange(
     notes    receives a sentence if sessions are split
     """
     sessions = vocabs["session"]
-    key = next((role for role in ("order", "time") if role in columns), None)
-    if key == "time" and "finer" in columns:
-        columns = sort_finer(columns, columns["finer"], len(sessions), memory, threads)
-    else:
-        columns = sort_events(columns, len(sessions), key, memory, threads)
+    columns = sort_rows(columns, len(sessions), memory, threads=threads)
     unsplit = None
     if state.parted and "user" in columns:
         shared = shared_sessions(columns, len(sessions))
@@ -127,6 +123,17 @@ def arrange(
         memory=memory,
     )
     return EventLog(events, finer, order, unsplit, places, state)
+
+
+def sort_rows(columns: Columns, sessions: int, memory: MemoryBudget, *, threads: int = 1) -> Columns:
+    """Rows sorted by session, position or time, and original order; `columns` as of `arrange`, which it empties.
+
+    sessions  number of sessions
+    """
+    if "order" not in columns and "time" in columns and "finer" in columns:
+        return sort_finer(columns, columns["finer"], sessions, memory, threads)
+    key = next((role for role in ("order", "time") if role in columns), None)
+    return sort_events(columns, sessions, key, memory, threads)
 
 
 def _split_note(sessions: Vocab, shared: np.ndarray, state: ReadState) -> str:

@@ -360,7 +360,7 @@ def _log(
         if f"{part}user_order.parquet" in artifact:
             owners = Vocab(load_ids(artifact.path(f"{part}user_order.parquet")))
             owner = owners.rows(users, strict=True).astype(np.int32)
-    of_session = _repeat(lengths, memory)
+    of_session = memory.repeat(lengths)
     extras: dict[str, Any] = {}
     for name, dtype in _EXTRAS.items():
         if f"{part}{name}.npy" in artifact:
@@ -378,16 +378,3 @@ def _log(
         state=state,
         **extras,
     )
-
-
-def _repeat(lengths: np.ndarray, memory: MemoryBudget) -> np.ndarray:
-    """The session of every event (E,) int32."""
-    ends = np.cumsum(lengths)
-    out = memory.empty(int(ends[-1]) if len(ends) else 0, np.int32)
-    for chunk in chunks(len(out)):
-        first, last = np.searchsorted(ends, [chunk.start, chunk.stop - 1], side="right")
-        inside = np.minimum(ends[first : last + 1], chunk.stop) - np.maximum(
-            ends[first : last + 1] - lengths[first : last + 1], chunk.start
-        )
-        out[chunk] = np.repeat(np.arange(first, last + 1, dtype=np.int32), inside)
-    return out

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from embedrec.data.deliveries import first_deliveries
 from embedrec.data.event_log import EventLog, arrange
 from embedrec.data.events import DAY
-from embedrec.data.feature_parquet import merge_features
-from embedrec.data.features import Features
-from embedrec.data.parquet_io import from_arrow, to_arrow
+from embedrec.data.extend_log import extend_log
+from embedrec.data.merge_vocabs import merge_features_of, merge_ids, merge_names
 from embedrec.data.sort_events import Columns
-from embedrec.data.vocab import Ids, Vocab, as_texts
+from embedrec.data.vocab import Vocab
 from embedrec.storage.memory_budget import MemoryBudget, chunks, count_rows
 
 _NUMBERS = ("time", "weight")
@@ -29,9 +29,19 @@ def merge_logs(logs: Sequence[EventLog], memory: MemoryBudget, *, threads: int =
     An event of a later log is dropped if an earlier one has an event of the same session, item, time (or position),
     user and kind. Repetitions within one log stay, as all do without times and positions: then only sessions that are
     read at once are known to be repeated.
+
+    The first log is copied where the others only add to it, see `extend_log`; otherwise all events are sorted again.
     """
-    if len(logs) == 1:
-        return logs[0]
+    first, *others = logs
+    if not others:
+        return first
+    new = others[0] if len(others) == 1 else merge_all(others, memory, threads=threads)
+    merged = extend_log(first, new, memory)
+    return merge_all(logs, memory, threads=threads) if merged is None else merged
+
+
+def merge_all(logs: Sequence[EventLog], memory: MemoryBudget, *, threads: int = 1) -> EventLog:
+    """The same as `merge_logs`, by sorting all events."""
     state = replace(logs[-1].state, blank_users=any(log.state.blank_users for log in logs))
     coded = {"session": [log.events.sessions.ids if log.unsplit is None else log.unsplit for log in logs]}
     coded["item"] = [log.events.items.ids for log in logs]
@@ -43,7 +53,7 @@ def merge_logs(logs: Sequence[EventLog], memory: MemoryBudget, *, threads: int =
     vocabs_of: dict[str, Vocab] = {}
     for role, ids in coded.items():
         rows, merged = merge_ids(ids)
-        vocabs_of[role] = Vocab.from_unique(merged, _names(logs, rows, len(merged)) if role == "item" else None)
+        vocabs_of[role] = Vocab.from_unique(merged, merge_names(logs, rows, len(merged)) if role == "item" else None)
         columns[role] = _concatenate(
             [_recode(_before_split(log, getattr(log.events, role)), new) for log, new in zip(logs, rows, strict=True)],
             np.int32,
@@ -59,16 +69,11 @@ def merge_logs(logs: Sequence[EventLog], memory: MemoryBudget, *, threads: int =
     if all(log.order is not None for log in logs):
         columns["order"] = _concatenate([_as_is(_before_split(log, log.order)) for log in logs], np.float64, memory)
     starts = np.cumsum([0, *(len(log.events) for log in logs)])
-    keep = _first_deliveries(columns, starts, len(vocabs_of["session"]), whole=state.whole)
+    keep = first_deliveries(columns, starts, len(vocabs_of["session"]), whole=state.whole)
     if not keep.all():
         columns = {role: memory.select(column, keep) for role, column in columns.items()}
     merged_log = arrange(columns, vocabs_of, state, memory, threads=threads)
-    events = replace(
-        merged_log.events,
-        item_features=_features([log.events.item_features for log in logs]),
-        user_features=_features([log.events.user_features for log in logs]),
-    )
-    return replace(merged_log, events=events)
+    return replace(merged_log, events=replace(merged_log.events, **merge_features_of(logs)))
 
 
 def age_out(log: EventLog, days: float, last: int) -> EventLog:
@@ -133,74 +138,3 @@ def _concatenate(parts: Sequence[Part], dtype: Any, memory: MemoryBudget) -> np.
             out[at + chunk.start : at + chunk.stop] = values(chunk)
         at += length
     return out
-
-
-def merge_ids(columns: Sequence[Ids]) -> tuple[list[np.ndarray], Ids]:
-    """Distinct ids in the order of first appearance, and the row of every id of every column; those of a column may
-    repeat. Ids are numbers if all columns are, else texts.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not all(column.dtype == np.int64 for column in columns):
-        columns = [as_texts(column) for column in columns]
-    arrays = [to_arrow(column, large=True) for column in columns]
-    known = pc.unique(arrays[0])
-    later = pa.concat_arrays(arrays[1:]).unique()
-    known = pa.concat_arrays([known, later.filter(pc.is_null(pc.index_in(later, value_set=known)))])
-    rows = [pc.index_in(array, value_set=known).to_numpy().astype(np.int32, copy=False) for array in arrays]
-    return rows, from_arrow(known)
-
-
-def _names(logs: Sequence[EventLog], rows: Sequence[np.ndarray], n: int) -> np.ndarray | None:
-    """Display names (n,), None if no log has any."""
-    named = [log.events.items.names for log in logs]
-    if all(names is None for names in named):
-        return None
-    result = np.full(n, "", dtype=object)
-    for log, names, new in zip(logs, named, rows, strict=True):
-        if names is not None:
-            write = names != ""
-            if log.state.first_names:
-                write &= result[new] == ""
-            result[new[write]] = names[write]
-    return result
-
-
-def _features(tables: Sequence[Features | None]) -> Features | None:
-    """The features of all tables; the latest of an id counts."""
-    merged: Features | None = None
-    for features in tables:
-        if features is not None:
-            merged = features if merged is None else merge_features(features, merged)
-    return merged
-
-
-def _first_deliveries(columns: Columns, starts: np.ndarray, sessions: int, *, whole: bool) -> np.ndarray:
-    """Mask (E,) of the events that no earlier log holds.
-
-    starts  (logs + 1,) where each log begins in the columns
-    whole   whether a session is read at once, and a later one of its id is a repetition
-    """
-    session, new = columns["session"], int(starts[1])
-    keep = np.ones(len(session), dtype=bool)
-    keys = [columns[role] for role in ("time", "finer", "order") if role in columns]
-    if not keys and not whole:
-        return keep
-    touched = np.zeros(sessions, dtype=bool)
-    touched[session[new:]] = True
-    at = np.concatenate([chunk.start + np.flatnonzero(touched[session[chunk]]) for chunk in chunks(len(session))])
-    part = np.searchsorted(starts, at, side="right")  # (m,)
-    if whole:
-        first = np.full(sessions, len(starts))
-        np.minimum.at(first, session[at], part)
-        keep[at[part > first[session[at]]]] = False
-        return keep
-    keys += [columns[role] for role in ("item", "user", "kind") if role in columns]
-    candidates = [part, *(column[at] for column in keys), session[at]]
-    order = np.lexsort(candidates)
-    begins = np.ones(len(at), dtype=bool)  # whether an event differs from the one before
-    begins[1:] = np.any([np.diff(column[order]) != 0 for column in candidates[1:]], axis=0)
-    first_part = part[order][begins][np.cumsum(begins) - 1]
-    keep[at[order[part[order] > first_part]]] = False
-    return keep

@@ -130,6 +130,18 @@ class MemoryBudget:
             at += len(part)
         return out
 
+    def repeat(self, lengths: np.ndarray) -> np.ndarray:
+        """Each row as often as `lengths` (n,) says: (E,) int32, ascending. Raises DataError when the disk is full."""
+        ends = np.cumsum(lengths)
+        out = self.empty(int(ends[-1]) if len(ends) else 0, np.int32)
+        for chunk in chunks(len(out)):
+            first, last = np.searchsorted(ends, [chunk.start, chunk.stop - 1], side="right")
+            inside = np.minimum(ends[first : last + 1], chunk.stop) - np.maximum(
+                ends[first : last + 1] - lengths[first : last + 1], chunk.start
+            )
+            out[chunk] = np.repeat(np.arange(first, last + 1, dtype=np.int32), inside)
+        return out
+
     def reindex(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
         """new[rows]: rows (E,) replaced by the values `new` (n,). Raises DataError when the disk is full."""
         if new.dtype == object:  # strings stay in memory

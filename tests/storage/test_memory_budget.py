@@ -54,6 +54,8 @@ def test_counts_of_chunks_equal_those_of_all_rows(memory: MemoryBudget, rows: li
         assert memory.select(column, mask).tolist() == column[mask].tolist()
         assert memory.reindex(column, new).tolist() == new[column].tolist()
         assert count_rows(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
+        lengths = np.bincount(column, minlength=7)
+        assert memory.repeat(lengths).tolist() == sorted(column.tolist()) == np.repeat(np.arange(7), lengths).tolist()
         assert memory.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
 
 
