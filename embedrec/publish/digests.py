@@ -38,14 +38,18 @@ def id_digests(ids: Sequence[bytes]) -> np.ndarray:
     return result
 
 
+def with_missing(results: np.ndarray) -> np.ndarray:
+    """The digests (n,) of the ids of results, and that of the row −1, a missing result: (n + 1,)."""
+    return np.append(results, np.uint64(0))
+
+
 def list_digests(results: np.ndarray, lists: TopK, *, scores: bool) -> np.ndarray:
     """The digests (b,) uint64 of lists (b, k).
 
-    results  (n,) digests of the ids of all results
+    results  (n + 1,) digests of the ids of all results, see `with_missing`
     scores   whether lists with other scores are different
     """
-    known = np.append(results, np.uint64(0))  # row −1 is missing
-    total: np.ndarray = known[lists.rows] @ _multipliers(_RESULTS, lists.k)
+    total: np.ndarray = results[lists.rows] @ _multipliers(_RESULTS, lists.k)
     if scores:
         bits = np.where(lists.rows >= 0, lists.scores, np.float32(0)).astype("<f4").view("<u4")
         total += bits.astype(np.uint64) @ _multipliers(_SCORES, lists.k)
@@ -85,32 +89,43 @@ def unpack_ids(digests: Sequence[bytes], blocks: Sequence[bytes], places: np.nda
 
 @dataclass(frozen=True, eq=False)
 class StoredDigests:
-    """The digests of the m entries of a generation.
+    """The digests of the m entries of a generation, in the order in which they are stored.
 
-    seeds   (m,) uint64, ascending
+    seeds   (m,) uint64, each once
     values  (m,) uint64, of the entries
-    places  (m,) int64, their places in the order in which they are stored
     """
 
     seeds: np.ndarray
     values: np.ndarray
-    places: np.ndarray
 
     @classmethod
     def unpack(cls, blocks: Sequence[bytes]) -> StoredDigests | None:
         """The digests of all blocks of `pack`; None if two seeds have the same one."""
         halves = [np.frombuffer(block, "<u8").reshape(2, -1) for block in blocks]
         seeds, values = np.concatenate([np.empty((2, 0), np.uint64), *halves], axis=1)
-        order = np.argsort(seeds, kind="stable")
-        ordered = seeds[order]
-        return None if (ordered[1:] == ordered[:-1]).any() else cls(ordered, values[order], order)
+        ordered = np.sort(seeds)
+        return None if (ordered[1:] == ordered[:-1]).any() else cls(seeds, values)
 
     def __len__(self) -> int:
         return len(self.seeds)
 
     def find(self, seeds: np.ndarray) -> np.ndarray:
-        """The rows (b,) int64 of seeds (b,), −1 for those that the generation does not have."""
-        if not len(self):
-            return np.full(len(seeds), -1)
-        rows = np.minimum(np.searchsorted(self.seeds, seeds), len(self) - 1)
-        return np.where(self.seeds[rows] == seeds, rows, -1)
+        """The places (n,) int64 of seeds (n,), −1 for those that the generation does not have.
+
+        Seeds that are at the same place as in the generation need no search.
+        """
+        places = np.full(len(seeds), -1)
+        both = min(len(seeds), len(self))
+        same = np.flatnonzero(seeds[:both] == self.seeds[:both])
+        places[same] = same
+        left = np.ones(len(self), dtype=bool)
+        left[same] = False
+        stored, asked = np.flatnonzero(left), np.flatnonzero(places < 0)
+        if not len(stored) or not len(asked):
+            return places
+        stored = stored[np.argsort(self.seeds[stored])]
+        asked = asked[np.argsort(seeds[asked])]  # a search in ascending order finds what it reads in the cache
+        at = stored[np.minimum(np.searchsorted(self.seeds[stored], seeds[asked]), len(stored) - 1)]
+        found = self.seeds[at] == seeds[asked]
+        places[asked[found]] = at[found]
+        return places

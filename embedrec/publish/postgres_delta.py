@@ -21,6 +21,7 @@ from embedrec.publish.digests import (
     pack_ids,
     unpack_ids,
     vector_digests,
+    with_missing,
 )
 from embedrec.publish.postgres_rows import HEAD, TAIL, column_types, id_rows, item_type
 from embedrec.publish.postgres_session import Session
@@ -71,7 +72,8 @@ class Digested:
         if lists is None:
             self.content = source
             return
-        results = self.seeds if source.results is source.vocab else id_digests(encode_ids(source.results))
+        ids = self.seeds if source.results is source.vocab else id_digests(encode_ids(source.results))
+        results = with_missing(ids)
 
         def best(rows: np.ndarray, k: int) -> TopK:
             top = lists.best(rows, k)
@@ -104,7 +106,7 @@ class Digested:
         gone[known[(known >= 0) & self.exists[part]]] = False
         if differs.sum() + gone.sum() > limit:
             return None
-        ids = unpack_ids([digests for digests, _ in stored], [data for _, data in stored], base.places[gone])
+        ids = unpack_ids([digests for digests, _ in stored], [data for _, data in stored], np.flatnonzero(gone))
         return Difference(np.flatnonzero(differs), ids)
 
     def save(self, session: Session, part: str, number: int) -> None:

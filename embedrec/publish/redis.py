@@ -9,6 +9,7 @@ PREFIX:changes:NUMBER     list: the items that differ from the base of a delta, 
 PREFIX:digests            hash: NUMBER:BLOCK → digests of items and lists, NUMBER:BLOCK:ids → the items
 PREFIX:last               the last number assigned
 PREFIX:publisher          the current publisher
+PREFIX:keyspace           JSON of the server's counters, see `redis_keyspace`
 
 Readers get `PREFIX:served`, then the key of the item: the old generation is kept for a while after the switch, for
 readers between the two steps. The scripts `redis_commands.READ_LIST` and `READ_JSON` do both in one request.
@@ -34,6 +35,7 @@ from embedrec.publish.credentials import Url
 from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 from embedrec.publish.generations import Generation, Size
 from embedrec.publish.redis_commands import Format, Packing, batches, exists_command, parts
+from embedrec.publish.redis_keyspace import MANY, Keyspace
 from embedrec.publish.redis_load import Base, Loading, read_digests
 from embedrec.publish.redis_records import Records
 from embedrec.publish.redis_session import Session
@@ -57,6 +59,8 @@ class Redis:
     full: bool = False
     session: Session = field(init=False, repr=False)
     records: Records = field(init=False, repr=False)
+    _opened: Keyspace | None = field(default=None, init=False, repr=False)  # counters at the start of `with`
+    _intact: bool = field(default=False, init=False, repr=False)  # whether the served generation has all its keys
 
     def __post_init__(self) -> None:
         if not self.prefix:
@@ -95,6 +99,9 @@ class Redis:
         self.session.call(self.session.connect)
         try:
             self.session.call(self.session.register)
+            self._opened = Keyspace.now(self.session)
+            before = Keyspace.stored(self.session)
+            self._intact = self._opened is not None and not self._opened.may_have_lost(before)
         except BaseException:
             self.session.client.close()
             raise
@@ -103,7 +110,23 @@ class Redis:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.session.close()
+        try:
+            if error is None and self._intact:
+                self._remember_keys()
+        finally:
+            self.session.close()
+
+    def _remember_keys(self) -> None:
+        """Store that all keys exist, as of the counters at the start: later evictions are asked for the next time.
+
+        A failure is none of the publish, which is finished: the next one compares with what was stored before.
+        """
+        assert self._opened is not None  # else nothing is known to be intact
+        with suppress(PublishError):
+            replace(self._opened, keys=MANY).store(self.session)  # so that this key is counted as well
+            now = Keyspace.now(self.session)
+            if now is not None:
+                replace(self._opened, keys=now.keys).store(self.session)
 
     @contextmanager
     def readonly(self) -> Iterator[Redis]:
@@ -177,6 +200,7 @@ class Redis:
         except BaseException:
             self._discard(number)
             raise
+        self._intact = self._opened is not None
         return number, loading.size()
 
     def switch(self, number: int) -> None:
@@ -202,7 +226,9 @@ class Redis:
         if any(about.get(name) != value for name, value in self._shape(content).items()):
             return None
         digests = read_digests(self.session, served.number, int(about.get("blocks", 0)))
-        return None if digests is None else Base(served.number, int(about.get("store", served.number)), digests)
+        if digests is None:
+            return None
+        return Base(served.number, int(about.get("store", served.number)), digests, self._intact)
 
     def _discard(self, number: int) -> None:
         """After a failure, remove the loaded keys if the service allows; otherwise the next publish does."""

@@ -10,7 +10,15 @@ import numpy as np
 from embedrec.data.topk import TopK
 from embedrec.progress import Report
 from embedrec.publish.content import PublishContent, encode_ids
-from embedrec.publish.digests import StoredDigests, id_digests, list_digests, pack, pack_ids, unpack_ids
+from embedrec.publish.digests import (
+    StoredDigests,
+    id_digests,
+    list_digests,
+    pack,
+    pack_ids,
+    unpack_ids,
+    with_missing,
+)
 from embedrec.publish.generations import Size
 from embedrec.publish.redis_commands import Batch, Packing, exists_command, pack_arguments, parts
 from embedrec.publish.redis_session import Session
@@ -26,11 +34,13 @@ class Base:
     number   of the generation
     store    the number in its keys
     digests  of its lists
+    intact   whether all its keys are known to exist; else the server is asked for each that is not written
     """
 
     number: int
     store: int
     digests: StoredDigests
+    intact: bool
 
     def limit(self, count: int) -> int:
         """The most keys that a delta of a generation with `count` seeds may change."""
@@ -59,7 +69,8 @@ class Loading:
     blocks: int = 0
     changes: list[bytes] = field(default_factory=list)
     replaced: int = 0
-    _matched: list[np.ndarray] = field(default_factory=list)  # rows of the base's digests that the content has
+    _stored: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # (n,) place of each seed in the base
+    _gone: np.ndarray = field(default_factory=lambda: np.empty(0, bool))  # (m,) lists of the base that are not in it
     _equal: list[np.ndarray] = field(default_factory=list)  # rows of seeds that were not written
 
     def load(self, content: PublishContent, report: Report) -> None:
@@ -69,14 +80,18 @@ class Loading:
         ones only, and the ids of changed, new and gone keys to PREFIX:changes:NUMBER.
         """
         seeds = id_digests(self.packing.seeds)
-        results = seeds if content.results is content.vocab else id_digests(encode_ids(content.results))
+        ids = seeds if content.results is content.vocab else id_digests(encode_ids(content.results))
+        results = with_missing(ids)
+        if self.base is not None:
+            self._stored = self.base.digests.find(seeds)
+            self._gone = np.ones(len(self.base.digests), dtype=bool)
         done, total = 0, len(seeds)
         for rows, lists in content.list_blocks():
             values = list_digests(results, lists, scores=self.packing.kind == "json")
             has_key: np.ndarray = np.logical_or((lists.rows >= 0).any(axis=1), self.packing.kind == "json")
             self._save_digests(rows[has_key], seeds, values[has_key])
             self.keys += int(has_key.sum())
-            changed = self._compare(rows, seeds[rows], values, has_key)
+            changed = self._compare(rows, values, has_key)
             for offset in self._write(rows, lists, changed):
                 report("progress", done=done + offset, total=total, unit="items")
             done += len(rows)
@@ -105,16 +120,17 @@ class Loading:
         unchanged = {} if self.base is None else {"unchanged": self.keys - self.written}
         return {"keys": self.written, **unchanged, "bytes": self.sent}
 
-    def _compare(self, rows: np.ndarray, seeds: np.ndarray, values: np.ndarray, has_key: np.ndarray) -> np.ndarray:
+    def _compare(self, rows: np.ndarray, values: np.ndarray, has_key: np.ndarray) -> np.ndarray:
         """The places in the block of the lists to write: those that differ from the base, or that it has lost."""
         if self.base is None:
             return np.arange(len(rows))
-        stored = np.where(has_key, self.base.digests.find(seeds), -1)
+        stored = np.where(has_key, self._stored[rows], -1)
         equal = stored >= 0
+        self._gone[stored[equal]] = False
         equal[equal] = self.base.digests.values[stored[equal]] == values[equal]
-        equal[equal] = self._exist(rows[equal])
+        if not self.base.intact:
+            equal[equal] = self._exist(rows[equal])
         differs = ~equal & has_key
-        self._matched.append(stored[stored >= 0])
         self._equal.append(rows[equal])
         self.changes += self.packing.ids(rows[differs])
         self.replaced += int((differs & (stored >= 0)).sum())
@@ -145,14 +161,12 @@ class Loading:
     def _add_gone(self, total: int) -> bool:
         """Add the keys of the base that the content does not have; returns False if they are too many or unknown."""
         assert self.base is not None
-        digests = self.base.digests
-        gone = np.ones(len(digests), dtype=bool)
-        gone[np.concatenate([np.empty(0, np.int64), *self._matched])] = False
-        count = int(gone.sum())
+        gone = np.flatnonzero(self._gone)
+        count = len(gone)
         if len(self.changes) + count > self.base.limit(total):
             return False
         if count:
-            ids = read_ids(self.session, self.base.number, digests.places[gone])
+            ids = read_ids(self.session, self.base.number, gone)
             if ids is None or len(ids) != count:
                 return False
             self.changes += ids

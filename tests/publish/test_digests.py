@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK
-from embedrec.publish.digests import StoredDigests, id_digests, list_digests, pack, pack_ids, unpack_ids, vector_digests
+from embedrec.publish.digests import (
+    StoredDigests,
+    id_digests,
+    list_digests,
+    pack,
+    pack_ids,
+    unpack_ids,
+    vector_digests,
+    with_missing,
+)
 
 IDS = st.lists(st.binary(max_size=40), unique=True, max_size=30)
 VOCAB = Vocab(list("abcdef"))
-DIGESTS = id_digests([b"a", b"b", b"c", b"d", b"e", b"f"])
+DIGESTS = with_missing(id_digests([b"a", b"b", b"c", b"d", b"e", b"f"]))
 
 
 @given(IDS)
@@ -61,9 +72,9 @@ def test_vectors_that_differ_in_one_bit_have_other_digests() -> None:
     assert (vector_digests(vectors[:, ::-1]) != vector_digests(vectors)).all()
 
 
-@given(IDS, st.integers(1, 7))
-def test_stored_digests_are_found(ids: list[bytes], size: int) -> None:
-    """Slow reference: a dictionary."""
+@given(IDS, st.integers(1, 7), st.randoms(use_true_random=False))
+def test_stored_digests_are_found(ids: list[bytes], size: int, random: Random) -> None:
+    """Slow reference: a dictionary; some queries are at the same place, others at another, or unknown."""
     seeds, values = id_digests(ids), np.arange(len(ids), dtype=np.uint64) * np.uint64(7)
     blocks = [slice(at, at + size) for at in range(0, len(ids), size)]
     stored = StoredDigests.unpack([pack(seeds[b], values[b]) for b in blocks])
@@ -73,10 +84,19 @@ def test_stored_digests_are_found(ids: list[bytes], size: int) -> None:
         unpack_ids(*packed, np.arange(len(ids))) == ids and unpack_ids(*packed, np.arange(len(ids))[1::3]) == ids[1::3]
     )
     known = dict(zip(seeds.tolist(), range(len(ids)), strict=True))
-    queries = np.append(seeds[::2], np.uint64(5))
-    rows = stored.find(queries)
-    assert [stored.places[r] if r >= 0 else None for r in rows.tolist()] == [known.get(q) for q in queries.tolist()]
-    assert (stored.values[rows[rows >= 0]] == values[::2]).all()
+    moved = seeds.tolist()
+    random.shuffle(moved)
+    for asked in (
+        seeds.tolist(),
+        moved,
+        [*seeds[::2].tolist(), 5],
+        [5, *seeds[2:].tolist()],
+        [*seeds[1:].tolist(), 5],
+        [],
+    ):
+        places = stored.find(np.array(asked, dtype=np.uint64)).tolist()
+        assert places == [known.get(seed, -1) for seed in asked]
+    assert (stored.values == values).all()
 
 
 def test_equal_digests_of_two_seeds_are_of_no_use() -> None:

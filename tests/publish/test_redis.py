@@ -51,7 +51,7 @@ def test_keys_by_hand(redis: Any, redis_url: str) -> None:
     assert published.generation == 1 and published.written["keys"] == 3
     assert sorted(redis.keys()) == [
         "embedrec:1:a", "embedrec:1:b:c", "embedrec:1:d", "embedrec:digests", "embedrec:generations",
-        "embedrec:last", "embedrec:served",
+        "embedrec:keyspace", "embedrec:last", "embedrec:served",
     ]  # fmt: skip
     assert redis.get("embedrec:served") == "1"
     assert served(redis, small) == lists(small)

@@ -199,7 +199,7 @@ def test_any_sequence_of_publishes_and_rollbacks(redis: Any, redis_url: str, ste
     assert publish(of_lists(pairs(9)), target(redis_url), keep=0, grace=0).generation
     start = f"embedrec:{redis.get('embedrec:served')}:"
     others = {key for key in redis.keys("*") if not key.startswith(start)}
-    assert others <= {f"embedrec:{name}" for name in ("served", "generations", "digests", "last")}
+    assert others <= {f"embedrec:{name}" for name in ("served", "generations", "digests", "last", "keyspace")}
     assert served(redis) == expected(pairs(9)) and redis.hlen("embedrec:generations") == 1
     assert redis.hlen("embedrec:digests") == 2
 
@@ -250,5 +250,5 @@ def test_the_limit_of_a_delta() -> None:
 
     stored = StoredDigests.unpack([pack(np.arange(10, dtype=np.uint64), np.zeros(10, np.uint64))])
     assert stored is not None
-    base = redis_load.Base(1, 1, stored)
+    base = redis_load.Base(1, 1, stored, intact=True)
     assert [base.limit(n) for n in (4, 12, 10**7)] == [2, 3, redis_load.MAX_CHANGES]

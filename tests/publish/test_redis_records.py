@@ -75,5 +75,5 @@ def test_a_removal_that_was_killed_is_completed(
     assert served(redis) == expected(changed(5)) and redis.hlen("embedrec:generations") == 1
     start = f"embedrec:{redis.get('embedrec:served')}:"
     left = {key for key in redis.keys("*") if not key.startswith(start)}
-    assert left <= {f"embedrec:{name}" for name in ("served", "generations", "digests", "last", "placed")}
+    assert left <= {f"embedrec:{name}" for name in ("served", "generations", "digests", "last", "placed", "keyspace")}
     assert json.loads(redis.hvals("embedrec:generations")[0]).get("base") is None
