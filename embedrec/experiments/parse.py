@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from embedrec.config import build, check_seed, read_toml
+from embedrec.config import build, check_seed, read_toml, settings_of
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema
 from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid, base_of, evaluation_step
@@ -30,6 +30,7 @@ from embedrec.experiments.validate import (
 )
 from embedrec.export.policies.settings import Policies
 from embedrec.index.index_types import AUTO, factory_string
+from embedrec.models import MODELS
 from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.splitting.rules import rule_class
 from embedrec.storage.artifacts import plain_from, plain_name
@@ -173,6 +174,7 @@ def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
     step = from_table(Train, {"seed": tables.seed, **values}, "[[train]]", links=links)
     step = replace(step, name=step.name or step.model)
     where = f"[[train]] {step.name}"
+    step = _continued(step, tables, where)
     twice = next((key for key in step.grid if key in step.set), None)
     if twice is not None:
         raise SettingsError(f"{twice!r} is both in set and in grid of {where}; remove one of them")
@@ -185,6 +187,26 @@ def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
     if step.memory is not None and not isinstance(step.recipes[0], PairCountRecipe):
         raise SettingsError(f"{where}: {step.model} has no memory budget; remove memory")
     return step
+
+
+def _continued(step: Train, tables: _Tables, where: str) -> Train:
+    """The same step with the settings of the model that it continues, if it does."""
+    if step.start is None:
+        if step.align or step.frozen:
+            raise SettingsError(f"{where} needs the model whose space is kept; name it with from")
+        return step
+    check_known(step.start, tables.trained, where)
+    before = tables.trained[step.start]
+    if before.model != step.model or not MODELS[step.model].warm_start:
+        wrong = f"{step.start} is a model of {before.model}" if before.model != step.model else "that has no warm start"
+        raise SettingsError(f"{where} cannot continue from {step.start}: {wrong}; leave from out")
+    if before.grid or step.grid:
+        raise SettingsError(f"{where} cannot continue from {step.start} with a grid; leave one of them out")
+    if step.frozen and (step.align or step.set):
+        raise SettingsError(f"{where} keeps vectors and settings of {step.start} with frozen; leave align and set out")
+    recipe: Any = before.recipes[0]
+    base = settings_of(recipe if step.frozen else recipe.continuing(changes=True))
+    return replace(step, base=base, links=replace(step.links, after=(*step.links.after, before.id)))
 
 
 def _index(values: Mapping[str, Any], tables: _Tables) -> Index:

@@ -26,7 +26,7 @@ _MANIFEST_KEYS = {
     "model": ("recipe", "settings"),
     "index": ("spec", "metric", "of", "nprobe", "ef_search", "rerank"),
 }
-NO_KEY = {"toml": False}  # metadata of a field that is no TOML key
+NO_KEY = {"toml": None}  # metadata of a field that is no TOML key
 Table = TypeVar("Table", bound="TableStep")
 
 
@@ -91,7 +91,7 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class TableStep:
-    """Base of steps that are a table of the TOML file: each field without the metadata `toml=False` is a key."""
+    """Base of steps that are a table of the TOML file: each field is a key, of its name or of its metadata "toml"."""
 
     kind: ClassVar[str]
     links: Links = field(default=Links(), metadata=NO_KEY)
@@ -102,7 +102,7 @@ class TableStep:
 
     def settings(self) -> dict[str, Any]:
         values = settings_of(self)
-        return {key: values[key] for key in toml_keys(type(self))}
+        return {key: values[name] for key, name in _fields(type(self)).items()}
 
     def files(self) -> dict[str, str]:
         return {}
@@ -173,7 +173,13 @@ def memory_bytes(memory: str | None) -> int | None:
 
 
 def toml_keys(cls: type[TableStep]) -> list[str]:
-    return [f.name for f in fields(cls) if f.metadata.get("toml", True)]
+    return [*_fields(cls)]
+
+
+def _fields(cls: type[TableStep]) -> dict[str, str]:
+    """TOML key → name of the field."""
+    keys = {f.name: f.metadata.get("toml", f.name) for f in fields(cls)}
+    return {key: name for name, key in keys.items() if key is not None}
 
 
 def from_table(cls: type[Table], values: Mapping[str, Any], where: str, **other: Any) -> Table:
@@ -185,7 +191,8 @@ def from_table(cls: type[Table], values: Mapping[str, Any], where: str, **other:
     Raises SettingsError for unknown or missing keys and values of the wrong type.
     """
     check_keys(values, toml_keys(cls), where)
-    return replace(build(cls, values, source=where), **other)
+    names = _fields(cls)
+    return replace(build(cls, {names[key]: value for key, value in values.items()}, source=where), **other)
 
 
 def check_keys(keys: Iterable[str], valid: list[str], where: str) -> None:
