@@ -44,6 +44,12 @@ _GATE = {"min_overlap": 0.6, "max_recall_drop": 0.01, "max_metric_drop": 0.02}  
     help="Rotate new vectors into the space of the old ones.",
 )
 @click.option(
+    "--frozen",
+    is_flag=True,
+    default=False,
+    help="Keep the vectors of old items byte by byte, and solve only new ones; models that cannot are aligned.",
+)
+@click.option(
     "--validate/--no-validate",
     default=True,
     show_default=True,

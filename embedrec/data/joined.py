@@ -48,6 +48,14 @@ def kept_join(artifact: Artifact) -> Artifact | None:
     return None
 
 
+def forget_join(artifact: Artifact) -> None:
+    """Remove the joined artifact that an earlier read has kept, as of a version that is no longer current."""
+    derived = artifact.folder / artifacts.DERIVED
+    with suppress(OSError):  # none, or it is being removed, or the folder is read-only: it only takes space
+        atomic.remove_folder(derived / _NAME)
+        derived.rmdir()
+
+
 @contextmanager
 def joined(artifact: Artifact, sessionize: Sessionize) -> Iterator[Artifact]:
     """The artifact that holds the sessions of an artifact, all segments joined: itself if there are none.

@@ -200,6 +200,7 @@ class CompositeRecipe(Settings, ABC):
 
     name: ClassVar[str]
     SMALL: ClassVar[dict[str, object]] = {"candidates": "sr=3,popular=2", "window": 0.5}
+    LEARNED: ClassVar[tuple[str, ...]]  # names of the arrays of `learn`
 
     candidates: str = ""
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -267,18 +268,46 @@ class CompositeRecipe(Settings, ABC):
         learned, scorer = settings.learn(window, trained, seed=seed, threads=threads, report=report)
         report("validation", **compare_with_parts(window, trained, scorer, threads=threads, seed=seed))
         final = settings._train(store, sessions, seed, threads, report, window=False)
-        vocab = sessions.vocab
-        packed = pack_parts([part.model for part in final], vocab, seed=seed, similar=similar)
-        parts = unpack_parts([part.settings for part in final], vocab, packed, similar=similar)
-        arrays = {
-            **packed,
-            **learned,
-            **settings.tables(sessions, parts, threads=threads, report=report),
-            "exclude_seen": np.array([window.exclude_seen], dtype=np.uint8),
-        }
-        settings = replace(settings, parts=saved_settings([part.settings for part in final])[1])
-        model = settings.from_arrays(vocab, arrays).with_threads(threads)
-        return replace(model, sources={str(p): part.source for p, part in enumerate(final) if part.source is not None})
+        seen = {"exclude_seen": np.array([window.exclude_seen], dtype=np.uint8)}
+        return settings._of_parts(final, {**learned, **seen}, sessions, seed=seed, threads=threads, report=report)
+
+    def renewed(
+        self,
+        before: CompositeModel,
+        parts: Sequence[TrainedPart],
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+    ) -> CompositeModel:
+        """A model of this recipe with other versions of its parts; what it has learned about their lists stays.
+
+        before  the model, with this recipe
+        parts   in the order of its parts, trained on `sessions`
+        """
+        learned = {name: before.arrays[name] for name in (*self.LEARNED, "exclude_seen")}
+        return self._of_parts(parts, learned, sessions, seed=seed, threads=threads, report=report)
+
+    def _of_parts(
+        self,
+        trained: Sequence[TrainedPart],
+        learned: Arrays,
+        sessions: Sessions,
+        *,
+        seed: int,
+        threads: int,
+        report: Report,
+    ) -> CompositeModel:
+        """The model of parts that were trained on sessions, and of what was learned on a window."""
+        settings, similar = [part.settings for part in trained], self.purpose == "similar"
+        packed = pack_parts([part.model for part in trained], sessions.vocab, seed=seed, similar=similar)
+        parts = unpack_parts(settings, sessions.vocab, packed, similar=similar)
+        tables = self.tables(sessions, parts, threads=threads, report=report)
+        recipe = replace(self, parts=saved_settings(settings)[1])
+        model = recipe.from_arrays(sessions.vocab, {**packed, **learned, **tables}).with_threads(threads)
+        sources = {str(p): part.source for p, part in enumerate(trained) if part.source is not None}
+        return replace(model, sources=sources)
 
     def resolved(self, sessions: Sessions) -> Any:
         """The same recipe with the candidates and all settings of the parts written out."""

@@ -91,6 +91,7 @@ class Fusion(CompositeRecipe):
     name: ClassVar[str] = "fusion"
     SPACE: ClassVar[dict[str, str]] = {"method": "best,rrf,scores", "constant": "5..100 log"}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"method": "rrf", "weights": "equal"},)
+    LEARNED: ClassVar[tuple[str, ...]] = ("weights", "by_rank")
 
     method: Literal["best", "rrf", "scores"] = field(default="best", kw_only=True)
     weights: Literal["learned", "equal"] = field(default="learned", kw_only=True)

@@ -105,9 +105,13 @@ class PartStore:
 IN_MEMORY = PartStore()
 
 
-def part_name(recipe: Recipe, seed: int, content: str) -> str:
-    """The name of the artifact of a part: its recipe, and a digest of its settings, seed and sessions."""
+def part_name(recipe: Recipe, seed: int, content: str, *, start: str = "") -> str:
+    """The name of the artifact of a part: its recipe, and a digest of its settings, seed, sessions and start.
+
+    start  fingerprint of the model that it continues; "" for none
+    """
     what = {"recipe": recipe.name, "settings": settings_of(recipe), "seed": seed, "sessions": content}
+    what |= {"start": start} if start else {}
     return f"{recipe.name}-{json_digest(what)[:20]}"
 
 

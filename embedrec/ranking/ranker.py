@@ -86,6 +86,7 @@ class Ranker(BoostingSettings, CompositeRecipe):
         "feature_share": "0.3..1",
     }
     SMALL: ClassVar[dict[str, object]] = {**CompositeRecipe.SMALL, "trees": 5, "min_leaf": 1, "leaves": 4}
+    LEARNED: ClassVar[tuple[str, ...]] = ("trees",)
 
     questions: int = field(default=80_000, kw_only=True)
     negatives: int = field(default=60, kw_only=True)

@@ -39,7 +39,7 @@ def append_sessions(
     tables: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Read new files as the first `prepare` read its own, and write the sessions artifact `folder` with the events of
-    both. The old files are not read, and the old events neither: they are hard links.
+    both. The old files are not read, and the old events neither: they are hard links, which all versions share.
 
     source     the sessions to extend; `folder` may be theirs
     settings   how files are read; bad rows are treated as by the first `prepare`, whatever their mode here
@@ -128,7 +128,7 @@ def _append(
 ) -> Artifact:
     started = perf_counter()
     artifacts.check_place(folder)
-    base = kept_join(source) or source
+    base = _base(source, keep_days)
     before = segments(base)
     known = log_about(base) or {}
     state = build(ReadState, (before[-1] if before else known)["state"], source="the manifest")
@@ -158,6 +158,16 @@ def _append(
             write_log(draft, log, part)
         appended = artifacts.read(folder, "sessions")
     return join_segments(appended) if _is_due(appended) else appended
+
+
+def _base(source: Artifact, keep_days: float | None) -> Artifact:
+    """What a segment is added to: the sessions with their segments, so that all versions share the files of the first.
+
+    Where events age out, the join of the segments that there are: each drops other events for good, in turn.
+    """
+    if keep_days is None and not any(segment["keep_days"] for segment in segments(source)):
+        return source
+    return kept_join(source) or source
 
 
 def _is_due(appended: Artifact) -> bool:

@@ -81,7 +81,14 @@ def describe_artifact(workspace: Workspace, artifact: Artifact) -> dict[str, Any
     version = version_of(workspace.root, artifact)
     identity |= {} if version is None else {"version": version}
     why = stale(workspace, artifact)
-    return identity | ({} if why is None else {"stale": why}) | artifact.about | {"versions": artifact.versions}
+    about = {**_counts(artifact), **artifact.about}
+    return identity | ({} if why is None else {"stale": why}) | about | {"versions": artifact.versions}
+
+
+def _counts(artifact: Artifact) -> dict[str, Any]:
+    """What sessions to which events were appended hold, if they have been joined."""
+    kept = kept_join(artifact) if artifact.kind == "sessions" else None
+    return {} if kept is None else {name: kept.about[name] for name in ("sessions", "items", "events")}
 
 
 def describe_sessions(artifact: Artifact) -> dict[str, Any]:

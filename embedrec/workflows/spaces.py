@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.errors import SettingsError
-from embedrec.models.alignment import align_model
+from embedrec.models.alignment import RotatableRecipe, align_model
 from embedrec.models.base import Model
 from embedrec.models.serialization import load_vector_model, save_model
 from embedrec.models.space_maps import Maps, in_space, load_maps, maps_of_new_space
 from embedrec.models.vector_model import VectorModel
+from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
@@ -54,16 +55,26 @@ def keep_frozen(model: Model, start: Artifact) -> SpacedModel:
     return SpacedModel(model, {"space": space_of(start), "frozen": True}, load_maps(start))
 
 
-def place_in_space(model: Model, start: WarmStart | None) -> SpacedModel:
+def place_in_space(model: Model, start: WarmStart | None, report: Report = quiet) -> SpacedModel:
     """A trained model, in the space of the model that it continues with `start.space`, or in one of its own.
 
-    In a space of its own it has maps into that of the model that it continues. Raises as `align_to`.
+    In a space of its own it has maps into that of the model that it continues. Raises as `align_to`, unless the start
+    allows another space.
     """
-    if start is not None and start.space == "align":
-        return align_to(model, start.model)
+    if start is not None and start.space == "align" and (start.must_keep or _can_rotate(model)):
+        try:
+            return align_to(model, start.model)
+        except SettingsError as e:
+            if start.must_keep:
+                raise
+            report("note", message=f"model {start.model.name} starts a new space: {e}")
     if start is None or not isinstance(model, VectorModel):
         return SpacedModel(model)
     return SpacedModel(model, maps=maps_of_new_space(model, load_vector_model(start.model), start.model))
+
+
+def _can_rotate(model: Model) -> bool:
+    return isinstance(model, VectorModel) and isinstance(model.recipe, RotatableRecipe)
 
 
 def align_artifact(source: Artifact, reference: Artifact, folder: Path) -> Artifact:

@@ -101,7 +101,8 @@ def train_model(
     artifacts.check_place(folder)
     if context.checkpoint is not None:
         artifacts.check_place(context.checkpoint)
-    sessions = Sessions.load(source, named=context.memory is None)
+    known = None if start is None else start.changes
+    sessions = Sessions.load(source, named=context.memory is None) if known is None else known.new
     if start is not None and start.space == "frozen":
         return _extend(recipe, source, sessions, folder, start.model, seed=seed, threads=threads, report=report)
     more: dict[str, Any] = {} if start is None else start.arguments(recipe, sessions, compare=context.memory is None)
@@ -150,7 +151,7 @@ def train_model(
         about["forced"] = True
     parts = model.sources if isinstance(model, CompositeModel) else NO_PARTS
     before = None if start is None else start.model
-    placed = place_in_space(model, start)
+    placed = place_in_space(model, start, report)
     save_model(placed.model, folder, {**about, **placed.about}, made_from=before, parts=parts, maps=placed.maps)
     if context.checkpoint is not None:
         shutil.rmtree(context.checkpoint, ignore_errors=True)

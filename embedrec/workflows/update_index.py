@@ -82,11 +82,18 @@ class ChangedIndex:
 
 
 def change_index(
-    source: Artifact, folder: Path, changes: Changes, *, seed: int | None = None, report: Report = quiet
+    source: Artifact,
+    folder: Path,
+    changes: Changes,
+    *,
+    opened: Index | None = None,
+    seed: int | None = None,
+    report: Report = quiet,
 ) -> ChangedIndex:
     """Change the index `source`, and write the result as the artifact `folder`, which may be that of `source`.
 
-    seed  of measurements and of rebuilding; None uses that of the index
+    opened  the index, if it has been loaded
+    seed    of measurements and of rebuilding; None uses that of the index
 
     Raises SettingsError for an index of sessions or answers, ArtifactError if another process changed `source`
     meanwhile, and the errors of `embedrec.index.update`.
@@ -97,7 +104,7 @@ def change_index(
     artifacts.check_place(folder)
     seed = int(source.about.get("seed", 0)) if seed is None else seed
     started = perf_counter()
-    before = load_index(source)
+    before = load_index(source) if opened is None else opened
     index, about, messages = before, {**source.about, "space": space_of(source)}, list[str]()
     counts = {"added": 0, "replaced": 0, "removed": 0}
     for step in _steps(changes, index, report):

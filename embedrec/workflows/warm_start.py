@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from embedrec.config import build, settings_of
-from embedrec.data.session_changes import session_changes
+from embedrec.data.session_changes import SessionChanges, session_changes
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, recipe_class
@@ -28,11 +28,15 @@ class WarmStart:
               as new
     space     "align" rotates the new model into the space of `model`; "frozen" keeps the vectors of `model`, with its
               settings, and solves new items against them; None starts a new space
+    must_keep  whether it is an error that "align" is impossible; else the model starts a new space, with a note
+    changes   what has changed since, if it is known already: from `sessions` to those that are trained on
     """
 
     model: Artifact
     sessions: Artifact | None = None
     space: KeepSpace | None = None
+    must_keep: bool = True
+    changes: SessionChanges | None = None
 
     @classmethod
     def of(
@@ -62,9 +66,11 @@ class WarmStart:
         if isinstance(recipe, ExactIncrement):
             return {}
         init = {"init": load_model(self.model)}
-        if self.sessions is None or not compare:
-            return init
-        changes = session_changes(Sessions.load(self.sessions), sessions)
+        changes = self.changes
+        if changes is None:
+            if self.sessions is None or not compare:
+                return init
+            changes = session_changes(Sessions.load(self.sessions), sessions)
         same = not len(changes.added) and not len(changes.removed)
         return init if same else {**init, "changes": changes}
 

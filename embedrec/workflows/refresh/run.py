@@ -1,8 +1,8 @@
-"""A whole refresh: append, train, align, update indexes, measure, gate, switch."""
+"""A whole refresh: append, train, update indexes, measure, gate, switch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,21 +14,22 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation.drift import Drift
 from embedrec.progress import Report, Stage, quiet_stage
+from embedrec.ranking.parts import COMPOSITES
 from embedrec.splitting.rules import Split
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 from embedrec.text.figures import rounded_figures
 from embedrec.version import __version__
-from embedrec.workflows.append import join_segments
 from embedrec.workflows.drift import drift_record
-from embedrec.workflows.refresh.append import append_files
+from embedrec.workflows.refresh.append import append_files, forget_older_joins
+from embedrec.workflows.refresh.composites import CompositeRenewal
 from embedrec.workflows.refresh.measure import Measuring
 from embedrec.workflows.refresh.plan import RefreshPlan, input_checksums, plan_refresh
 from embedrec.workflows.refresh.records import write_refresh
 from embedrec.workflows.refresh.settings import RefreshSettings
 from embedrec.workflows.refresh.staging import Staging, refreshing
-from embedrec.workflows.refresh.steps import Computing, align_renewed, renew_index, renew_model
+from embedrec.workflows.refresh.steps import Computing, KnownChanges, renew_index, renew_model
 from embedrec.workflows.refresh.validation import newest_window
 
 T = TypeVar("T")
@@ -115,17 +116,19 @@ class _Refresh:
                 report("note", message=f"an earlier refresh of the same files is resumed ({self.staging.folder})")
             for message in plan.messages:
                 report("note", message=message)
-        sessions = self._append(paths)
-        old, new = Sessions.load(plan.sessions), Sessions.load(sessions)
-        changes = session_changes(old, new)
+        sessions, new = self._append(paths)
+        changes = session_changes(Sessions.load(plan.sessions), new)
         self._note_numbers(changes, sessions)
         if not len(changes.added) and not len(changes.removed):
             self.staging.remove()
             return RefreshResult(name, self.steps)
-        renewed = {model.name: self._renew(model, sessions) for model in plan.models}
+        known = KnownChanges(plan.sessions, changes)
+        renewed: dict[str, Artifact] = {}
+        for model in plan.models:
+            renewed[model.name] = self._renew(model, sessions, known, renewed)
         indexes = {index.name: self._index(index, renewed, sessions) for index in plan.indexes}
         window = newest_window(changes) if self.settings.validate else None
-        drift, refused = self._measure(new, window, renewed, indexes)
+        drift, refused = self._measure(known, window, renewed, indexes)
         record = {"sessions": name, "files": list(map(str, paths)), "refused": refused, "drift": drift}
         if refused:
             self.staging.refuse(refused)
@@ -139,6 +142,7 @@ class _Refresh:
         self._timed("switch", name, lambda report: switch(self.workspace, staged, command=command), _version)
         write_refresh(self.workspace, record)
         self.staging.remove()
+        forget_older_joins(self.workspace, name)
         return RefreshResult(name, self.steps, switched=True)
 
     def _finish_switched(self) -> None:
@@ -149,16 +153,16 @@ class _Refresh:
             write_refresh(self.workspace, record)
             self.staging.remove()
 
-    def _append(self, paths: Sequence[str | Path]) -> Artifact:
+    def _append(self, paths: Sequence[str | Path]) -> tuple[Artifact, Sessions]:
         source = self.plan.sessions
         folder = self.staging.workspace.folder("sessions", source.name)
 
-        def append(report: Report) -> Artifact:
+        def append(report: Report) -> tuple[Artifact, Sessions]:
             done = self.staging.finished("sessions", source.name)
-            if done is not None:
-                return join_segments(done)  # a kill may have come before they were joined
-            keep_days, threads = self.settings.keep_days, self.computing.threads
-            return append_files(source, paths, folder, keep_days=keep_days, threads=threads, report=report)
+            if done is None:
+                keep_days, threads = self.settings.keep_days, self.computing.threads
+                done = append_files(source, paths, folder, keep_days=keep_days, threads=threads, report=report)
+            return done, Sessions.load(done)
 
         return self._timed("append", source.name, append, lambda _: {})
 
@@ -178,7 +182,9 @@ class _Refresh:
             with self.stage("refresh") as report:
                 report("note", message=f"{len(old.items) - len(new.items):,} events fewer than before; check the files")
 
-    def _renew(self, model: Artifact, sessions: Artifact) -> Artifact:
+    def _renew(
+        self, model: Artifact, sessions: Artifact, known: KnownChanges, renewed: Mapping[str, Artifact]
+    ) -> Artifact:
         staged = self.staging.workspace
         folder = staged.folder("model", model.name)
 
@@ -186,20 +192,19 @@ class _Refresh:
             done = self.staging.finished("model", model.name)
             if done is not None and done.about["trained_on"]["fingerprint"] == sessions.fingerprint:
                 return done
-            return renew_model(self.workspace, model, sessions, folder, self.computing, report)
+            if model.about["recipe"] in COMPOSITES:
+                renewal = CompositeRenewal(self.workspace, sessions, known, renewed, self.computing)
+                return renewal.renew(model, folder, report)
+            space = self.settings.space
+            return renew_model(
+                self.workspace, model, sessions, folder, self.computing, space=space, known=known, report=report
+            )
 
         def numbers(done: Artifact) -> dict[str, Any]:
-            return {"items": done.about["items"]}
+            cosine = done.about.get("aligned")
+            return {"items": done.about["items"], **({} if cosine is None else {"mean_cosine": cosine})}
 
-        new = self._timed("train", model.name, train, numbers)
-        if not self.settings.align:
-            return new
-        started = perf_counter()
-        with self.stage(f"align {model.name}") as report:
-            aligned, cosine = align_renewed(new, model, report)
-        if cosine is not None:
-            self.steps.append(RefreshStep("align", model.name, _seconds(started), {"mean_cosine": cosine}))
-        return aligned
+        return self._timed("train", model.name, train, numbers)
 
     def _index(self, index: Artifact, models: dict[str, Artifact], sessions: Artifact) -> Artifact:
         model = models[index.about["indexed"]["name"]]
@@ -216,10 +221,10 @@ class _Refresh:
         return self._timed("index", index.name, renew, lambda done: {"items": done.about["items"], **numbers})
 
     def _measure(
-        self, new: Sessions, window: Split | None, models: dict[str, Artifact], indexes: dict[str, Artifact]
+        self, known: KnownChanges, window: Split | None, models: dict[str, Artifact], indexes: dict[str, Artifact]
     ) -> tuple[list[dict[str, Any]], list[str]]:
         """The drift of every model and every index of items, and why the gate refuses it."""
-        measuring = Measuring(self.workspace, new, window, self.settings, self.computing)
+        measuring = Measuring(self.workspace, known, window, self.settings, self.computing)
         gate, records, refused = self.settings.thresholds, [], []
         pairs = [(old, models[old.name]) for old in self.plan.models]
         pairs += [(one, indexes[one.name]) for one in self.plan.indexes if one.about.get("of", "items") == "items"]

@@ -11,6 +11,7 @@ from embedrec.config import Settings, build, check_bounds, check_seed, read_toml
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.evaluation.drift_gate import NO_GATE, Gate
 from embedrec.workflows.drift import DriftSettings
+from embedrec.workflows.warm_start import KeepSpace
 
 _CASES = 5_000  # test cases of the metric
 
@@ -21,6 +22,7 @@ class RefreshSettings(Settings):
 
     keep_days  drop events more than so many days before the last one; None keeps all
     align      rotate new vectors into the space of the old ones
+    frozen     keep the vectors of old items byte by byte, and solve only new ones, where a model supports it
     validate   measure models on the newest of the new sessions. A second model is trained for it, without these
     gate       whether thresholds can refuse the refresh
     min_overlap, max_recall_drop, max_metric_drop  the thresholds, see `Gate`
@@ -30,6 +32,7 @@ class RefreshSettings(Settings):
 
     keep_days: float | None = None
     align: bool = True
+    frozen: bool = False
     validate: bool = True
     gate: bool = True
     min_overlap: float | None = Gate.min_overlap
@@ -42,6 +45,8 @@ class RefreshSettings(Settings):
         super().__post_init__()
         check_bounds(self, {"keep_days": (1e-6, 2**31), "k": (1, 2**31)})
         check_seed(self.seed)
+        if self.frozen and not self.align:
+            raise SettingsError("--frozen vectors stay in their space; leave --no-align out")
         Gate(self.min_overlap, self.max_recall_drop, self.max_metric_drop)  # checks the thresholds
 
     @property
@@ -55,9 +60,14 @@ class RefreshSettings(Settings):
         return DriftSettings(self.k, seed=self.seed, cases=_CASES)
 
     @property
+    def space(self) -> KeepSpace | None:
+        """How models keep their space, see `renew_model`."""
+        return "frozen" if self.frozen else "align" if self.align else None
+
+    @property
     def content(self) -> dict[str, Any]:
         """The settings that the staged artifacts depend on."""
-        return {"keep_days": self.keep_days, "align": self.align}
+        return {"keep_days": self.keep_days, "space": self.space}
 
 
 def refresh_settings(config: Path | None, given: Mapping[str, Any]) -> RefreshSettings:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.config import build
+from embedrec.data.session_changes import SessionChanges
 from embedrec.errors import SettingsError
 from embedrec.index import update
+from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
 from embedrec.index.serialization import load_index
 from embedrec.index.target import SearchTarget
 from embedrec.models import MODELS, recipe_class
-from embedrec.models.alignment import RotatableRecipe
+from embedrec.models.base import ExactIncrement
 from embedrec.models.serialization import load_model
 from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import choose_device
@@ -25,10 +27,9 @@ from embedrec.training.context import TrainingContext
 from embedrec.vectors.space import space_of
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact, features_for_index, needs_sessions
 from embedrec.workflows.composite_parts import device_for
-from embedrec.workflows.spaces import align_artifact
 from embedrec.workflows.train import train_model
 from embedrec.workflows.update_index import Changes, change_index
-from embedrec.workflows.warm_start import WarmStart, continuing_settings
+from embedrec.workflows.warm_start import KeepSpace, WarmStart, continuing_settings
 
 _TOMBSTONES = 0.2  # share of the vectors beyond which an index is rebuilt
 _RECALL_LOSS = 0.005  # of an index beyond which it is rebuilt
@@ -42,13 +43,16 @@ class Computing:
     device: str = "cpu"
 
 
-def recipe_to_continue(model: Artifact) -> tuple[Any, bool]:
-    """The recipe that renews a model, and whether it is a warm start; other models are trained again."""
+def recipe_to_continue(model: Artifact, *, frozen: bool = False) -> tuple[Any, bool]:
+    """The recipe that renews a model, and whether it is a warm start; other models are trained again.
+
+    frozen  whether its vectors are kept, so that it is not trained further
+    """
     name = model.about["recipe"]
     cls = recipe_class(name)
     if not MODELS[name].warm_start:
         return build(cls, model.about["settings"], source=str(model.folder)), False
-    return build(cls, continuing_settings(cls, model, changes=True), source=str(model.folder)), True
+    return build(cls, continuing_settings(cls, model, frozen=frozen, changes=True), source=str(model.folder)), True
 
 
 def training_context_of(recipe: Any, computing: Computing, report: Report) -> TrainingContext:
@@ -65,43 +69,59 @@ def renew_model(
     sessions: Artifact,
     folder: Path,
     computing: Computing,
+    *,
+    space: KeepSpace | None = "align",
+    known: KnownChanges | None = None,
     report: Report = quiet,
 ) -> Artifact:
-    """Train a model on the new sessions, from its current version where it supports that, into `folder`."""
+    """Train a model on the new sessions, from its current version where it supports that, into `folder`.
+
+    space  of the model: "align" rotates it into that of the current version, "frozen" keeps the vectors of old items
+           if it can solve new ones against them, and rotates it otherwise. Where neither is possible, and for None, it
+           starts a space of its own
+    known  what has changed in the sessions
+    """
     recipe, warm = recipe_to_continue(model)
     if not warm:
         report("note", message=f"model {model.name} ({recipe.name}) is trained from scratch: it has no warm start")
-    return train_model(
-        recipe,
-        sessions,
-        folder,
-        start=WarmStart.of(workspace, model, report) if warm else None,
-        seed=int(model.about.get("seed", 0)),
-        threads=computing.threads,
-        report=report,
-        context=replace(
-            training_context_of(recipe, computing, report), force=True
-        ),  # the gate decides, not this figure
-    )
+    start = warm_start_of(workspace, model, known, report) if warm else None
+
+    def train(recipe: Any, start: WarmStart | None) -> Artifact:
+        return train_model(
+            recipe,
+            sessions,
+            folder,
+            start=start,
+            seed=int(model.about.get("seed", 0)),
+            threads=computing.threads,
+            report=report,
+            # the gate decides, not this figure
+            context=replace(training_context_of(recipe, computing, report), force=True),
+        )
+
+    if start is not None and space == "frozen" and not isinstance(recipe, ExactIncrement):
+        try:
+            return train(recipe_to_continue(model, frozen=True)[0], replace(start, space="frozen"))
+        except SettingsError as e:
+            report("note", message=f"model {model.name} is continued and aligned, not frozen: {e}")
+    return train(recipe, start if start is None or space is None else replace(start, space="align"))
 
 
-def align_renewed(new: Artifact, old: Artifact, report: Report = quiet) -> tuple[Artifact, float | None]:
-    """The renewed model, rotated into the space of the old one, and the mean cosine of common items afterwards.
+@dataclass(frozen=True, eq=False)
+class KnownChanges:
+    """What has changed in the sessions of an artifact."""
 
-    Models without vectors stay as they are, and so do those that cannot be aligned, with a note: they start a space of
-    their own. None for these.
-    """
-    model, before = load_model(new), load_model(old)
-    if not isinstance(model, VectorModel) or not isinstance(before, VectorModel):
-        return new, None
-    if space_of(new) == space_of(old) or not isinstance(model.recipe, RotatableRecipe):
-        return new, new.about.get("aligned")
-    try:
-        done = align_artifact(new, old, new.folder)
-    except SettingsError as e:
-        report("note", message=f"model {new.name} starts a new space: {e}")
-        return new, None
-    return done, done.about["aligned"]
+    sessions: Artifact
+    changes: SessionChanges
+
+
+def warm_start_of(
+    workspace: Workspace, model: Artifact, known: KnownChanges | None, report: Report = quiet
+) -> WarmStart:
+    """The start from a model; sessions are compared again only if it was trained on others than those of `known`."""
+    if known is not None and (model.about.get("trained_on") or {}).get("fingerprint") == known.sessions.fingerprint:
+        return WarmStart(model, known.sessions, must_keep=False, changes=known.changes)
+    return replace(WarmStart.of(workspace, model, report), must_keep=False)
 
 
 def renew_index(
@@ -113,20 +133,22 @@ def renew_index(
     otherwise, or if its recall falls, or if too many of its vectors belong to removed items.
     """
     folder = staged.folder("index", index.name)
-    if _can_be_updated(index, model):
+    opened = _updatable(index, model)
+    if opened is not None:
         features = features_for_index(staged, model, report)
-        done = change_index(index, folder, Changes(model, features=features), report=report)
+        done = change_index(index, folder, Changes(model, features=features), opened=opened, report=report)
         if not _must_be_built(index, done.artifact, done.row):
             return done.artifact, {key: done.row[key] for key in ("added", "removed", "tombstones")}
     built = _build_again(index, model, sessions, staged, folder, report)
     return built, {"built": built.about["spec"]}
 
 
-def _can_be_updated(index: Artifact, model: Artifact) -> bool:
+def _updatable(index: Artifact, model: Artifact) -> Index | None:
+    """The index, if the vectors of a model can replace its own; None if it must be built again."""
     if index.about.get("of", "items") != "items" or space_of(index) != space_of(model):
-        return False
-    loaded = load_index(index)
-    return loaded.file is None and update.supports_removal(loaded.faiss)
+        return None
+    opened = load_index(index)
+    return opened if opened.file is None and update.supports_removal(opened.faiss) else None
 
 
 def _must_be_built(before: Artifact, after: Artifact, row: dict[str, Any]) -> bool:

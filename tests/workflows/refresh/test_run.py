@@ -8,21 +8,28 @@ from typing import Any
 
 import pytest
 
+from embedrec.data import joined
 from embedrec.data.joined import segments
+from embedrec.data.session_changes import SessionChanges, session_changes
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 from embedrec.index.serialization import load_index
-from embedrec.models.serialization import load_model
+from embedrec.models.serialization import load_model, load_vector_model
+from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.storage.lineage import stale
+from embedrec.storage.versions import kept_versions
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.space import space_of
 from embedrec.workflows import append as append_sessions_module
-from embedrec.workflows.refresh import append
+from embedrec.workflows import warm_start
+from embedrec.workflows.refresh import measure
 from embedrec.workflows.refresh import run as module
 from embedrec.workflows.refresh.records import read_refreshes
 from embedrec.workflows.refresh.run import RefreshResult, refresh
 from embedrec.workflows.refresh.settings import RefreshSettings
 from embedrec.workflows.refresh.staging import FOLDER, refreshing
+from embedrec.workflows.rollback import roll_back
+from embedrec.workflows.train import train_model
 from tests.workflows.refresh.nights import NIGHT, copy_of, digests, night_file
 
 LOOSE = RefreshSettings(min_overlap=0.0, max_metric_drop=1.0)
@@ -43,6 +50,8 @@ def test_everything_that_derives_from_the_sessions_is_renewed(shop: Workspace, n
     assert len(Sessions.load(sessions)) == 5 * NIGHT
     assert numbers_of(result, "append", "clicks")["new_or_longer"] == NIGHT
     assert numbers_of(result, "append", "clicks")["new_items"] == 1
+    assert 0.5 < numbers_of(result, "train", "word2vec")["mean_cosine"] <= 1
+    assert numbers_of(result, "train", "cooccurrence").keys() == {"items"}
     for model in shop.artifacts("model"):
         assert model.about["trained_on"]["fingerprint"] == sessions.fingerprint
         assert "new4" in load_model(model).vocab.ids.tolist()
@@ -63,6 +72,33 @@ def test_everything_that_derives_from_the_sessions_is_renewed(shop: Workspace, n
     assert not any((shop.root / FOLDER).iterdir())
 
 
+def test_sessions_are_compared_once(shop: Workspace, night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All models learn from the same changes; those without the newest sessions are compared once more."""
+    compared = []
+
+    def compare(old: Sessions, new: Sessions) -> SessionChanges:
+        compared.append(len(new))
+        return session_changes(old, new)
+
+    for place in (module, measure, warm_start):
+        monkeypatch.setattr(place, "session_changes", compare)
+    train_model(Word2Vec(epochs=2, dim=4, min_count=1), shop.find("sessions"), shop.folder("model", "other"))
+    assert refresh(shop, [night], LOOSE).switched
+    assert compared == [5 * NIGHT, 5 * NIGHT - NIGHT // 5]
+
+
+def test_a_frozen_refresh_keeps_old_vectors(shop: Workspace, night: Path) -> None:
+    before = load_vector_model(shop.find("model", "word2vec")).embeddings
+    assert refresh(shop, [night], RefreshSettings(min_overlap=0.0, max_metric_drop=1.0, frozen=True)).switched
+    new = shop.find("model", "word2vec")
+    after = load_vector_model(new).embeddings
+    assert new.about["frozen"] is True and "new4" in after.vocab.ids.tolist()
+    kept = after.vectors[after.vocab.rows_of(before.vocab.ids)]
+    assert kept.tobytes() == before.vectors.tobytes()
+    index = load_index(shop.find("index", "word2vec-ivf"))
+    assert index.embeddings.vectors[index.vocab.rows_of(before.vocab.ids)].tobytes() == before.vectors.tobytes()
+
+
 def test_the_next_night_builds_on_this_one(shop: Workspace, night: Path, tmp_path: Path) -> None:
     refresh(shop, [night], LOOSE)
     first = digests(shop)
@@ -71,6 +107,24 @@ def test_the_next_night_builds_on_this_one(shop: Workspace, night: Path, tmp_pat
     assert len(Sessions.load(shop.find("sessions", "clicks"))) == 6 * NIGHT
     assert "median cosine" in numbers_of(result, "measure", "word2vec-ivf")
     assert not set(first.values()) & set(digests(shop).values())
+
+
+def test_versions_share_the_files_of_the_first_prepare(
+    shop: Workspace, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the current sessions keep a joined copy; an earlier version is joined again when it is needed."""
+    monkeypatch.setattr(append_sessions_module, "_is_due", lambda _: False)
+    first = shop.find("sessions", "clicks").path("items.npy").stat().st_ino
+    refresh(shop, [night], LOOSE)
+    refresh(shop, [night_file(tmp_path, 5)], LOOSE)
+    kept = dict(kept_versions(shop.root, "sessions", "clicks"))
+    assert [*kept] == [3, 2, 1] and [len(segments(kept[number])) for number in (1, 2, 3)] == [0, 1, 2]
+    assert {version.path("items.npy").stat().st_ino for version in kept.values()} == {first}
+    assert [joined.kept_join(kept[number]) is None for number in (1, 2, 3)] == [True, True, False]
+    assert joined.kept_join(shop.find("sessions", "clicks")) is not None
+    assert [len(Sessions.load(kept[number])) for number in (1, 2, 3)] == [4 * NIGHT, 5 * NIGHT, 6 * NIGHT]
+    roll_back(shop)
+    assert len(Sessions.load(shop.find("sessions", "clicks"))) == 5 * NIGHT
 
 
 def test_files_without_new_events_change_nothing(shop: Workspace, night: Path) -> None:
@@ -118,7 +172,7 @@ def test_other_files_discard_a_refused_candidate(shop: Workspace, night: Path, t
     assert len(Sessions.load(shop.find("sessions", "clicks"))) == 5 * NIGHT
 
 
-@pytest.mark.parametrize("step", ["append_files", "renew_model", "align_renewed", "renew_index", "switch"])
+@pytest.mark.parametrize("step", ["append_files", "renew_model", "renew_index", "switch"])
 def test_an_error_changes_nothing_and_the_next_call_resumes(
     step: str, shop: Workspace, night: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,10 +197,10 @@ def test_a_kill_between_appending_and_joining_leaves_no_trace(
     refresh(whole, [night], LOOSE)
     with monkeypatch.context() as patch:
 
-        def killed(_: object) -> Any:
+        def killed(*_: object) -> Any:
             raise KeyboardInterrupt
 
-        patch.setattr(append, "join_segments", killed)
+        patch.setattr(joined, "write_joined", killed)
         patch.setattr(append_sessions_module, "_is_due", lambda _: False)
         with pytest.raises(KeyboardInterrupt):
             refresh(shop, [night], LOOSE)
