@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from embedrec.data import Events, Features, Vocab
 from embedrec.data.event_log import EventLog, ReadState
 from embedrec.data.events import DAY
-from embedrec.data.merge_logs import age_out, merge_ids, merge_logs
+from embedrec.data.merge_logs import age_out, merge_logs
 from embedrec.errors import DataError
 from embedrec.storage.memory_budget import IN_MEMORY, spill
 from tests.data.logs import Log, assert_equal_logs, logs, read_each, read_log
@@ -89,21 +89,6 @@ def test_merging_in_files_equals_merging_in_memory(tmp_path: Path) -> None:
         EventLog(Events.of([2, 3], ["a", "b"], time=np.array([1, 2]))),
     ]
     assert_equal_logs(merge_logs(parts, spill(tmp_path)), merge_logs(parts, IN_MEMORY))
-
-
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "5", "c"]), max_size=5), min_size=2, max_size=4))
-def test_ids_are_numbered_by_first_appearance(columns: list[list[str]]) -> None:
-    arrays = [np.array(column, dtype=object) for column in columns]
-    rows, ids = merge_ids(arrays)
-    assert ids.tolist() == list(dict.fromkeys(i for column in columns for i in column))
-    assert [ids[r].tolist() for r in rows] == columns
-
-
-def test_ids_are_numbers_if_all_are() -> None:
-    rows, ids = merge_ids([np.array([3, 1]), np.array([1, 2])])
-    assert (ids.dtype, ids.tolist(), [r.tolist() for r in rows]) == (np.int64, [3, 1, 2], [[0, 1], [1, 2]])
-    rows, ids = merge_ids([np.array([3, 1]), np.array(["1", "x"], dtype=object)])
-    assert (ids.tolist(), [r.tolist() for r in rows]) == (["3", "1", "x"], [[0, 1], [1, 2]])
 
 
 @pytest.mark.parametrize(("first_names", "name"), [(True, "old"), (False, "new")])
