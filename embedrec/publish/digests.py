@@ -120,12 +120,12 @@ class StoredDigests:
         places[same] = same
         left = np.ones(len(self), dtype=bool)
         left[same] = False
-        stored, asked = np.flatnonzero(left), np.flatnonzero(places < 0)
-        if not len(stored) or not len(asked):
+        stored, missing = np.flatnonzero(left), np.flatnonzero(places < 0)
+        if not len(stored) or not len(missing):
             return places
         stored = stored[np.argsort(self.seeds[stored])]
-        asked = asked[np.argsort(seeds[asked])]  # a search in ascending order finds what it reads in the cache
-        at = stored[np.minimum(np.searchsorted(self.seeds[stored], seeds[asked]), len(stored) - 1)]
-        found = self.seeds[at] == seeds[asked]
-        places[asked[found]] = at[found]
+        missing = missing[np.argsort(seeds[missing])]  # a search in ascending order finds what it reads in the cache
+        at = stored[np.minimum(np.searchsorted(self.seeds[stored], seeds[missing]), len(stored) - 1)]
+        equal = self.seeds[at] == seeds[missing]
+        places[missing[equal]] = at[equal]
         return places
