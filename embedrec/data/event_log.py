@@ -112,7 +112,8 @@ def arrange(
             columns, vocabs["session"], old = split_by_user(columns, sessions, vocabs["user"], shared, memory)
             unsplit = sessions.ids[old]
             if notes is not None:
-                notes.append(_split_note(sessions, shared, state))
+                odd = sessions.id(int(np.flatnonzero(shared)[0]))
+                notes.append(split_note(int(shared.sum()), len(sessions), odd, state))
     finer, order, places = (columns.pop(name, None) for name in ("finer", "order", "places"))
     events = Events(
         **columns,  # type: ignore[arg-type]
@@ -136,10 +137,13 @@ def sort_rows(columns: Columns, sessions: int, memory: MemoryBudget, *, threads:
     return sort_events(columns, sessions, key, memory, threads)
 
 
-def _split_note(sessions: Vocab, shared: np.ndarray, state: ReadState) -> str:
-    odd = sessions.id(int(np.flatnonzero(shared)[0]))
+SPLIT_NOTE = "have events of several users"  # in the sentence of `split_note`
+
+
+def split_note(divided: int, sessions: int, odd: Any, state: ReadState) -> str:
+    """The sentence on sessions that were split by user: their number, that of all sessions, and the id of one."""
     join = "; --user - joins them" if state.keep_users else ""
     return (
-        f"{int(shared.sum()):,} of {len(sessions):,} sessions, such as {odd!r}, have events of several users (session "
-        f"numbers restart for each user): they are split by {state.plan['user']!r}{join}"
+        f"{divided:,} of {sessions:,} sessions, such as {odd!r}, {SPLIT_NOTE} (session numbers restart for each user): "
+        f"they are split by {state.plan['user']!r}{join}"
     )

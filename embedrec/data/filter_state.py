@@ -56,15 +56,19 @@ class FilterState:
 
 def keep_top(state: FilterState, most: int) -> None:
     """Keep the `most` items with the most events; ties by id."""
-    counts = state.counts
+    state.keep_items(most_frequent(state.counts, most, state.events.items.ids))
+
+
+def most_frequent(counts: np.ndarray, most: int, ids: np.ndarray) -> np.ndarray:
+    """Mask (n,) of the `most` items with the highest counts (n,), ties by id (n,); all, if no more have events."""
     if most >= (counts > 0).sum():
-        return
+        return np.ones(len(counts), dtype=bool)
     least = int(np.partition(counts, -most)[-most])  # events of the last item that is kept
     keep = counts > least
     equal = np.flatnonzero(counts == least)
-    order = np.argsort(state.events.items.ids[equal], kind="stable")
+    order = np.argsort(ids[equal], kind="stable")
     keep[equal[order[: most - np.count_nonzero(keep)]]] = True
-    state.keep_items(keep)
+    return np.asarray(keep)
 
 
 def keep_last(state: FilterState, most: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,9 @@ from embedrec.data.filter_state import FilterState, keep_first_mentions, keep_fi
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.storage.memory_budget import chunks
 
+_NEVER = -(2**62)  # before all times
 _WEEK = 7 * DAY  # a longer gap before the last events suggests that their times are wrong
+Sizes = tuple[int, int, int]  # sessions, items and events
 REPEATED = ("min_count", "min_length", "max_length")  # each of these filters may violate the condition of another
 
 
@@ -100,16 +102,31 @@ class Filters(Settings):
     def mask(self, events: Events) -> tuple[np.ndarray, list[RemovedCounts]]:
         """The mask (E,) of the events that pass, and what each active filter removed. Raises as `apply` does."""
         state = FilterState(events)
-        losses: dict[str, np.ndarray] = {}  # name → sessions, items and events
         notes = {"days": _outlier_note(state, self.days)} if self.days else {}
+        removed = self.run(len(events), state.sizes, lambda name: apply_filter(name, state, self), notes)
+        return state.mask, removed
+
+    def run(
+        self, events: int, sizes: Callable[[], Sizes], step: Callable[[str], None], notes: Mapping[str, str]
+    ) -> list[RemovedCounts]:
+        """Apply the active filters in order; what each of them removed.
+
+        events  number of events before all filters
+        sizes   returns the numbers of sessions with events, items with events, and events that remain
+        step    applies the filter of a name
+        notes   name of a filter → a warning about the data
+
+        Raises DataError when no event is left.
+        """
+        losses: dict[str, np.ndarray] = {}  # name → sessions, items and events
         rounds = 1
-        for number, name in self._order(state):
-            before = np.array(state.sizes())
-            _STEPS[name](state, self)
-            after = np.array(state.sizes())
+        for number, name in self._order(sizes):
+            before = np.array(sizes())
+            step(name)
+            after = np.array(sizes())
             if not after[2]:
                 raise DataError(
-                    f"the filter {name} = {self._setting(name)} removed the last of {len(events):,} events; relax it "
+                    f"the filter {name} = {self._setting(name)} removed the last of {events:,} events; relax it "
                     "or an earlier filter"
                     if before[2]
                     else "there are no events to filter; check the input"
@@ -117,7 +134,7 @@ class Filters(Settings):
             losses[name] = losses.get(name, 0) + before - after
             if before[2] > after[2]:
                 rounds = max(rounds, number)
-        removed = [
+        return [
             RemovedCounts(
                 name,
                 self._setting(name),
@@ -129,16 +146,15 @@ class Filters(Settings):
             )
             for name, (s, n, e) in losses.items()
         ]
-        return state.mask, removed
 
-    def _order(self, state: FilterState) -> Iterator[tuple[int, str]]:
+    def _order(self, sizes: Callable[[], Sizes]) -> Iterator[tuple[int, str]]:
         """The round, from 1, and the name of each active filter, in order."""
         at_start = self.duplicates_at == "start"
         first = ("kinds", "min_rating", "days", "min_tracks", *(("duplicates",) if at_start else ()), "top")
         yield from ((1, name) for name in first if self._is_active(name))
         repeated, number, remaining = [name for name in REPEATED if self._is_active(name)], 0, -1
-        while repeated and number != self.rounds and remaining != state.sizes()[2]:
-            remaining, number = state.sizes()[2], number + 1
+        while repeated and number != self.rounds and remaining != sizes()[2]:
+            remaining, number = sizes()[2], number + 1
             yield from ((number, name) for name in repeated)
         if not at_start and self._is_active("duplicates"):
             yield 1, "duplicates"
@@ -155,7 +171,7 @@ class Filters(Settings):
 
 
 def _keep_kinds(state: FilterState, filters: Filters) -> None:
-    column, kinds, wanted = _column(state.events, "kind", "kinds"), state.events.kinds, filters.kinds or ()
+    column, kinds, wanted = needed_column(state.events, "kind", "kinds"), state.events.kinds, filters.kinds or ()
     known = [] if kinds is None else [str(kind) for kind in kinds.ids.tolist()]
     for kind in wanted:
         if kind not in known:
@@ -167,34 +183,80 @@ def _keep_kinds(state: FilterState, filters: Filters) -> None:
 
 
 def _keep_ratings(state: FilterState, filters: Filters) -> None:
-    weight = _column(state.events, "weight", "min_rating")
+    weight = needed_column(state.events, "weight", "min_rating")
     state.keep(lambda chunk: weight[chunk] >= filters.min_rating)
 
 
 def _keep_days(state: FilterState, filters: Filters) -> None:
-    time = _column(state.events, "time", "days")
+    time = needed_column(state.events, "time", "days")
     if len(time):
-        since = int(time.max()) - int((filters.days or 0) * DAY)
-        state.keep(lambda chunk: time[chunk] >= since)
+        keep_since(state, int(time.max()) - int((filters.days or 0) * DAY))
+
+
+def keep_since(state: FilterState, since: int) -> None:
+    """Keep the events from a time on, in milliseconds."""
+    time = needed_column(state.events, "time", "days")
+    state.keep(lambda chunk: time[chunk] >= since)
+
+
+@dataclass(frozen=True)
+class LastCluster:
+    """The events of the last `span` milliseconds: their number, the first of them, and the last event before them.
+
+    before  -2^62 if there is none
+    """
+
+    span: int
+    count: int
+    first: int
+    before: int
+
+    @classmethod
+    def of(cls, time: np.ndarray, last: int, span: int) -> LastCluster:
+        """The cluster in times (E,), whose last is `last`."""
+        parts = [time[chunk] for chunk in chunks(len(time))]
+        return cls(
+            span,
+            sum(int((part >= last - span).sum()) for part in parts),
+            min((int(part[part >= last - span].min(initial=last)) for part in parts), default=last),
+            max((int(part[part < last - span].max(initial=_NEVER)) for part in parts), default=_NEVER),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[LastCluster]) -> LastCluster:
+        """The cluster of all parts of the times."""
+        count = sum(part.count for part in parts)
+        return cls(parts[0].span, count, min(part.first for part in parts), max(part.before for part in parts))
+
+
+def cluster_spans(days: float) -> tuple[int, int]:
+    """The spans of the clusters that `outlier_note` looks at."""
+    window = int(days * DAY)
+    return min(DAY, window), window
 
 
 def _outlier_note(state: FilterState, days: float | None) -> str:
-    """A note if the last events come long after all others, so that the last `days` days contain few other events."""
-    time, window = state.events.time, int((days or 0) * DAY)
+    time = state.events.time
     if time is None or not len(time):
         return ""
     last = int(time.max())
-    for cluster, least in ((min(DAY, window), window // 2), (window, window)):
-        parts = [time[chunk] for chunk in chunks(len(time))]
-        before = max((int(part[part < last - cluster].max(initial=-(2**62))) for part in parts), default=-(2**62))
-        first = min(int(part[part >= last - cluster].min(initial=last)) for part in parts)
-        count = sum(int((part >= last - cluster).sum()) for part in parts)
-        if before > -(2**62) and first - before > max(least, _WEEK) and 2 * count <= len(time):
+    return outlier_note([LastCluster.of(time, last, span) for span in cluster_spans(days or 0)], len(time), last)
+
+
+def outlier_note(clusters: Sequence[LastCluster], events: int, last: int) -> str:
+    """A note if the last events come long after all others, so that the window of `days` contains few other events.
+
+    clusters  of the spans of `cluster_spans`
+    """
+    window = clusters[-1].span
+    for cluster, least in zip(clusters, (window // 2, window), strict=True):
+        before, first = cluster.before, cluster.first
+        if before > _NEVER and first - before > max(least, _WEEK) and 2 * cluster.count <= events:
             dates = [str(np.datetime64(moment, "ms").astype("datetime64[D]")) for moment in (first, last, before)]
             return (
-                f"the last {count:,} events ({dates[0]} to {dates[1]}) come {(first - before) / DAY:,.0f} days after "
-                f"all others, which end on {dates[2]}; days are counted back from the last event, so remove it if its "
-                "time is wrong"
+                f"the last {cluster.count:,} events ({dates[0]} to {dates[1]}) come {(first - before) / DAY:,.0f} days "
+                f"after all others, which end on {dates[2]}; days are counted back from the last event, so remove it "
+                "if its time is wrong"
             )
     return ""
 
@@ -207,7 +269,8 @@ def _limit_length(state: FilterState, filters: Filters) -> None:
         state.keep_sessions(state.lengths <= most)
 
 
-def _column(events: Events, name: str, setting: str) -> np.ndarray:
+def needed_column(events: Events, name: str, setting: str) -> np.ndarray:
+    """A column (E,) that a filter reads. Raises SettingsError if there is none."""
     column = getattr(events, name)
     if column is None:
         raise SettingsError(
@@ -230,3 +293,8 @@ _STEPS: dict[str, Any] = {
     "min_length": lambda state, filters: state.keep_sessions(state.lengths >= filters.min_length),
     "max_length": _limit_length,
 }
+
+
+def apply_filter(name: str, state: FilterState, filters: Filters) -> None:
+    """Apply the filter of a name to a state."""
+    _STEPS[name](state, filters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,26 +92,80 @@ def load_ids(path: Path) -> Ids:
 def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
     """Write columns (n,) of int64 or strings in row groups, so that the strings are not copied all at once."""
     import pyarrow as pa
+
+    kinds = [(name, column.dtype != object) for name, column in columns.items()]
+    n = len(columns["id"])
+    write_columns(
+        path,
+        kinds,
+        (
+            pa.record_batch({name: to_arrow(column[at : at + _BATCH]) for name, column in columns.items()})
+            for at in range(0, n, _BATCH)
+        ),
+    )
+
+
+def write_columns(path: Path, columns: Sequence[tuple[str, bool]], batches: Iterable[Any]) -> int:
+    """Write record batches of these columns as one file, with limited rows and characters in a row group; their number
+    of rows.
+
+    columns  names, and whether they are int64, else strings
+
+    The file does not depend on the division into batches.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {name: pa.string() if column.dtype == object else pa.int64() for name, column in columns.items()}
-    with pq.ParquetWriter(path, pa.schema(kinds), compression="zstd", use_dictionary=False) as file:
-        for group in _row_groups([c for c in columns.values() if c.dtype == object], len(columns["id"])):
-            file.write_table(pa.table({name: to_arrow(column[group]) for name, column in columns.items()}))
+    schema = pa.schema({name: pa.int64() if whole else pa.string() for name, whole in columns})
+    written = 0
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as file:
+        for group in _row_groups(batches, [name for name, whole in columns if not whole], schema):
+            file.write_table(group)
+            written += len(group)
+    return written
 
 
-def _row_groups(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
-    """Slices of n rows with limited numbers of rows and characters; one empty slice for no rows."""
-    start = at = size = 0
-    while at < n:
-        end = min(at + COUNTED_ROWS, start + GROUP_ROWS, n)
-        size += sum(sum(map(len, column[at:end])) for column in texts)
-        at = end
-        if size >= GROUP_CHARACTERS or at - start == GROUP_ROWS:
-            yield slice(start, at)
-            start, size = at, 0
-    if start < n or not n:
-        yield slice(start, n)
+def _row_groups(batches: Iterable[Any], texts: Sequence[str], schema: Any) -> Iterator[Any]:
+    """Tables with limited numbers of rows and characters, of the rows of all batches; an empty one for no rows.
+
+    texts  the columns of strings
+    """
+    import pyarrow as pa
+
+    group, rows, size, some = [], 0, 0, False
+    for block in _blocks(batches):
+        group.append(block)
+        rows += len(block)
+        size += sum(_characters(block.column(name)) for name in texts)
+        if size >= GROUP_CHARACTERS or rows >= GROUP_ROWS:
+            yield pa.Table.from_batches(group, schema).combine_chunks()
+            group, rows, size, some = [], 0, 0, True
+    if rows or not some:
+        yield pa.Table.from_batches(group, schema).combine_chunks()
+
+
+def _blocks(batches: Iterable[Any]) -> Iterator[Any]:
+    """Record batches of COUNTED_ROWS rows, but for the last."""
+    import pyarrow as pa
+
+    waiting, rows = [], 0
+    for batch in batches:
+        at = 0
+        while at < len(batch):
+            part = batch.slice(at, COUNTED_ROWS - rows)
+            waiting.append(part)
+            at, rows = at + len(part), rows + len(part)
+            if rows == COUNTED_ROWS:
+                yield part if len(waiting) == 1 else pa.concat_batches(waiting)
+                waiting, rows = [], 0
+    if rows:
+        yield pa.concat_batches(waiting)
+
+
+def _characters(column: Any) -> int:
+    import pyarrow.compute as pc
+
+    return pc.sum(pc.utf8_length(column)).as_py() or 0
 
 
 def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:

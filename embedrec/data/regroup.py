@@ -13,7 +13,7 @@ from embedrec.data.events import DAY, Events
 from embedrec.data.sort_events import sort_events
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
-from embedrec.storage.memory_budget import chunks
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks
 
 _UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": DAY}  # milliseconds
 
@@ -79,13 +79,7 @@ def cut_at_gaps(events: Events, gap_ms: int) -> Events:
         raise SettingsError(
             "cutting sessions at a gap needs the time of every event, but the data has none; name its column"
         )
-    first = events.memory.full(len(events), True, bool)  # (E,) whether a session begins here
-    for chunk in chunks(len(events)):
-        pairs = slice(max(chunk.start - 1, 0), chunk.stop)  # with the previous event
-        begins = (np.diff(events.session[pairs]) > 0) | (np.diff(events.time[pairs]) > gap_ms)
-        first[chunk.stop - len(begins) : chunk.stop] = begins
-    old = events.session[first]  # (S,) old session of each new one, ascending
-    number = np.arange(len(old)) - np.searchsorted(old, old) + 1
+    first, old, number = find_cuts(events.session, events.time, gap_ms, events.memory)
     ids = [f"{i}-{k}" for i, k in zip(events.sessions.ids[old].tolist(), number.tolist(), strict=True)]
     session, before = events.memory.empty(len(events), np.int32), -1
     for chunk in chunks(len(events)):
@@ -93,3 +87,21 @@ def cut_at_gaps(events: Events, gap_ms: int) -> Events:
         before = int(session[chunk.stop - 1])
     result = replace(events, session=session, sessions=Vocab.from_unique(np.array(ids, dtype=object)))
     return replace(result, user=events.session, users=events.sessions) if events.user is None else result
+
+
+def find_cuts(
+    session: np.ndarray, time: np.ndarray, gap_ms: int, memory: MemoryBudget = IN_MEMORY
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where sessions begin if they are cut at gaps: a mask (E,) of the first events of the new sessions; the old
+    session (S',) of each of these, and its number in that, from 1.
+
+    session  (E,) ascending rows
+    time     (E,) milliseconds
+    """
+    first = memory.full(len(session), True, bool)
+    for chunk in chunks(len(session)):
+        pairs = slice(max(chunk.start - 1, 0), chunk.stop)  # with the previous event
+        begins = (np.diff(session[pairs]) > 0) | (np.diff(time[pairs]) > gap_ms)
+        first[chunk.stop - len(begins) : chunk.stop] = begins
+    old = session[first]
+    return first, old, np.arange(len(old)) - np.searchsorted(old, old) + 1

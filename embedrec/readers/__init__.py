@@ -25,10 +25,13 @@ class ReaderEntry(Entry):
     filters  defaults of `Filters` that differ for this source
     naming   the default name of its sessions: the "source", the source and its setting "level", or that of the first
              "file"
+    sharded  whether its files can be read apart from each other: then it has `sources(paths)`, `events_only()`,
+             `has_features(paths)` and `add_features(events, plan, paths, settings)`
     """
 
     filters: Mapping[str, str] = field(default_factory=dict)
     naming: Literal["source", "level", "file"] = "source"
+    sharded: bool = False
 
 
 READERS: dict[str, ReaderEntry] = {
@@ -37,14 +40,18 @@ READERS: dict[str, ReaderEntry] = {
         "Playlists in the layout of the Million Playlist Dataset.",
         {"duplicates": "all", "duplicates_at": "end"},
         naming="level",
+        sharded=True,
     ),
     "movielens": ReaderEntry(
         "embedrec.readers.movielens:MovieLens", "MovieLens 100K, 1M, or ratings.csv; a session is a user."
     ),
     "table": ReaderEntry(
-        "embedrec.readers.table:Table", "A table with a session (or user) and an item per row.", naming="file"
+        "embedrec.readers.table:Table",
+        "A table with a session (or user) and an item per row.",
+        naming="file",
+        sharded=True,
     ),
-    "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset."),
+    "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset.", sharded=True),
     "lastfm1k": ReaderEntry(
         "embedrec.readers.lastfm1k:LastFm1K", "Last.fm 1K: histories of 992 listeners.", naming="level"
     ),

@@ -7,18 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
 from embedrec.data.event_log import EventLog, ReadState
 from embedrec.data.events import Events
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
+from embedrec.errors import NoRowsError
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.process_pool import map_in_order
+from embedrec.tabular.read_rows import Plan
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import Source, expand
 
@@ -49,7 +50,7 @@ class Mpd:
         Raises DataError for unreadable files, another layout, bad rows (unless they are skipped), and if no playlist
         has a track.
         """
-        sources = expand(paths, (".json",))
+        sources = self.sources(paths)
         workers, memory = settings.workers, settings.memory
         if memory.budget is not None:
             workers = max(1, min(workers, memory.budget // _PROCESS))
@@ -69,6 +70,22 @@ class Mpd:
         events = joined.events(paths)
         if settings.log is not None:
             settings.log.log = EventLog(events, state=ReadState(whole=True))
+        return events
+
+    def sources(self, paths: Sequence[str | Path]) -> list[Source]:
+        """The files of playlists. Raises DataError as `expand`."""
+        return expand(paths, (".json",))
+
+    def events_only(self) -> Self:
+        """The same reader: the layout has no features."""
+        return self
+
+    def has_features(self, paths: Sequence[str | Path]) -> bool:
+        """Whether `add_features` adds any."""
+        return False
+
+    def add_features(self, events: Events, plan: Plan, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
+        """The same events: the layout has no features."""
         return events
 
 
@@ -103,7 +120,7 @@ class SliceMerger:
         lengths = lengths[lengths > 0]
         if not len(lengths):
             given = ", ".join(map(str, paths))
-            raise DataError(f"no playlist in {given} has a track that can be used; check the files")
+            raise NoRowsError(f"no playlist in {given} has a track that can be used; check the files")
         items = self.items.array()
         session = self.memory.empty(len(items), np.int32)
         ends = np.cumsum(lengths)

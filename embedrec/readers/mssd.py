@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,22 +54,45 @@ class Mssd:
         Raises DataError for unreadable files, other columns, and bad rows (unless they are skipped).
         """
         files = expand(paths, _SUFFIXES)
-        logs = [source for source in files if not source.name.startswith(_FEATURE_FILES)]
-        tracks = [source for source in files if source.name.startswith(_FEATURE_FILES)]
-        if self.features:
-            tracks = expand([self.features], _SUFFIXES)
-        if not logs:
-            raise DataError(f"{', '.join(map(str, paths))} contains track features but no session logs; name these too")
+        logs = _logs(files, paths)
         layout = _layout(logs[0])
         plan = layout.plan(self, logs[0])
         sources: list[tuple[Source, Format]] = [(source, _add_computed(source, layout, self)) for source in logs]
-        events = read_rows(sources, plan, settings)
+        return self._with_tracks(read_rows(sources, plan, settings), files, settings)
+
+    def sources(self, paths: Sequence[str | Path]) -> list[Source]:
+        """The session logs. Raises DataError if there are none, and as `expand`."""
+        return _logs(expand(paths, _SUFFIXES), paths)
+
+    def events_only(self) -> Self:
+        """The same reader without the features that it names."""
+        return replace(self, features="")
+
+    def has_features(self, paths: Sequence[str | Path]) -> bool:
+        """Whether `add_features` adds any."""
+        return bool(self.features) or any(s.name.startswith(_FEATURE_FILES) for s in expand(paths, _SUFFIXES))
+
+    def add_features(self, events: Events, plan: Plan, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
+        """The events with the features of the tracks that occur, where there are files of them."""
+        return self._with_tracks(events, expand(paths, _SUFFIXES), settings)
+
+    def _with_tracks(self, events: Events, files: Sequence[Source], settings: ReadSettings) -> Events:
+        tracks = [source for source in files if source.name.startswith(_FEATURE_FILES)]
+        if self.features:
+            tracks = expand([self.features], _SUFFIXES)
         if not tracks:
             return events
         columns = [c for c in _form(tracks[0]).columns(tracks[0]) if c != "track_id"]
         kinds: dict[str, Kind] = {column: "text" if column in _WORDS else "number" for column in columns}
         table = SideTable([(source, _form(source)) for source in tracks], "track_id", "", kinds)
         return add_features(events, "item", table, settings.bad_rows)
+
+
+def _logs(files: Sequence[Source], paths: Sequence[str | Path]) -> list[Source]:
+    logs = [source for source in files if not source.name.startswith(_FEATURE_FILES)]
+    if not logs:
+        raise DataError(f"{', '.join(map(str, paths))} contains track features but no session logs; name these too")
+    return logs
 
 
 @dataclass(frozen=True)

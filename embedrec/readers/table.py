@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
@@ -12,9 +13,9 @@ from embedrec.tabular.feature_columns import Kind
 from embedrec.tabular.feature_tables import add_side_tables
 from embedrec.tabular.guess_columns import FormatName, format_of, table_suffixes
 from embedrec.tabular.item_lists import list_column_of
-from embedrec.tabular.read_rows import read_rows
+from embedrec.tabular.read_rows import Plan, read_rows
 from embedrec.tabular.read_settings import ReadSettings
-from embedrec.tabular.source_files import expand
+from embedrec.tabular.source_files import Source, expand
 from embedrec.tabular.table_columns import TableColumns
 
 
@@ -42,7 +43,7 @@ class Table(TableColumns):
         Raises DataError for unreadable files, missing columns, times with an ambiguous unit, and bad rows (unless they
         are skipped): a missing id, an invalid time or weight.
         """
-        files = expand(paths, table_suffixes(paths), any_file=self.format != "auto")
+        files = self.sources(paths)
         names = tuple(name.strip() for name in self.columns.split(",")) if self.columns else ()
         sources = [(source, format_of(source, self.format, names)) for source in files]
         first, form = sources[0]
@@ -55,7 +56,22 @@ class Table(TableColumns):
             )
         if None in (self.session, self.item, self.time):
             settings.report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
-        events = read_rows(sources, plan, settings)
+        return self.add_features(read_rows(sources, plan, settings), plan, paths, settings)
+
+    def sources(self, paths: Sequence[str | Path]) -> list[Source]:
+        """The files of events. Raises DataError as `expand`."""
+        return expand(paths, table_suffixes(paths), any_file=self.format != "auto")
+
+    def events_only(self) -> Self:
+        """The same reader without features."""
+        return replace(self, item_features="", user_features="", feature_types={})
+
+    def has_features(self, paths: Sequence[str | Path]) -> bool:
+        """Whether `add_features` adds any."""
+        return bool(self.item_features or self.user_features or self.feature_types)
+
+    def add_features(self, events: Events, plan: Plan, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
+        """The events with the features of the side tables. Raises DataError as `add_side_tables`."""
         return add_side_tables(
             events, plan, self.item_features, self.user_features, settings.bad_rows, self.feature_types
         )

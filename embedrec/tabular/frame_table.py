@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -63,16 +63,7 @@ def frame_events(frame: Any, options: Mapping[str, Any], *, threads: int, report
 
     Raises SettingsError for an unknown option and a wrong value, DataError as `FrameTable.read`.
     """
-    parts: list[type] = [FrameTable, Regroup, Filters]
-    names = [[f.name for f in fields(part)] for part in parts]
-    known = [*itertools.chain.from_iterable(names), "on_bad_row", "item_features", "user_features"]
-    for name in options:
-        if name not in known:
-            hint = did_you_mean(name, known) or "; help(Sessions.from_frame) lists them"
-            raise SettingsError(f"no option is called {name!r}{hint}")
-    table, regroup, filters = (
-        part(**{name: options[name] for name in its if name in options}) for part, its in zip(parts, names, strict=True)
-    )
+    table, regroup, filters = frame_options(options, "help(Sessions.from_frame)", ("item_features", "user_features"))
     bad_rows = BadRows(options.get("on_bad_row", "fail"))
     settings = ReadSettings(bad_rows, threads, report=report)
     read = [  # popped below: the filters then release column after column
@@ -84,6 +75,29 @@ def frame_events(frame: Any, options: Mapping[str, Any], *, threads: int, report
         report("note", message=as_arguments(line))
     with naming_arguments():
         return filters.apply(regroup.apply(read.pop()))[0]
+
+
+def frame_options(
+    options: Mapping[str, Any], listed: str, others: Sequence[str] = ()
+) -> tuple[FrameTable, Regroup, Filters]:
+    """The settings of `FrameTable`, `Regroup` and `Filters` among options by name.
+
+    listed  what lists the options, for a message
+    others  names of further options, besides "on_bad_row"
+
+    Raises SettingsError for an unknown option and a wrong value.
+    """
+    parts: list[type] = [FrameTable, Regroup, Filters]
+    names = [[f.name for f in fields(part)] for part in parts]
+    known = [*itertools.chain.from_iterable(names), "on_bad_row", *others]
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; {listed} lists them"
+            raise SettingsError(f"no option is called {name!r}{hint}")
+    table, regroup, filters = (
+        part(**{name: options[name] for name in its if name in options}) for part, its in zip(parts, names, strict=True)
+    )
+    return table, regroup, filters
 
 
 @contextmanager

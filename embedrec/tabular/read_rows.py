@@ -17,7 +17,7 @@ from embedrec.data.event_log import EventLog, ReadState, arrange
 from embedrec.data.events import Events
 from embedrec.data.sort_events import Columns
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, reason
+from embedrec.errors import DataError, NoRowsError, reason
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 from embedrec.tabular import arrow_columns, parse_values
 from embedrec.tabular.background import BackgroundPipeline
@@ -118,7 +118,7 @@ def read_rows(
         if not table.size:
             given = ", ".join(str(source) for source, _ in sources[:3]) + (", …" if len(sources) > 3 else "")
             left_out = "".join(f" ({line})" for line in bad_rows.lines()[:1])
-            raise DataError(f"no row of {given} can be used{left_out}; check the files and the filters")
+            raise NoRowsError(f"no row of {given} can be used{left_out}; check the files and the filters")
         pipeline.finish()
     pa.default_memory_pool().release_unused()
     log = table.log(settings.workers, bad_rows.notes)

@@ -140,7 +140,7 @@ def reading(source: object) -> Iterator[None]:
         raise DataError(f"{source} cannot be read ({e.args[-1] if e.args else e})") from e
 
 
-def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bool = False) -> list[Source]:
+def expand(paths: Sequence[str | Path | Source], suffixes: Sequence[str], *, any_file: bool = False) -> list[Source]:
     """The sources of files, folders (with sub-folders) and globs, each once, in natural order.
 
     Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so the result does not depend on how
@@ -148,16 +148,20 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     ".tar" and compressed ".tar"; only members of the last keep the order of the archive, since going back would unpack
     it again.
 
+    paths     sources among them are those of an earlier call, all of which are returned as they are
     suffixes  of data files, such as ".json"
     any_file  accept any suffix of a file that is named directly
 
     Raises DataError for a missing, empty, unreadable or unsuitable file, an encrypted or damaged archive, a folder or
     glob without data files, and a duplicate file.
     """
+    known = [given for given in paths if isinstance(given, Source)]
+    if known:
+        return known
     inside = (*suffixes, *(f"{s}{packed}" for packed in PACKED for s in suffixes))
     files: list[Path] = []
     for given in paths:
-        files += _files(Path(given), (*inside, *_ARCHIVES), any_file)
+        files += _files(Path(str(given)), (*inside, *_ARCHIVES), any_file)
     files.sort(key=lambda path: natural(str(path)))
     seen: set[Path] = set()
     for path in files:
