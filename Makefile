@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: install
 	.venv/bin/embedrec demo
 
-test: install
+test: install .venv/spark
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/wheel
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/test
@@ -26,6 +26,12 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt scripts/install
 	PYTHON="$(PYTHON)" scripts/install
+	touch $@
+
+# Spark has 500 MB, and only its tests need it: it is installed for them where there is Java, which it needs.
+.venv/spark: .venv/installed
+	if command -v java >/dev/null; then \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'; fi
 	touch $@
 
 clean:

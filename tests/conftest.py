@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from embedrec.data import Sessions, Vocab
 from embedrec.runtime import announcement
 from embedrec.vectors.embeddings import Embeddings
+from tests.spark.one_session import pytest_collection_modifyitems, spark  # noqa: F401 (hooks and fixtures of all tests)
 
 # The default run repeats itself; HYPOTHESIS_PROFILE=search looks for new examples, and for longer.
 _CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}

@@ -27,7 +27,7 @@ LAYERS = [
     {"data", "datasets", "tabular", "training"},
     {"splitting", "vectors"},
     {"export", "index", "models", "publish", "readers"},
-    {"evaluation", "html_report", "ranking"},
+    {"evaluation", "html_report", "ranking", "spark"},
     {"workflows"},
     {"experiments", "pipeline", "serving", "tune"},
     {"cli", "client"},
@@ -36,7 +36,7 @@ APART = [LAYERS[4]]  # its rooms know nothing of each other
 FAMILIES = {path.parent.name for path in (PACKAGE / "models").glob("*/__init__.py")}  # of models
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 HEAVY = {"torch", "faiss", "gensim", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "numpy", "rich"}
-HEAVY |= {"redis", "psycopg", "qdrant_client", "uvicorn"}
+HEAVY |= {"redis", "psycopg", "pyspark", "qdrant_client", "uvicorn"}
 
 
 def modules() -> list[Path]:
@@ -201,13 +201,19 @@ def test_every_imported_package_is_a_dependency_or_of_an_extra() -> None:
     assert not core & set(EXTRAS)
     for module, extra in EXTRAS.items():
         assert module in modules_of(extras[extra]), f"the extra {extra} does not install {module}"
-        assert extra in extras["all"][0] or extra in ("umap", "mlflow", "tensorboard", "wandb")
+        assert extra in extras["all"][0] or extra in ("umap", "mlflow", "spark", "tensorboard", "wandb")
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"embedrec"}:
                 assert name in core | set(EXTRAS), f"{path} imports {name}, which no dependency installs"
+
+
+def test_only_one_room_imports_pyspark() -> None:
+    for path in modules():
+        if part_of(path) != "spark":
+            assert not re.search(r"^\s*(import|from) pyspark", path.read_text(), re.MULTILINE), path
 
 
 def test_only_one_module_writes_to_stdout_and_stderr() -> None:

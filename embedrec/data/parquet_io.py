@@ -132,15 +132,15 @@ def _row_groups(batches: Iterable[Any], texts: Sequence[str], schema: Any) -> It
     """
     import pyarrow as pa
 
-    group, rows, size, some = [], 0, 0, False
+    group, rows, size, first = [], 0, 0, True
     for block in _blocks(batches):
         group.append(block)
         rows += len(block)
         size += sum(_characters(block.column(name)) for name in texts)
         if size >= GROUP_CHARACTERS or rows >= GROUP_ROWS:
             yield pa.Table.from_batches(group, schema).combine_chunks()
-            group, rows, size, some = [], 0, 0, True
-    if rows or not some:
+            group, rows, size, first = [], 0, 0, False
+    if rows or first:
         yield pa.Table.from_batches(group, schema).combine_chunks()
 
 

@@ -96,8 +96,9 @@ def check_appendable(source: Artifact) -> None:
             "`embedrec prepare` made of the files, and split them again"
         )
     if log_about(source) is None:
+        writer = "Spark" if about.get("engine") == "spark" else "an older version"
         raise SettingsError(
-            f"sessions {source.name} do not hold the events that filters removed, because an older version wrote them, "
+            f"sessions {source.name} do not hold the events that filters removed, because {writer} wrote them, "
             f"so events cannot be appended; prepare once again: embedrec prepare {about['source']} "
             f"{' '.join(map(str, about.get('paths', [])))} --name {source.name}"
         )
@@ -106,9 +107,12 @@ def check_appendable(source: Artifact) -> None:
 def log_about(source: Artifact) -> dict[str, Any] | None:
     """The manifest entry of the log of sessions; None if they do not hold all events that were read.
 
-    Sessions of older versions have no such entry; they hold all events if no filter has removed one.
+    Sessions of older versions have no such entry; they hold all events if no filter has removed one. Those of Spark do
+    not tell how events were read.
     """
     about = source.about
+    if about.get("engine") == "spark":
+        return None
     given: dict[str, Any] | None = about.get("log")
     if given is not None or about.get("regrouped", {}).get("by") != "session" or about["regrouped"].get("gap"):
         return given

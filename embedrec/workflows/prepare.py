@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from embedrec.storage.artifacts import Artifact, plain_from
 from embedrec.tabular.decompress import without_packing
 from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.read_settings import ReadLog, ReadSettings
+
+if TYPE_CHECKING:
+    from embedrec.spark.session import SparkSettings
 
 
 def default_name(source: str, reader: Any, paths: Sequence[str | Path]) -> str:
@@ -73,6 +76,28 @@ def prepare_sessions(
 
     about = {"source": source, "reader": settings_of(reader), "paths": [str(p) for p in paths]}
     return _write_sessions(read, about, folder, filters, settings, regroup, test)
+
+
+def prepare_on_spark(
+    spark: SparkSettings,
+    rules: Rules,
+    source: str,
+    reader: Any,
+    paths: Sequence[str | Path],
+    folder: Path,
+    settings: ReadSettings,
+) -> Artifact:
+    """The same on Spark, with the same files, but for those of the log: nothing can be appended to the sessions.
+
+    Raises as `prepare_sessions` and `spark_session` do.
+    """
+    from embedrec.spark.preparation import Preparation
+    from embedrec.spark.session import spark_session
+
+    artifacts.check_place(folder)
+    with spark_session(spark) as session:
+        preparation = Preparation(session, rules.filters, settings, rules.regroup)
+        return preparation.files(source, reader, paths, folder, sharded=READERS[source].sharded)
 
 
 def prepare_frame(

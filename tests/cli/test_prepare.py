@@ -213,3 +213,31 @@ def test_the_type_of_ids_may_be_given(run: Run, tmp_path: Path, monkeypatch: pyt
         "t.csv, row 2: item must be a whole number of 64 bits, but is 'x'; use --on-bad-row skip to leave such rows out"
     )
     assert fails(run, "prepare", "table", "t.csv", "--id-type", "number") == message
+
+
+@pytest.mark.spark
+def test_on_spark_the_same_is_written_and_printed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"t.csv": "session,item\n1,a\n1,b\n2,a\n3,c\n,x\n"})
+    words = ("prepare", "table", "t.csv", "--on-bad-row", "skip", "--min-count", "1")
+    local, other = succeed(run, *words), succeed(run, *words, "--engine", "spark", "--name", "s")
+    assert other.out == local.out == "1\t2\t2\n"
+    assert other.err == local.err.replace("sessions t (sessions/t)", "sessions s (sessions/s)")
+    for name in ("items.npy", "offsets.npy", "vocab.parquet", "sessions.parquet"):
+        assert (tmp_path / "sessions/s" / name).read_bytes() == (tmp_path / "sessions/t" / name).read_bytes()
+    write(tmp_path, {"n.csv": "session,item\n4,a\n4,b\n"})
+    assert fails(run, "prepare", "table", "n.csv", "--append", "s") == (
+        "sessions s do not hold the events that filters removed, because Spark wrote them, so events cannot be "
+        "appended; prepare once again: embedrec prepare table t.csv --name s"
+    )
+
+
+def test_options_that_spark_does_not_take(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in (("--append", "s"), ("--memory", "1G")):
+        result = run("prepare", "table", "t.csv", "--engine", "spark", *option)
+        assert result.code == 2 and f"{option[0]} cannot be combined with --engine spark" in result.err
+    result = run("prepare", "table", "t.csv", "--master", "local[2]")
+    assert result.code == 2 and "--master needs --engine spark" in result.err

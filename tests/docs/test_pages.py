@@ -39,6 +39,12 @@ NOT_RUN: dict[str, list[str]] = {
     "docs/how-to/install.md": ["installs packages; CI runs both"],
     "docs/how-to/own-table.md": ["needs the data sets"],
     "docs/how-to/publish.md": ["needs Redis, PostgreSQL and Qdrant", "needs Redis and PostgreSQL"],
+    "docs/how-to/spark.md": [
+        "installs packages",
+        "needs Spark; tests/spark compares all of it with one machine",
+        "needs a cluster",
+        "needs Spark; tests/spark/test_preparation.py runs it",
+    ],
     "docs/how-to/spaces.md": ["the id differs from training to training"],
     "docs/how-to/serve.md": [
         "the service runs until it is stopped; tests/docs/test_serve.py sends the requests",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from embedrec.cli.shared.artifacts import note_outdated
+from embedrec.cli.shared.engine_options import engine_options, refuse_on_spark, spark_settings
 from embedrec.cli.shared.options import (
     combine_options,
     emit,
@@ -102,6 +103,7 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
             metavar="DAYS",
             help="With --append: drop events more than DAYS days before the last one, for good.",
         ),
+        engine_options,
         log_option,
         json_option,
         threads_option,
@@ -205,12 +207,15 @@ def prepare_from(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import build
     from embedrec.data.filters import Filters
+    from embedrec.data.prepared import Rules
     from embedrec.data.regroup import Regroup
     from embedrec.readers import BadRows, reader
     from embedrec.storage.memory_budget import budget_of
     from embedrec.tabular.read_settings import ReadSettings
-    from embedrec.workflows.prepare import default_name, prepare_sessions
+    from embedrec.workflows.prepare import default_name, prepare_on_spark, prepare_sessions
 
+    spark = spark_settings(given["engine"], given["master"], given["spark_conf"])
+    refuse_on_spark(given["engine"], append=given["append"], test=test, memory=given["memory"])
     given["kinds"] = given["kinds"] or None
     if given["append"] is not None:
         if name is not None or test is not None:
@@ -228,16 +233,13 @@ def prepare_from(
     folder = workspace.folder("sessions", name or default_name(source, read, given["paths"]))
     bad_rows = BadRows(given["on_bad_row"])
     with Progress("prepare") as report:
-        done = prepare_sessions(
-            source,
-            read,
-            given["paths"],
-            folder,
-            filters,
-            ReadSettings(bad_rows, given["threads"], budget_of(given["memory"], folder.parent), report),
-            regroup=regroup,
-            test=test,
-        )
+        memory = budget_of(given["memory"], folder.parent)
+        reading = ReadSettings(bad_rows, given["threads"], memory, report)
+        files = (source, read, given["paths"], folder)
+        if spark is None:
+            done = prepare_sessions(*files, filters, reading, regroup=regroup, test=test)
+        else:
+            done = prepare_on_spark(spark, Rules(filters, regroup), *files, reading)
     about = done.about
     for line in (*bad_rows.lines(), *bad_rows.notes):
         note(line)

@@ -1,0 +1,70 @@
+"""A preparation on Spark whose executors are killed at random, for `test_tasks`."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from embedrec.data.filters import Filters
+from embedrec.readers import reader
+from embedrec.spark.preparation import Preparation, TaskSizes
+from embedrec.storage import artifacts
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.workflows.prepare import prepare_sessions
+from tests.spark.twins import assert_same, write_clicks
+
+FILTERS = Filters(min_count=3, min_length=3)
+SIZES = TaskSizes(shard_bytes=3_000, ids=50, events=200)
+KILLS = 2
+
+
+def executors(pid: int) -> list[int]:
+    """The executor processes that descend from a process."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    children: dict[int, list[tuple[int, str]]] = {}
+    for own, parent, words in rows:
+        children.setdefault(int(parent), []).append((int(own), words))
+    found, waiting = [], [pid]
+    while waiting:
+        for child, words in children.get(waiting.pop(), []):
+            waiting.append(child)
+            if "CoarseGrainedExecutorBackend" in words:
+                found.append(child)
+    return found
+
+
+def prepare(spark: Any, folder: Path, kills: int = KILLS) -> None:
+    """Prepare tables while executors are killed."""
+    paths = write_clicks(folder / "given", files=6, rows=150)
+    done, rng = Event(), random.Random(0)
+
+    def kill() -> None:
+        for _ in range(kills):
+            if done.wait(rng.uniform(0.5, 2.5)):
+                return
+            running = executors(os.getpid())
+            if running:
+                os.kill(rng.choice(running), signal.SIGKILL)
+
+    thread = Thread(target=kill)
+    thread.start()
+    try:
+        preparation = Preparation(spark, FILTERS, ReadSettings(), sizes=SIZES)
+        preparation.files("table", reader("table")(), paths, folder / "spark")
+    finally:
+        done.set()
+        thread.join()
+
+
+def check(folder: Path) -> None:
+    """Compare with one machine; nothing else is left in the folder."""
+    paths = sorted((folder / "given").iterdir())
+    local = prepare_sessions("table", reader("table")(), paths, folder / "local", FILTERS, ReadSettings())
+    assert_same(local, artifacts.read(folder / "spark"))
+    assert sorted(path.name for path in folder.iterdir()) == ["given", "local", "spark"]
