@@ -2,7 +2,6 @@
 
 EmbedrecError
  ├── DataError           input files and rows that cannot be used
- │    └── NoRowsError    files without a single row that can be used
  ├── SettingsError       a setting, option or argument that cannot be met
  ├── UnknownItemError    an id or name that is not in the vocabulary
  ├── TargetNotMet        an index or a model that does not meet its target
@@ -37,10 +36,6 @@ class EmbedrecError(Exception):
 
 class DataError(EmbedrecError):
     """Input files or rows that cannot be used."""
-
-
-class NoRowsError(DataError):
-    """Input files without a single row that can be used."""
 
 
 class SettingsError(EmbedrecError):

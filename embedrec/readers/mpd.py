@@ -14,13 +14,12 @@ import numpy as np
 from embedrec.data.event_log import EventLog, ReadState
 from embedrec.data.events import Events
 from embedrec.data.vocab import Vocab
-from embedrec.errors import NoRowsError
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.process_pool import map_in_order
 from embedrec.tabular.read_rows import Plan
-from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import NoRowsError, ReadSettings
 from embedrec.tabular.source_files import Source, expand
 
 WORTH_PROCESSES = 200_000_000  # minimum bytes of JSON; starting processes takes as long as reading about 50 MB

@@ -21,14 +21,14 @@ from embedrec.data.events import Events
 from embedrec.data.feature_parquet import save_features
 from embedrec.data.parquet_io import save_ids, save_vocab
 from embedrec.data.vocab import Ids
-from embedrec.errors import DataError, NoRowsError
+from embedrec.errors import DataError
 from embedrec.progress import quiet
 from embedrec.spark.part_files import save_part
 from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.parse_times import Times
 from embedrec.tabular.read_rows import Plan
-from embedrec.tabular.read_settings import ReadLog, ReadSettings
+from embedrec.tabular.read_settings import NoRowsError, ReadLog, ReadSettings
 from embedrec.tabular.source_files import Source
 
 if TYPE_CHECKING:

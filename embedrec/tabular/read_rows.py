@@ -17,7 +17,7 @@ from embedrec.data.event_log import EventLog, ReadState, arrange
 from embedrec.data.events import Events
 from embedrec.data.sort_events import Columns
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, NoRowsError, reason
+from embedrec.errors import DataError, reason
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 from embedrec.tabular import arrow_columns, parse_values
 from embedrec.tabular.background import BackgroundPipeline
@@ -26,7 +26,7 @@ from embedrec.tabular.code_ids import Ids, IdType, start_kernels
 from embedrec.tabular.formats import Batch, Format, RowSource
 from embedrec.tabular.guess_columns import format_columns
 from embedrec.tabular.parse_times import Times, TimeUnit
-from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import NoRowsError, ReadSettings
 
 _MANY_BYTES = 64 << 20  # size of files that may have enough ids for compiled kernels to be worth their start
 

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 
 from embedrec.data.event_log import EventLog, ReadState
 from embedrec.data.events import Events
+from embedrec.errors import DataError
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.tabular.bad_rows import BadRows
+
+
+class NoRowsError(DataError):
+    """Input files without a single row that can be used."""
 
 
 class ReadLog:

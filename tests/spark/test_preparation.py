@@ -12,9 +12,10 @@ import pytest
 from embedrec import Sessions
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
-from embedrec.errors import DataError, NoRowsError, SettingsError
+from embedrec.errors import DataError, SettingsError
 from embedrec.spark import prepare
 from embedrec.spark.preparation import TaskSizes
+from embedrec.tabular.read_settings import NoRowsError
 from tests.spark.twins import SMALL, assert_same, prepare_both, write_clicks
 
 pytestmark = pytest.mark.spark
