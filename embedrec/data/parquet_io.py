@@ -187,8 +187,8 @@ def to_arrow(ids: Ids, *, large: bool = False) -> Any:
     """
     import pyarrow as pa
 
-    if ids.dtype == np.int64:
-        return pa.array(ids)
+    if ids.dtype == np.int64:  # `pa.array` would import pandas
+        return pa.Array.from_buffers(pa.int64(), len(ids), [None, pa.py_buffer(np.ascontiguousarray(ids))])
     try:
         return pa.array(ids.tolist(), pa.large_string() if large else pa.string())
     except UnicodeEncodeError as e:

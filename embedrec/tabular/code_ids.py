@@ -154,17 +154,18 @@ class DictTable:
         self.numeric: bool | None = None  # None before the first id
 
     def rows(self, encoded: Any) -> np.ndarray:
-        indices = encoded.indices.to_numpy()
+        indices = np.from_dlpack(encoded.indices)  # `to_numpy` and `fill_null` would import pandas
         if self.known is None:
             self.known = encoded.dictionary
             return np.asarray(indices, dtype=np.int32)
-        rows = pc.index_in(encoded.dictionary, value_set=self.known)
-        new = pc.is_null(rows)
-        rows = np.array(pc.fill_null(rows, -1), dtype=np.int32)  # (distinct,)
-        count = np.count_nonzero(rows < 0)
-        if count:
-            rows[rows < 0] = np.arange(len(self.known), len(self.known) + count)
-            self.known = pa.concat_arrays([self.known, encoded.dictionary.filter(new)])
+        known = pc.index_in(encoded.dictionary, value_set=self.known)
+        count = known.null_count
+        if not count:
+            return np.from_dlpack(known)[indices]
+        rows = np.full(len(known), -1, dtype=np.int32)  # (distinct,)
+        rows[np.from_dlpack(pc.indices_nonzero(known.is_valid()))] = np.from_dlpack(known.drop_null())
+        rows[rows < 0] = np.arange(len(self.known), len(self.known) + count)
+        self.known = pa.concat_arrays([self.known, encoded.dictionary.filter(known.is_null())])
         return rows[indices]
 
     def ids(self) -> Any:
@@ -174,7 +175,7 @@ class DictTable:
 
     def size(self) -> tuple[int, int | None]:
         """Number of ids, and the bytes of their texts if they are many; None for numbers."""
-        return len(self.ids()), None
+        return 0 if self.known is None else len(self.known), None
 
     def of_texts(self, _: MemoryBudget) -> DictTable:
         table = DictTable()

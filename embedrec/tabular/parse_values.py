@@ -172,9 +172,18 @@ def _cast(column: Any, target: Any) -> Any:
 
 
 def _mask(array: Any) -> np.ndarray:
-    return pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    """Truth values as a NumPy array, False where one is null; without nulls, as usual, pandas is not imported."""
+    if array.null_count or not isinstance(array, pa.BooleanArray):
+        return pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    (_, bits), start = array.buffers(), array.offset
+    if not len(array):
+        return np.zeros(0, dtype=bool)
+    content = np.frombuffer(bits, np.uint8, (start + len(array) + 7) // 8)
+    return np.unpackbits(content, count=start + len(array), bitorder="little")[start:].view(bool)
 
 
 def _numpy(array: Any) -> np.ndarray:
     """Numbers as a NumPy array, NaN where a float is null."""
+    if not array.null_count and isinstance(array, pa.Array) and not pa.types.is_boolean(array.type):
+        return np.from_dlpack(array)  # `to_numpy` would import pandas
     return array.to_numpy(zero_copy_only=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -289,3 +291,20 @@ def test_sessions_by_user_keep_the_whole_log(tmp_path: Path) -> None:
     sessions = Sessions.load(append_sessions(base, new, base.folder, ReadSettings()))
     assert [sessions.vocab.ids[sessions[s]].tolist() for s in range(2)] == [["a", "b", "c"], ["b", "a"]]
     assert AS_READ.by == "session"
+
+
+def test_an_append_of_numbers_imports_no_pandas(tmp_path: Path) -> None:
+    """pyarrow imports it in some conversions, which takes as long as the rest of a small append."""
+    rows = table(tmp_path, "session,item,time\n1,1,100000000\n1,2,100000001\n2,1,100000002\n")
+    prepare(rows, tmp_path / "s")
+    new = pd.DataFrame({"session": [2, 3], "item": [2, 3], "time": [100000003, 100000004]})
+    new.to_parquet(tmp_path / "new.parquet")
+    code = (
+        "import sys; from pathlib import Path; from embedrec.storage import artifacts; "
+        "from embedrec.tabular.read_settings import ReadSettings; from embedrec.workflows import append; "
+        "append._GROWTH = 0; folder = Path(sys.argv[1]); "
+        "append.append_sessions(artifacts.read(folder / 's'), [folder / 'new.parquet'], folder / 's', ReadSettings()); "
+        "assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert len(Sessions.load(tmp_path / "s")) == 2
