@@ -240,7 +240,7 @@ def best_neighbours(m, f, first, last, rows, scores):  # type: ignore[no-untyped
     """The best neighbours of each of the items first … last − 1.
 
     m, f          Mentions, Formula
-    rows, scores  (n, w) int32 of −1, float32 of −inf, written in the rows of these items: best first, ties by lower row
+    rows, scores  (last − first, w) int32 of −1, float32 of −inf, written: best first, ties by lower row
     Returns the length of the longest list.
     """
     n, longest = m.starts.shape[0] - 1, 0
@@ -248,7 +248,7 @@ def best_neighbours(m, f, first, last, rows, scores):  # type: ignore[no-untyped
     keys = np.empty(n, np.uint64)
     for item in range(first, last):
         count = score_neighbours(m, f, item, -1, total, touched, touched, values)
-        longest = max(longest, keep_best(touched, values, count, keys, rows[item], scores[item]))
+        longest = max(longest, keep_best(touched, values, count, keys, rows[item - first], scores[item - first]))
     return longest
 
 
@@ -257,12 +257,12 @@ def score_pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[
     """The scores of the items first … last − 1 with items of higher rows, in the order of their first pair.
 
     m, f          Mentions, Formula
-    starts        (n,) int64 place of each item's first neighbour in `rows` and `scores`
-    ends          (n,) int64, written: place after each item's last neighbour
+    starts        (last − first,) int64 place of each item's first neighbour in `rows` and `scores`
+    ends          (last − first,) int64, written: place after each item's last neighbour
     rows, scores  int32 and float32, written
     """
     n = m.starts.shape[0] - 1
     total, touched = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32)
     for item in range(first, last):
-        at = starts[item]
-        ends[item] = at + score_neighbours(m, f, item, item, total, touched, rows[at:], scores[at:])
+        at = starts[item - first]
+        ends[item - first] = at + score_neighbours(m, f, item, item, total, touched, rows[at:], scores[at:])

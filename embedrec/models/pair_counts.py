@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
 from embedrec.models.long_sessions import report_long
+from embedrec.models.session_weights import PairStatistics, exact_session_weights
 from embedrec.models.warm_start import check_warm_start
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
@@ -51,14 +52,90 @@ class Pairs(NamedTuple):
     values: np.ndarray
 
 
+class PairSource(Protocol):
+    """Scores of item pairs, counted in this process or elsewhere; see `PairCounting`.
+
+    sessions  number of sessions
+    threads, report, memory  see `PairCountRecipe.fit`
+    """
+
+    @property
+    def sessions(self) -> int: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def report(self) -> Report: ...
+
+    @property
+    def memory(self) -> MemoryBudget: ...
+
+    def best_lists(self, most: int) -> dict[str, np.ndarray]:
+        """The `most` best partners of each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
+
+        m is the length of the longest list. Reports report("progress", done=, total=, unit=).
+        """
+        ...
+
+    def all_pairs(self) -> Pairs:
+        """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`."""
+        ...
+
+
 class PairCounting(NamedTuple):
-    """The input of `best_lists` and `all_pairs`."""
+    """Counts the pairs of mentions in this process and scores them."""
 
     mentions: Mentions
     formula: Formula
     threads: int
     report: Report
     memory: MemoryBudget = IN_MEMORY
+
+    @property
+    def sessions(self) -> int:
+        return len(self.mentions.offsets) - 1
+
+    def best_lists(self, most: int) -> dict[str, np.ndarray]:
+        """See `PairSource`; progress is counted in events."""
+        from embedrec.kernels.pair_counts import best_neighbours
+
+        mentions, formula, memory = self.mentions, self.formula, self.memory
+        work, n = _work(mentions), len(mentions.starts) - 1
+        # with `times`, an item may be its own partner
+        width = max(1, min(most, n, int(work.max(initial=0)) + (mentions.itself and len(mentions.times) > 0)))
+        rows = memory.full(n * width, -1, np.int32).reshape(n, width)
+        scores = memory.full(n * width, -np.inf, np.float32).reshape(n, width)
+
+        def part(first: int, last: int) -> int:
+            return best_neighbours(mentions, formula, first, last, rows[first:last], scores[first:last])
+
+        longest = max([1, *_run_ranges(part, work, self)])
+        return {"items": _first_columns(rows, longest, memory), "scores": _first_columns(scores, longest, memory)}
+
+    def all_pairs(self, first_items: int | None = None) -> Pairs:
+        """See `PairSource`.
+
+        first_items  pairs of so many first items only, among each other and with the others; None for all
+        """
+        from embedrec.kernels.pair_counts import score_pairs
+
+        mentions, formula, memory = self.mentions, self.formula, self.memory
+        if mentions.ascending:  # items after an item have higher rows
+            mentions = mentions._replace(back=False)
+        work = _work(mentions)
+        bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # unused capacity is never written
+        if first_items is not None:
+            work, bounds = work[:first_items], bounds[: first_items + 1]
+        starts, ends = bounds[:-1], np.empty(len(work), dtype=np.int64)
+        rows, values = memory.empty(int(bounds[-1]), np.int32), memory.empty(int(bounds[-1]), np.float32)
+
+        def part(first: int, last: int) -> None:
+            score_pairs(mentions, formula, first, last, starts[first:last], ends[first:last], rows, values)
+
+        for _ in _run_ranges(part, work, self._replace(mentions=mentions)):
+            pass
+        return Pairs(starts, ends, rows, values)
 
 
 class PairCountRecipe(Settings, ABC, Generic[M]):
@@ -108,12 +185,29 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
         arrays = self.count_arrays(counting, vocab, seed, earlier)
         return self.completed(self.from_arrays(vocab, arrays), sessions, memory)
 
-    @abstractmethod
     def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The mentions, with weights of sessions, and the formula of the pair scores."""
+        lengths, n = np.diff(mentions.offsets), len(mentions.starts) - 1
+        histogram = np.bincount(lengths, minlength=1)
+        counts = np.diff(mentions.starts).astype(np.float64)
+        weights, norms = self.session_weights(histogram, n), counts
+        if weights is not None:
+            mentions, norms = weight_sessions(mentions, exact_session_weights(weights, histogram)[lengths])
+        return mentions, self.formula(PairStatistics(len(lengths), counts, norms, totals(mentions)))
 
     @abstractmethod
-    def count_arrays(self, counting: PairCounting, vocab: Vocab, seed: int, earlier: M | None) -> dict[str, np.ndarray]:
+    def session_weights(self, lengths: np.ndarray, n: int) -> np.ndarray | None:
+        """The weight of the pairs of a session by its number of items, (l+1,) float64; None if all weigh 1.
+
+        lengths  (l+1,) int64 number of sessions of 0 … l of the n items
+        """
+
+    @abstractmethod
+    def formula(self, statistics: PairStatistics) -> Formula:
+        """The formula of the pair scores."""
+
+    @abstractmethod
+    def count_arrays(self, counting: PairSource, vocab: Vocab, seed: int, earlier: M | None) -> dict[str, np.ndarray]:
         """The arrays of the model, about the items of `vocab`.
 
         earlier  a model of nearly the same sessions, or None
@@ -128,11 +222,17 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
 
 
 def frequent_items(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of items mentioned at least min_count times, ascending, and their counts: (n,), (n,) int64.
+    """The rows of items mentioned at least min_count times, and their counts, see `frequent_rows`."""
+    return frequent_rows(count_rows(sessions.items, len(sessions.vocab)), min_count)
+
+
+def frequent_rows(mentions: np.ndarray, min_count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of items mentioned at least min_count times, ascending, and their counts: (m,), (m,) int64.
+
+    mentions  (n,) int64 of each item
 
     Raises DataError when there are none.
     """
-    mentions = count_rows(sessions.items, len(sessions.vocab))
     rows = np.flatnonzero(mentions >= min_count)
     if not len(rows):
         raise DataError(
@@ -185,16 +285,10 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: Memor
     return _indexed(events, len(rows), gap, memory)._replace(ascending=not window)
 
 
-def weight_sessions(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> tuple[Mentions, np.ndarray]:
-    """The mentions with a `factor` (S,) for the pairs of each session; and its sum over the sessions of an item, (n,).
-
-    scaled  whether factors are scaled so that the mean over mentions is 1
-    """
+def weight_sessions(mentions: Mentions, factor: np.ndarray) -> tuple[Mentions, np.ndarray]:
+    """The mentions with a `factor` (S,) for the pairs of each session; its sum over the sessions of an item, (n,)."""
     from embedrec.kernels.pair_counts import sum_factors
 
-    lengths = np.diff(mentions.offsets)
-    if scaled:
-        factor = factor * (lengths.sum() / max(float((factor * lengths).sum()), np.finfo(float).tiny))
     result = mentions._replace(gap=locked(mentions.gap.astype(np.float64)), factor=locked(factor))
     return result, sum_factors(mentions.items, mentions.session, factor, len(mentions.starts) - 1)
 
@@ -205,52 +299,6 @@ def totals(mentions: Mentions) -> np.ndarray:
 
     m = mentions
     return count_reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, m.factor)
-
-
-def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
-    """The `most` best partners of each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
-
-    m is the length of the longest list. Reports report("progress", done=, total=, unit="events").
-    """
-    from embedrec.kernels.pair_counts import best_neighbours
-
-    mentions, formula, memory = counting.mentions, counting.formula, counting.memory
-    work, n = _work(mentions), len(mentions.starts) - 1
-    # with `times`, an item may be its own partner
-    width = max(1, min(most, n, int(work.max(initial=0)) + (mentions.itself and len(mentions.times) > 0)))
-    rows = memory.full(n * width, -1, np.int32).reshape(n, width)
-    scores = memory.full(n * width, -np.inf, np.float32).reshape(n, width)
-
-    def part(first: int, last: int) -> int:
-        return best_neighbours(mentions, formula, first, last, rows, scores)
-
-    longest = max([1, *_run_ranges(part, work, counting)])
-    return {"items": _first_columns(rows, longest, memory), "scores": _first_columns(scores, longest, memory)}
-
-
-def all_pairs(counting: PairCounting, first_items: int | None = None) -> Pairs:
-    """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`.
-
-    first_items  pairs of so many first items only, among each other and with the others; None for all
-    """
-    from embedrec.kernels.pair_counts import score_pairs
-
-    mentions, formula, memory = counting.mentions, counting.formula, counting.memory
-    if mentions.ascending:  # items after an item have higher rows
-        mentions = mentions._replace(back=False)
-    work = _work(mentions)
-    bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # unused capacity is never written
-    if first_items is not None:
-        work, bounds = work[:first_items], bounds[: first_items + 1]
-    starts, ends = bounds[:-1], np.empty(len(work), dtype=np.int64)
-    rows, values = memory.empty(int(bounds[-1]), np.int32), memory.empty(int(bounds[-1]), np.float32)
-
-    def part(first: int, last: int) -> None:
-        score_pairs(mentions, formula, first, last, starts, ends, rows, values)
-
-    for _ in _run_ranges(part, work, counting._replace(mentions=mentions)):
-        pass
-    return Pairs(starts, ends, rows, values)
 
 
 def _indexed(

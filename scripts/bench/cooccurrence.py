@@ -36,7 +36,7 @@ from processes import measure
 from embedrec.data.sessions import Sessions
 from embedrec.kernels.pair_counts import COUNT, Formula
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
-from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, Pairs, all_pairs, one_mention
+from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, Pairs, one_mention
 from embedrec.progress import quiet
 from embedrec.storage.artifacts import read
 
@@ -91,7 +91,7 @@ def counter(data: Path, folder: Path, count: int, repeats: int) -> None:
     def counts() -> Pairs:
         mentions = one_mention(sessions, np.arange(len(sessions.vocab)), 0)
         formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
-        return all_pairs(PairCounting(mentions, formula, THREADS, quiet))
+        return PairCounting(mentions, formula, THREADS, quiet).all_pairs()
 
     def model() -> object:
         return Cooccurrence("raw").fit(sessions, threads=THREADS)

@@ -27,7 +27,7 @@ from embedrec.data.session_changes import session_changes
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.base import ExactIncrement
-from embedrec.models.pair_counts import PairCounting, all_pairs, one_mention
+from embedrec.models.pair_counts import PairCounting, one_mention
 from embedrec.progress import quiet
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.session_tables import SessionTables
@@ -61,7 +61,7 @@ def residual(model: Any, sessions: Sessions) -> float:
     """How far the vectors of an svd are from eigenvectors of its matrix."""
     rows = sessions.vocab.rows(model.vocab.ids)
     mentions, formula = model.recipe.pair_formula(one_mention(sessions, rows, model.recipe.window))
-    pairs = all_pairs(PairCounting(mentions, formula, 1, quiet))
+    pairs = PairCounting(mentions, formula, 1, quiet).all_pairs()
     lengths = pairs.ends - pairs.starts
     places = np.repeat(pairs.starts, lengths) + np.arange(lengths.sum())
     places -= np.repeat(np.cumsum(lengths) - lengths, lengths)

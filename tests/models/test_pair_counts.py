@@ -47,7 +47,7 @@ def letter_sessions(lists: list[str]) -> Sessions:
 
 def all_lists(mentions: Mentions) -> dict[str, float]:
     """All neighbours of every item with their counts."""
-    lists = pair_counts.best_lists(pair_counts.PairCounting(mentions, PLAIN, 2, quiet), 99)
+    lists = pair_counts.PairCounting(mentions, PLAIN, 2, quiet).best_lists(99)
     return {
         LETTERS.id(a) + LETTERS.id(b): score
         for a in range(len(lists["items"]))
@@ -73,19 +73,14 @@ def test_one_mention_of_some_items() -> None:
         assert mentions.session.tolist() == [0, 0, 1, 1]
 
 
-@draw.given(LISTS, st.booleans())
-def test_weighted_sessions(lists: list[str], scaled: bool) -> None:
-    """With scaled, the factors of all mentions have the mean 1."""
+@draw.given(LISTS)
+def test_weighted_sessions(lists: list[str]) -> None:
     factor = 1 + np.arange(len(lists), dtype=np.float64)
     mentions = pair_counts.one_mention(letter_sessions(lists), np.arange(6), 0)
-    weighted, sums = pair_counts.weight_sessions(mentions, factor, scaled=scaled)
-    lengths = [len(set(session)) for session in lists]
-    scale = sum(lengths) / max(factor @ lengths, 1e-300) if scaled else 1.0
-    assert all_lists(weighted) == pytest.approx(slow_counts(lists, (scale * factor).tolist()), rel=1e-6)
-    expected = [
-        sum(scale * f for f, session in zip(factor, lists, strict=True) if item in session) for item in "abcdef"
-    ]
-    assert sums.tolist() == pytest.approx(expected)
+    weighted, sums = pair_counts.weight_sessions(mentions, factor)
+    assert all_lists(weighted) == pytest.approx(slow_counts(lists, factor.tolist()), rel=1e-6)
+    expected = [sum(f for f, session in zip(factor, lists, strict=True) if item in session) for item in "abcdef"]
+    assert sums.tolist() == expected
 
 
 @draw.given(LISTS, st.booleans())
@@ -113,7 +108,7 @@ def test_every_mention_by_distance(lists: list[str], back: bool, itself: bool) -
 
 def test_best_lists_keep_the_best_and_break_ties_by_row() -> None:
     mentions = pair_counts.one_mention(letter_sessions(["abc", "abd", "bd", "e"]), np.arange(6), 0)
-    lists = pair_counts.best_lists(pair_counts.PairCounting(mentions, PLAIN, 1, quiet), 2)
+    lists = pair_counts.PairCounting(mentions, PLAIN, 1, quiet).best_lists(2)
     assert lists["items"].tolist() == [[1, 2], [0, 3], [0, 1], [1, 0], [-1, -1], [-1, -1]]
     assert lists["scores"].tolist()[:2] == [[2, 1], [2, 2]] and np.isneginf(lists["scores"][4:]).all()
     assert lists["items"].dtype == np.int32 and lists["scores"].dtype == np.float32
@@ -122,7 +117,7 @@ def test_best_lists_keep_the_best_and_break_ties_by_row() -> None:
 @draw.given(LISTS)
 def test_all_pairs_have_each_pair_once(lists: list[str]) -> None:
     mentions = pair_counts.one_mention(letter_sessions(lists), np.arange(6), 0)
-    pairs = pair_counts.all_pairs(pair_counts.PairCounting(mentions, PLAIN, 2, quiet))
+    pairs = pair_counts.PairCounting(mentions, PLAIN, 2, quiet).all_pairs()
     result = [
         (a, int(b), float(value))
         for a in range(6)

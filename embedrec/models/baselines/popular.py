@@ -21,6 +21,11 @@ from embedrec.models.base import Arrays, ExactIncrement, model_summary
 from embedrec.progress import Report, quiet
 from embedrec.text import Described, Summary
 
+NO_TIMES = (
+    "days and half_life of popular need times, but the sessions have none; prepare data with a time column, or leave "
+    "both out"
+)
+
 
 @dataclass(frozen=True)
 class Popular(Settings, ExactIncrement):
@@ -72,14 +77,14 @@ class Popular(Settings, ExactIncrement):
         if self.days is not None or self.half_life is not None:
             age = sessions.days_ago  # (E,)
             if age is None:
-                raise SettingsError(
-                    "days and half_life of popular need times, but the sessions have none; prepare data with a time "
-                    "column, or leave both out"
-                )
-            recent = slice(None) if self.days is None else age <= self.days
-            items = items[recent]
-            weights = None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)
+                raise SettingsError(NO_TIMES)
+            items, weights = self.weigh(items, age)
         return self.from_arrays(sessions.vocab, {"counts": np.bincount(items, weights, minlength=n)})
+
+    def weigh(self, items: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The items that count, (m,) of (E,), and their weights (m,) float64, None for 1; `age` (E,) in days."""
+        recent = slice(None) if self.days is None else age <= self.days
+        return items[recent], None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> PopularModel:
         """The model of the array "counts" (n,). Raises DataError when it is no such array."""

@@ -20,7 +20,8 @@ from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.long_sessions import report_long
 from embedrec.models.neighbour_lists import ListsModel, check_lists
-from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, best_lists, every_mention, every_pair
+from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, every_mention, every_pair
+from embedrec.models.session_weights import exact_weights
 from embedrec.progress import Report, quiet
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class _Rules(Settings, ExactIncrement, ABC):
         check_sessions(sessions)
         formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
         counting = PairCounting(self.mentions(sessions, report), formula, threads, report)
-        return self.from_arrays(sessions.vocab, best_lists(counting, self.pruning))
+        return self.from_arrays(sessions.vocab, counting.best_lists(self.pruning))
 
     @abstractmethod
     def mentions(self, sessions: Sessions, report: Report) -> Mentions:
@@ -140,8 +141,14 @@ class SequentialRules(_Rules):
         """Every mention, with those at most `steps` later."""
         reach = min(self.steps, max(1, int(sessions.lengths.max(initial=0))))
         report_long(sessions, sessions.lengths, reach, report)
-        gap = 1 / np.maximum(np.arange(reach + 1), 1)
-        return every_mention(sessions, gap, back=False, itself=self.itself)
+        return every_mention(
+            sessions, self.distance_weights(reach, len(sessions.items)), back=False, itself=self.itself
+        )
+
+    def distance_weights(self, reach: int, events: int) -> np.ndarray:
+        """The weight of a pair by its distance, 0 … reach, for sessions of so many events: (reach + 1,) float64."""
+        weights = 1 / np.maximum(np.arange(reach + 1), 1)
+        return exact_weights(weights, events * float(weights.sum()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

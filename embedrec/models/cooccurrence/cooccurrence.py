@@ -18,11 +18,12 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays, ExactIncrement
 from embedrec.models.neighbour_lists import ListsModel, check_lists
-from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, PairCountRecipe, best_lists, totals, weight_sessions
+from embedrec.models.pair_counts import NO_NUMBERS, PairCountRecipe, PairSource
 from embedrec.models.session_encoders import Weights
+from embedrec.models.session_weights import PairStatistics, scale_weights
 
 if TYPE_CHECKING:
-    from embedrec.kernels.pair_counts import Formula, Mentions
+    from embedrec.kernels.pair_counts import Formula
 
 Measure = Literal["raw", "normalised", "cosine", "jaccard", "lift", "ppmi", "tf-idf", "bm25"]
 _SHRINKAGE = {"cosine": 20.0, "tf-idf": 20.0}  # default of the measures that have one
@@ -102,46 +103,50 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"], ExactIncrement):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
     def count_arrays(
-        self, counting: PairCounting, vocab: Vocab, seed: int, earlier: CooccurrenceModel | None
+        self, counting: PairSource, vocab: Vocab, seed: int, earlier: CooccurrenceModel | None
     ) -> dict[str, np.ndarray]:
         """The neighbour lists, "items" (n, top) int32 and "scores" (n, top) float32; nothing is random.
 
         earlier  has no effect: almost every list changes from day to day, see `scripts/bench/refresh.py increments`
         """
-        return best_lists(counting, self.top)
+        return counting.best_lists(self.top)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
         check_lists(vocab, arrays, "neighbours")
         return CooccurrenceModel(self, vocab, arrays)
 
-    def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
-        """The mentions with weights of sessions, and the formula, of the measure."""
+    def session_weights(self, lengths: np.ndarray, n: int) -> np.ndarray | None:
+        """See `PairCountRecipe.session_weights`: those of tf-idf and bm25."""
+        items = np.arange(len(lengths))  # of a session
+        if self.measure == "tf-idf":
+            return scale_weights(np.log1p(n / np.maximum(items, 1)) ** 2, lengths)
+        if self.measure == "bm25":
+            return np.log1p((n - items + 0.5) / (items + 0.5)) ** 2
+        return None
+
+    def formula(self, statistics: PairStatistics) -> Formula:
+        """The formula of the measure."""
         from embedrec.kernels import pair_counts as kernels
 
         kind, x, y = kernels.COUNT, NO_NUMBERS, NO_NUMBERS
-        counts = np.diff(mentions.starts).astype(np.float64)  # (n,) sessions that contain each item
-        lengths = np.diff(mentions.offsets)  # (S,) items of each session
+        counts, total = statistics.counts, statistics.totals
         if self.measure == "normalised":
-            kind, x = kernels.SUM, totals(mentions)
+            kind, x = kernels.SUM, total
         elif self.measure == "cosine":
             kind, x = kernels.RATIO, np.sqrt(counts)
         elif self.measure == "jaccard":
             kind, x = kernels.UNION, counts
         elif self.measure == "lift":
-            kind, x, y = kernels.RATIO, counts, counts / max(len(lengths), 1)
+            kind, x, y = kernels.RATIO, counts, counts / max(statistics.sessions, 1)
         elif self.measure == "ppmi":
-            total = totals(mentions)
             kind, x, y = kernels.LOG, total, total / max(total.sum(), 1)
         elif self.measure == "tf-idf":
-            mentions, norms = weight_sessions(mentions, np.log1p(len(counts) / np.maximum(lengths, 1)) ** 2)
-            kind, x = kernels.RATIO, np.sqrt(norms)
+            kind, x = kernels.RATIO, np.sqrt(statistics.norms)
         elif self.measure == "bm25":
-            idf = np.log1p((len(counts) - lengths + 0.5) / (lengths + 0.5))
-            mentions, _ = weight_sessions(mentions, idf**2, scaled=False)
             kind, x = kernels.TIMES, (self.k1 + 1) / (1 + self.k1 * (1 - self.b + self.b * counts / counts.mean()))
         shrinkage = _SHRINKAGE.get(self.measure, 0.0) if self.shrinkage is None else self.shrinkage
-        return mentions, kernels.Formula(kind, x, x if y is NO_NUMBERS else y, shrinkage, 0.0, self.threshold)
+        return kernels.Formula(kind, x, x if y is NO_NUMBERS else y, shrinkage, 0.0, self.threshold)
 
 
 _BOUNDS = {

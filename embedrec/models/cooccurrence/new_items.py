@@ -11,7 +11,7 @@ import numpy as np
 
 from embedrec.models.base import Arrays
 from embedrec.models.frozen import NewItems
-from embedrec.models.pair_counts import PairCounting, PairCountRecipe, all_pairs, one_mention
+from embedrec.models.pair_counts import PairCounting, PairCountRecipe, one_mention
 from embedrec.progress import Report
 
 _ROUNDS = 2  # the second one also counts pairs of two new items
@@ -36,7 +36,7 @@ def solve_new_items(
         return {**items.arrays, "items": vectors}
     order = np.argsort(~items.new, kind="stable")  # (n,) rows of the result, new items first
     mentions, formula = recipe.pair_formula(one_mention(items.sessions, order, recipe.window))
-    pairs = all_pairs(PairCounting(mentions, formula, threads, report), count)
+    pairs = PairCounting(mentions, formula, threads, report).all_pairs(count)
     lengths = pairs.ends - pairs.starts
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     places = np.repeat(pairs.starts, lengths) + within

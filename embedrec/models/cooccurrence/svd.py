@@ -21,15 +21,13 @@ from embedrec.models.context_smoothing import add_means, mention_norms, reach
 from embedrec.models.cooccurrence.eigenvectors import Start, blocks, leading_eigenvectors
 from embedrec.models.frozen import NewItems
 from embedrec.models.pair_counts import (
-    PairCounting,
     PairCountRecipe,
-    all_pairs,
+    PairSource,
     one_mention,
-    totals,
-    weight_sessions,
 )
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.session_weights import PairStatistics, scale_weights
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report
 from embedrec.storage.memory_budget import MemoryBudget
@@ -38,7 +36,7 @@ from embedrec.vectors.exact_search import unit
 from embedrec.vectors.procrustes import rotate
 
 if TYPE_CHECKING:
-    from embedrec.kernels.pair_counts import Formula, Mentions
+    from embedrec.kernels.pair_counts import Formula
 
 _SHRINKAGE = {"cosine": 20.0, "ppmi": 0.0}
 _CONTINUED_ITERATIONS = 2  # from earlier eigenvectors: more exact than 4 from random directions
@@ -125,7 +123,7 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         return self
 
     def count_arrays(
-        self, counting: PairCounting, vocab: Vocab, seed: int, earlier: SpectralModel | None
+        self, counting: PairSource, vocab: Vocab, seed: int, earlier: SpectralModel | None
     ) -> dict[str, np.ndarray]:
         """The scaled eigenvectors, "items" (n, dim) float32. Reports "progress" with `done` and `total` products.
 
@@ -135,10 +133,10 @@ class Spectral(PairCountRecipe["SpectralModel"]):
 
         Raises DataError if no session has two items.
         """
-        pairs = all_pairs(counting)
+        pairs = counting.all_pairs()
         if not (pairs.ends > pairs.starts).any():
             raise DataError(
-                f"no session has two items to learn from ({len(counting.mentions.offsets) - 1} sessions of "
+                f"no session has two items to learn from ({counting.sessions} sessions of "
                 f"{len(pairs.starts)} items mentioned at least {self.min_count} times); lower min_count"
             )
         start = None if earlier is None else self._start(earlier, vocab)
@@ -204,19 +202,21 @@ class Spectral(PairCountRecipe["SpectralModel"]):
             return None
         return Start(earlier.arrays["items"], earlier.vocab.rows(vocab.ids))
 
-    def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
-        """The weighted mentions, and the formula, of the matrix."""
+    def session_weights(self, lengths: np.ndarray, n: int) -> np.ndarray:
+        """See `PairCountRecipe.session_weights`."""
+        return scale_weights(np.maximum(np.arange(len(lengths)), 1.0) ** self.length_exponent, lengths)
+
+    def formula(self, statistics: PairStatistics) -> Formula:
+        """The formula of the matrix."""
         from embedrec.kernels.pair_counts import LOG, RATIO, Formula
 
-        lengths = np.diff(mentions.offsets)
-        mentions, norms = weight_sessions(mentions, np.maximum(lengths, 1.0) ** self.length_exponent)
         shrinkage = _SHRINKAGE[self.matrix] if self.shrinkage is None else self.shrinkage
         if self.matrix == "cosine":
-            root = np.sqrt(norms)
-            return mentions, Formula(RATIO, root, root, shrinkage, 0.0, 0.0)
-        total = totals(mentions)
+            root = np.sqrt(statistics.norms)
+            return Formula(RATIO, root, root, shrinkage, 0.0, 0.0)
+        total = statistics.totals
         root = total ** ((1 + self.smoothing) / 2) / np.sqrt(max((total**self.smoothing).sum(), 1e-300))
-        return mentions, Formula(LOG, root, root, shrinkage, self.shift, 0.0)
+        return Formula(LOG, root, root, shrinkage, self.shift, 0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

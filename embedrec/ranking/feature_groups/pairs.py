@@ -10,7 +10,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
-from embedrec.models.pair_counts import PairCounting, best_lists, every_mention, weight_sessions
+from embedrec.models.pair_counts import PairCounting, every_mention, weight_sessions
 from embedrec.progress import Report, quiet
 from embedrec.ranking.feature_groups.group import Feature, QuestionBatch, names_of, sparse_table
 
@@ -81,14 +81,14 @@ class PairFeatures:
             pairs = every_mention(sessions, gap, back=how.together, itself=True)
             if how.recent:
                 weights = 0.5 ** (_newer(sessions) / HALF_LIFE)
-                pairs, mentions = weight_sessions(pairs, locked(weights), scaled=False)
+                pairs, mentions = weight_sessions(pairs, locked(weights))
             else:
                 mentions = np.bincount(sessions.items, minlength=len(sessions.vocab))
             x, y = 1 / (1 + mentions), np.ones(len(mentions))
             if how.together:
                 x = y = np.maximum(mentions, 1.0) ** -0.5
             formula = Formula(TIMES, locked(x), locked(y), 0.0, 0.0, 0.0)
-            lists = best_lists(PairCounting(pairs, formula, threads, report), PARTNERS)
+            lists = PairCounting(pairs, formula, threads, report).best_lists(PARTNERS)
             filled = lists["items"] >= 0
             starts = np.concatenate([[0], np.cumsum(filled.sum(axis=1))])
             columns = locked(starts), locked(lists["items"][filled]), locked(lists["scores"][filled])

@@ -10,7 +10,7 @@ import pytest
 from embedrec import Spectral
 from embedrec.errors import SettingsError
 from embedrec.models.frozen import extend_frozen
-from embedrec.models.pair_counts import PairCounting, all_pairs, one_mention
+from embedrec.models.pair_counts import PairCounting, one_mention
 from embedrec.progress import quiet
 from tests.models.test_frozen import sessions_with_new_items
 from tests.training.toy import clustered_sessions
@@ -24,7 +24,7 @@ def test_new_items_equal_a_projection_onto_the_eigenvectors(settings: Any) -> No
     old = model.vocab.rows_of(extended.vocab.ids)
     n, new = len(old), old < 0
     counted = one_mention(sessions.reindex(extended.vocab), np.arange(n), recipe.window)
-    pairs = all_pairs(PairCounting(*recipe.pair_formula(counted), 1, quiet))
+    pairs = PairCounting(*recipe.pair_formula(counted), 1, quiet).all_pairs()
     dense = np.zeros((n, n))
     for item in range(n):
         for place in range(pairs.starts[item], pairs.ends[item]):

@@ -20,7 +20,7 @@ from embedrec.models.cooccurrence import eigenvectors
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.cooccurrence.eigenvectors import leading_eigenvectors
 from embedrec.models.cooccurrence.svd import Spectral, SpectralModel
-from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent_items, one_mention
+from embedrec.models.pair_counts import PairCounting, Pairs, frequent_items, one_mention
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
 from embedrec.storage.memory_budget import MemoryBudget
@@ -40,7 +40,7 @@ def pairs_of(recipe: Spectral, sessions: Sessions, threads: int = 1) -> Pairs:
     """What the eigenvectors are of."""
     rows, _ = frequent_items(sessions, recipe.min_count)
     mentions, formula = recipe.pair_formula(one_mention(sessions, rows, recipe.window))
-    return all_pairs(PairCounting(mentions, formula, threads, quiet))
+    return PairCounting(mentions, formula, threads, quiet).all_pairs()
 
 
 def dense(pairs: Pairs) -> np.ndarray:
