@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from embedrec.cli.shared.artifacts import find_sessions, note_outdated, note_replaced
+from embedrec.cli.shared.engine_options import engine_options, refuse_on_spark, spark_settings
 from embedrec.cli.shared.options import (
     TARGET_NOT_MET,
     config_option,
@@ -24,7 +26,11 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.cli.shared.terminal import write_result
+from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.spark.session import SparkSettings
 
 
 @click.command(cls=SettingsCommand, short_help="Train a model on sessions.")
@@ -70,6 +76,7 @@ from embedrec.storage.workspace import Workspace
     help="Memory limit (512M, 2G), beyond which counts and lists are written to disk; for cooccurrence, and for svd, "
     "whose vectors must fit [default: no limit].",
 )
+@engine_options
 @seed_option
 @log_option
 @threads_option
@@ -92,6 +99,9 @@ def train(
     resume: bool,
     report_test_epochs: bool,
     memory: str | None,
+    engine: str,
+    master: str | None,
+    spark_conf: tuple[str, ...],
     seed: int,
     threads: int,
     device: str,
@@ -107,6 +117,7 @@ def train(
     embedrec train popular --set days=14
     embedrec train word2vec --from word2vec --align
     embedrec train cooccurrence --memory 2G
+    embedrec train cooccurrence --engine spark --master spark://host:7077
     embedrec train two-tower --resume
     embedrec train gru4rec --log-to tensorboard:runs
     embedrec train fusion --candidates vstan=100,mf=100,sr=50
@@ -130,6 +141,10 @@ def train(
     )
     from embedrec.workflows.warm_start import WarmStart, continuing_settings, keep_space
 
+    spark = _spark(
+        engine, master, spark_conf, **{"from": start}, candidates=candidates, force=force, resume=resume,
+        log_to=trackers or None, report_test_epochs=report_test_epochs,
+    )  # fmt: skip
     before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
     if model not in COMPOSITES and (candidates is not None or force):
@@ -149,6 +164,10 @@ def train(
     source = find_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
     note_replaced(workspace, folder, source)
+    budget = None if memory is None else parse_size(memory)
+    if spark is not None:
+        _note_result(workspace, _on_spark(recipe, source, folder, spark, seed, threads, budget), as_json)
+        return
     callbacks = [parse_tracker(text) for text in trackers]
     with (
         Progress(f"train {model}") as progress,
@@ -175,7 +194,7 @@ def train(
                 seed=seed,
                 threads=threads,
                 report=report,
-                context=replace(context, memory=None if memory is None else parse_size(memory), force=force),
+                context=replace(context, memory=budget, force=force),
             )
         except TargetNotMet as e:
             progress.clear()
@@ -186,6 +205,26 @@ def train(
         note(f"{describe_comparison(model, done.about['validation'])}; written all the same")
     if align:
         note(f"aligned: the mean cosine between both vectors of a common item is {done.about['aligned']:.4f}")
+    _note_result(workspace, done, as_json)
+
+
+def _spark(engine: str, master: str | None, spark_conf: tuple[str, ...], **refused: Any) -> SparkSettings | None:
+    """The settings of `--engine spark`, with which some options cannot be combined."""
+    refuse_on_spark(engine, **refused)
+    return spark_settings(engine, master, spark_conf)
+
+
+def _on_spark(
+    recipe: Any, source: Artifact, folder: Path, spark: SparkSettings, seed: int, threads: int, memory: int | None
+) -> Artifact:
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows.spark_train import train_on_spark
+
+    with Progress(f"train {recipe.name}") as report:
+        return train_on_spark(recipe, source, folder, spark, seed=seed, threads=threads, memory=memory, report=report)
+
+
+def _note_result(workspace: Workspace, done: Artifact, as_json: bool) -> None:
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)
