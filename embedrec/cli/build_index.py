@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.artifacts import find_model
+from embedrec.cli.shared.engine_options import engine_options, spark_settings
 from embedrec.cli.shared.options import (
     TARGET_NOT_MET,
     emit,
@@ -97,6 +98,7 @@ class IndexTypeHelp(click.Command):
 @click.option("--model", metavar="NAME", help="Model to index [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
 @gpu_option
+@engine_options
 @seed_option
 @log_option
 @threads_option
@@ -118,6 +120,9 @@ def build_index(
     model: str | None,
     name: str | None,
     device: str,
+    engine: str,
+    master: str | None,
+    spark_conf: tuple[str, ...],
     seed: int,
     threads: int,
     as_json: bool,
@@ -134,6 +139,7 @@ def build_index(
     embedrec build-index --target-recall .98@20 --max-p95 2ms --max-ram 4G
     embedrec build-index --type ivf
     embedrec build-index --type ivf-sq8 --memory 2G
+    embedrec build-index --type ivf-sq8 --engine spark --master spark://host:7077
     embedrec build-index --type flat --popularity .5
     embedrec build-index --of answers --model gru4rec
     embedrec build-index --of sessions --model projection
@@ -154,6 +160,7 @@ def build_index(
         sessions_to_index,
     )
 
+    spark = spark_settings(engine, master, spark_conf)
     target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
@@ -185,6 +192,7 @@ def build_index(
                 ),
                 sessions=sessions,
                 features=features,
+                spark=spark,
                 report=report,
             )
     except TargetNotMet as e:

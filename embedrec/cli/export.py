@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.artifacts import stale_option, use_artifacts
+from embedrec.cli.shared.engine_options import engine_options, spark_settings
 from embedrec.cli.shared.list_options import export_source, list_source_options, note_effect, selection_options
 from embedrec.cli.shared.options import (
     log_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @search_options("the index's")
 @gpu_option
 @whitespace_option
+@engine_options
 @log_option
 @threads_option
 @workspace_option
@@ -68,6 +70,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     embedrec export similar/ --shards 8 --format jsonl.zst
     embedrec export - --format redis | redis-cli --pipe
     embedrec export next.parquet --of recommendations --histories carts.csv
+    embedrec export similar/ --shards 64 --engine spark --master spark://host:7077
     embedrec export items.vec
 
     \b
@@ -87,10 +90,13 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.export.file_format import layout_of
-    from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
+    from embedrec.export.write_lists import ExportSettings, check_export, export_by, export_lists, stream_lists
     from embedrec.workflows.export import open_export_source
 
+    spark = spark_settings(given["engine"], given["master"], given["spark_conf"])
     check_not_both(given["model"], given["index"])
+    if file == "-" and spark is not None:
+        raise click.UsageError("--engine spark writes a file or shards, not stdout; leave it out")
     if file == "-" and (given["shards"] is not None or given["resume"]):
         raise click.UsageError("stdout cannot be sharded or resumed; leave out --shards and --resume")
     if file.endswith("/") and given["shards"] is None:
@@ -112,6 +118,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note(line)
     use_threads(threads)
     if not layout.holds_lists:
+        if spark is not None:
+            raise click.UsageError("--engine spark exports lists, not vectors; leave it out")
         _write_vectors(file, layout.vector_format, opened, given)
         return
     with Progress("export") as report:
@@ -122,16 +130,23 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
                 )
             note_effect(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
             return
-        done = export_lists(
-            Path(file),
-            opened.lists,
-            settings,
-            opened.inputs,
-            opened.about,
-            resume=given["resume"],
-            threads=threads,
-            report=report,
-        )
+        if spark is not None:
+            from embedrec.workflows.spark_export import spark_engine
+
+            check_export(Path(file), opened.lists, layout, stream=False)
+            with spark_engine(workspace, source, opened, settings, Path(file), spark) as engine:
+                done = export_by(engine, Path(file), opened.about, resume=given["resume"], report=report)
+        else:
+            done = export_lists(
+                Path(file),
+                opened.lists,
+                settings,
+                opened.inputs,
+                opened.about,
+                resume=given["resume"],
+                threads=threads,
+                report=report,
+            )
     if done.changed:
         note("the interrupted export had another source or other settings; it starts again")
     if done.resumed:

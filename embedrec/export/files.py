@@ -42,55 +42,62 @@ def write_stream(
     if layout.kind == "parquet":
         _write_parquet(out, lists, blocks, whole, layout.names, report)
     else:
-        encode = _block_encoder(lists, blocks, layout)
-        out.write(_header(lists, layout))
-        _write_blocks(out, encode, whole, blocks.q, threads, report)
+        out.write(file_header(lists, layout))
+        write_rows(out, lists, blocks, layout, whole, threads=threads, report=report)
 
 
 def write_shards(
     folder: Path,
-    lists: ResultLists,
     blocks: ListBlocks,
     layout: Layout,
     about: Mapping[str, Any],
-    *,
-    threads: int = 1,
-    report: Report = quiet,
+    write: Callable[[Path, Mapping[str, slice]], Mapping[str, Mapping[str, Any]]],
 ) -> None:
     """Write all lists atomically to a folder of `layout.shards` files with a manifest, replacing an earlier export.
 
     The concatenated files equal the single file (uncompressed; for Parquet: the same rows), except that each has the
-    header, if there is one. The manifest holds the lists, results, bytes and SHA-256 of each file, and `about`: the
-    source of the lists.
+    header, if there is one. The manifest holds what `write` returns of each file, and `about`: the source of the lists.
+
+    write  a folder, and file name → slice of the lists: writes the files there, see `write_shard`, and returns what the
+           manifest holds of each
 
     Raises ArtifactError if the folder contains other files.
     """
     check_folder(folder)
     parts = layout.shard_slices(blocks.q)
     with atomic_folder(folder) as draft:
-        names = [layout.shard_name(shard) for shard in range(len(parts))]
-        encode = None if layout.kind == "parquet" else _block_encoder(lists, blocks, layout)
-        for name, part in zip(names, parts, strict=True):
-            with (draft / name).open("wb") as out:
-                if encode is None:
-                    _write_parquet(out, lists, blocks, part, layout.names, report)
-                else:
-                    out.write(_header(lists, layout))
-                    _write_blocks(out, encode, part, blocks.q, threads, report)
-        files = {
-            name: {
-                "lists": part.stop - part.start,
-                "results": sum(int((blocks.block(at)[0] >= 0).sum()) for at in slices(part.start, part.stop)),
-                "bytes": (draft / name).stat().st_size,
-                "sha256": sha256(draft / name),
-            }
-            for name, part in zip(names, parts, strict=True)
-        }
+        files = write(draft, {layout.shard_name(number): part for number, part in enumerate(parts)})
         totals = {key: sum(file[key] for file in files.values()) for key in ("lists", "results", "bytes")}
         manifest = {"format": _FORMAT, "kind": "export", "layout": layout.kind, "packing": layout.packing}
         manifest |= {"k": blocks.k, **totals, **about, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (draft / MANIFEST).write_text(text, encoding="utf-8", errors="surrogatepass")
+
+
+def write_shard(
+    path: Path,
+    lists: ResultLists,
+    blocks: ListBlocks,
+    layout: Layout,
+    part: slice,
+    *,
+    threads: int = 1,
+    report: Report = quiet,
+) -> dict[str, Any]:
+    """Write a slice of the lists to a file; its lists, results, bytes and SHA-256."""
+    with path.open("wb") as out:
+        if layout.kind == "parquet":
+            _write_parquet(out, lists, blocks, part, layout.names, report)
+        else:
+            out.write(file_header(lists, layout))
+            write_rows(out, lists, blocks, layout, part, threads=threads, report=report)
+    results = sum(int((blocks.block(at)[0] >= 0).sum()) for at in slices(part.start, part.stop))
+    return {
+        "lists": part.stop - part.start,
+        "results": results,
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+    }
 
 
 def check_folder(folder: Path) -> None:
@@ -127,28 +134,34 @@ def _manifest_files(folder: Path) -> set[str]:
         return set()
 
 
-def _block_encoder(lists: ResultLists, blocks: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
-    """A function from a slice of the lists to its bytes."""
-    kind: TextFormat = layout.kind  # type: ignore[assignment]
-    encode = encoder(lists, kind, blocks.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
-    return lambda part: compress(encode(part, *blocks.block(part)), layout.packing)
-
-
-def _header(lists: ResultLists, layout: Layout) -> memoryview | bytes:
-    """The header line, compressed like the rows; empty if the layout has none."""
+def file_header(lists: ResultLists, layout: Layout) -> memoryview | bytes:
+    """The header line of a file of text, compressed like its rows; empty if the layout has none."""
     if not layout.has_header:
         return b""
     return compress(header(lists, layout.kind, layout.names), layout.packing)  # type: ignore[arg-type]
 
 
-def _write_blocks(
-    out: IO[bytes], encode: Callable[[slice], memoryview | bytes], whole: slice, q: int, threads: int, report: Report
+def write_rows(
+    out: IO[bytes],
+    lists: ResultLists,
+    blocks: ListBlocks,
+    layout: Layout,
+    part: slice,
+    *,
+    threads: int = 1,
+    report: Report = quiet,
 ) -> None:
-    """Write a slice of the lists, blocks encoded in parallel."""
-    parts = list(slices(whole.start, whole.stop))
-    for part, data in zip(parts, map_in_order(encode, parts, threads), strict=True):
+    """Write a slice of the lists as text, without a header; blocks are encoded in parallel."""
+    kind: TextFormat = layout.kind  # type: ignore[assignment]
+    encode = encoder(lists, kind, blocks.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
+
+    def encoded(block: slice) -> memoryview | bytes:
+        return compress(encode(block, *blocks.block(block)), layout.packing)
+
+    parts = list(slices(part.start, part.stop))
+    for block, data in zip(parts, map_in_order(encoded, parts, threads), strict=True):
         out.write(data)
-        report("progress", done=part.stop, total=q, unit="lists written")
+        report("progress", done=block.stop, total=blocks.q, unit="lists written")
 
 
 def _write_parquet(

@@ -15,7 +15,7 @@ from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.resume import ResumableExport, StoredLists
-from embedrec.export.write_lists import ExportResult, ExportSettings, compute_lists
+from embedrec.export.write_lists import ExportResult, ExportSettings, LocalEngine, compute_lists
 from embedrec.progress import Report, quiet
 
 
@@ -51,7 +51,8 @@ class SelectedLists:
     @cached_property
     def _computed(self) -> tuple[StoredLists, ExportResult]:
         work = ResumableExport(self.folder)
-        return compute_lists(work, self.source, self.settings, self.inputs, self.threads, self.report)
+        engine = LocalEngine(self.source, self.settings, self.inputs, self.threads, self.report)
+        return compute_lists(work, self.source, self.settings, engine, self.report)
 
     def _read(self, rows: np.ndarray, k: int) -> TopK:
         stored = self._computed[0]

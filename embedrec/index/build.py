@@ -60,7 +60,13 @@ def build_index(
     if kind == AUTO or settings.target is not None:
         return tune_index(embeddings, kind, settings, queries=queries, centroids=centroids, report=report)
     built = construct_index(
-        embeddings, kind, centroids=centroids, seed=settings.seed, memory=settings.memory, report=report
+        embeddings,
+        kind,
+        centroids=centroids,
+        seed=settings.seed,
+        memory=settings.memory,
+        report=report,
+        encode=settings.encode,
     )
     seconds = perf_counter() - started
     check_settings(settings.search, built.faiss, built.spec)

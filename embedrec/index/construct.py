@@ -11,10 +11,17 @@ import faiss
 import numpy as np
 
 from embedrec.errors import SettingsError
+from embedrec.index.build_settings import Encode
 from embedrec.index.hnsw_build import LEAF, is_graph, link_vectors, local_order
 from embedrec.index.index import Index
 from embedrec.index.index_types import factory_string
-from embedrec.index.on_disk_ivf import build_on_disk, check_on_disk, fits_in_memory, max_training_vectors
+from embedrec.index.on_disk_ivf import (
+    build_on_disk,
+    can_stream,
+    check_on_disk,
+    fits_in_memory,
+    max_training_vectors,
+)
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
@@ -31,11 +38,13 @@ def construct_index(
     seed: int = 0,
     memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
+    encode: Encode | None = None,
 ) -> Index:
     """An index of the embeddings, neither tuned nor measured.
 
     centroids  (c, d) of an IVF index of the same embeddings; used if the number of cells is the same
     memory     under a budget, an index that does not fit is written to a file in its folder, see `on_disk_ivf`
+    encode     see `BuildSettings`
 
     Raises SettingsError without vectors, for an unknown type or one that needs more vectors, and for one that does not
     fit into the budget; DataError if the disk is full.
@@ -53,10 +62,13 @@ def construct_index(
     max_norm = largest_norm(embeddings.vectors) if augmented else 0.0
     vectors, rows = stored_vectors(embeddings, augmented, max_norm), None
     max_training = max_training_vectors(index, memory)
-    if not fits_in_memory(index, n, memory):
+    if encode is not None or not fits_in_memory(index, n, memory):
+        if encode is not None and not can_stream(index):
+            raise SettingsError(f"{spec} is built by one machine; choose ivf, ivf-sq8 or ivfpq, or leave --engine out")
         check_on_disk(index, spec, n, memory)
         train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)
-        mapped, file = build_on_disk(index, n, vectors, memory, report)
+        encoder = None if encode is None else encode(index, augmented, max_norm)
+        mapped, file = build_on_disk(index, n, vectors, memory, report, encoder)
         return Index(embeddings, spec, mapped, augmented, max_norm=max_norm, file=file)
     if not is_graph(index):
         train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import faiss
 import numpy as np
@@ -58,9 +58,26 @@ def max_training_vectors(index: Any, memory: MemoryBudget) -> int | None:
     return None if memory.budget is None else memory.budget // MEMORY_PARTS // (4 * index.d)
 
 
+class VectorEncoder(Protocol):
+    """Finds the cells and codes of n vectors for a trained index."""
+
+    def cells(self) -> np.ndarray:
+        """The cell of each vector: (n,) int32."""
+        ...
+
+    def codes(self, first: int, cells: np.ndarray) -> np.ndarray:
+        """The codes of consecutive vectors from `first` on, in these cells (m,): (m, bytes) uint8."""
+        ...
+
+
+def can_stream(index: Any) -> bool:
+    """Whether an index can be built in its file."""
+    return type(below_transforms(index)) in _STREAMED
+
+
 def check_on_disk(index: Any, spec: str, n: int, memory: MemoryBudget) -> None:
     """Raises SettingsError for a type that can only be built in memory, where it does not fit."""
-    if type(below_transforms(index)) not in _STREAMED:
+    if not can_stream(index):
         raise SettingsError(
             f"{spec} is built in memory and takes {index_bytes(index, n):,} bytes, twice as many while it grows, which "
             f"does not fit into {memory.budget:,} bytes; choose ivf, ivf-sq8 or ivfpq, which can be written to disk, "
@@ -69,12 +86,18 @@ def check_on_disk(index: Any, spec: str, n: int, memory: MemoryBudget) -> None:
 
 
 def build_on_disk(
-    index: Any, n: int, vectors: Vectors, memory: MemoryBudget, report: Report = quiet
+    index: Any,
+    n: int,
+    vectors: Vectors,
+    memory: MemoryBudget,
+    report: Report = quiet,
+    encoder: VectorEncoder | None = None,
 ) -> tuple[Any, Path]:
     """Write a trained, empty index for which `check_on_disk` passes, with n vectors, to a file in the budget's folder.
 
     vectors  a slice → (m, d) float32
     report   called as report("progress", done=, total=, unit="vectors"), for two passes over all vectors
+    encoder  of the vectors; None for this process
 
     Returns the index, mapped from its file, and the file. Memory holds four bytes a vector, and blocks of vectors and
     codes that fit into the budget. Raises DataError if the disk is full; the file is removed after any error.
@@ -84,91 +107,103 @@ def build_on_disk(
         raise SettingsError("building an index on disk needs a memory budget with a folder")
     path = folder / f"{secrets.token_hex(8)}.faiss"
     try:
+        size = block_size(index, budget)
+        used = BlockEncoder(index, n, vectors, size, report) if encoder is None else encoder
+        blocks = max(1, budget // MEMORY_PARTS // (innermost(index).code_size * size))
         with memory.writing("cells"), path.open("xb", buffering=0) as file:
-            _IvfWriter(index, n, vectors, budget, report).write(file)
+            _write_ivf(file, index, n, used, size * blocks)
         return map_index(path), path
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-class _IvfWriter:
-    """Writes the file of an index with n vectors."""
+def block_size(index: Any, budget: int) -> int:
+    """The number of vectors that are prepared at a time."""
+    return max(1, min(ADD_BLOCK, budget // BLOCK_PARTS // (4 * index.d)))
 
-    def __init__(self, index: Any, n: int, vectors: Vectors, budget: int, report: Report) -> None:
-        self.index, self.n, self.vectors, self.report = index, n, vectors, report
+
+class BlockEncoder:
+    """A `VectorEncoder` of this process, which prepares `size` vectors at a time."""
+
+    def __init__(self, index: Any, n: int, vectors: Vectors, size: int, report: Report = quiet) -> None:
+        self.index, self.n, self.vectors, self.size, self.report = index, n, vectors, size, report
         self.ivf = innermost(index)
-        self.block_size = max(1, min(ADD_BLOCK, budget // BLOCK_PARTS // (4 * index.d)))  # vectors prepared at a time
-        code_size = self.ivf.code_size
-        blocks = max(1, budget // MEMORY_PARTS // (code_size * self.block_size))
-        self.group_size = self.block_size * blocks  # codes sorted by cell at a time
-
-    def write(self, file: IO[bytes]) -> None:
-        cells = self.cells()  # (n,)
-        sizes = np.bincount(cells, minlength=self.ivf.nlist)  # (c,) vectors of each cell
-        header = self.header(sizes)
-        code_size = self.ivf.code_size
-        reserve(file, len(header) + self.n * (code_size + _LABEL_BYTES))
-        _write_at(file, 0, header)
-        # (c,) offsets in the file
-        code_offsets = len(header) + np.concatenate([[0], np.cumsum(sizes)[:-1]]) * (code_size + _LABEL_BYTES)
-        label_offsets = code_offsets + sizes * code_size
-        for first in range(0, self.n, self.group_size):
-            group = cells[first : first + self.group_size]
-            codes = self.codes(first, group)
-            order = np.argsort(group, kind="stable")
-            present, starts = np.unique(group[order], return_index=True)
-            for cell, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
-                _write_at(file, code_offsets[cell], codes[rows])
-                _write_at(file, label_offsets[cell], first + rows)
-                code_offsets[cell] += len(rows) * code_size
-                label_offsets[cell] += len(rows) * _LABEL_BYTES
 
     def cells(self) -> np.ndarray:
-        """The cell of each vector: (n,) int32."""
-        cells = np.empty(self.n, dtype=np.int32)
-        for block in self.blocks(0, self.n):
-            cells[block] = self.ivf.quantizer.search(self.prepare(block), 1)[1][:, 0]
+        """See `VectorEncoder`."""
+        return self.cells_of(0, self.n)
+
+    def cells_of(self, first: int, last: int) -> np.ndarray:
+        """The cells of the vectors first … last − 1: (m,) int32."""
+        cells = np.empty(last - first, dtype=np.int32)
+        for block in self._blocks(first, last):
+            at = slice(block.start - first, block.stop - first)
+            cells[at] = self.ivf.quantizer.search(self._prepare(block), 1)[1][:, 0]
             self.report("progress", done=block.stop, total=self.n, unit="vectors")
         return cells
 
     def codes(self, first: int, cells: np.ndarray) -> np.ndarray:
-        """The codes of consecutive vectors from `first` on, in these cells (m,): (m, bytes) uint8."""
+        """See `VectorEncoder`."""
         codes = np.empty((len(cells), self.ivf.code_size), dtype=np.uint8)
-        for block in self.blocks(first, first + len(cells)):
+        for block in self._blocks(first, first + len(cells)):
             part = slice(block.start - first, block.stop - first)
-            prepared, block_cells, out = self.prepare(block), cells[part].astype(np.int64), codes[part]
+            prepared, block_cells, out = self._prepare(block), cells[part].astype(np.int64), codes[part]
             self.ivf.encode_vectors(len(out), *map(faiss.swig_ptr, (prepared, block_cells, out)), False)
             self.report("progress", done=block.stop, total=self.n, unit="vectors")
         return codes
 
-    def blocks(self, start: int, stop: int) -> list[slice]:
-        step = self.block_size
-        return [slice(first, min(first + step, stop)) for first in range(start, stop, step)]
+    def _blocks(self, start: int, stop: int) -> list[slice]:
+        return [slice(first, min(first + self.size, stop)) for first in range(start, stop, self.size)]
 
-    def prepare(self, block: slice) -> np.ndarray:
+    def _prepare(self, block: slice) -> np.ndarray:
         """Vectors as the IVF index takes them: (m, its d) float32."""
         return np.ascontiguousarray(apply_transforms(self.index, self.vectors(block)), dtype=np.float32)
 
-    def header(self, sizes: np.ndarray) -> bytes:
-        """Everything before the codes: the empty index and the number of vectors of each cell (c,)."""
-        level = self.index
-        level.ntotal = self.n
-        while isinstance(level, faiss.IndexPreTransform):
-            level = faiss.downcast_index(level.index)
-            level.ntotal = self.n
-        empty = faiss.serialize_index(self.index).tobytes()
-        if not empty.endswith(EMPTY_LISTS):
-            raise SettingsError(
-                f"the file format of FAISS {faiss.__version__} is unknown; build the index without --memory"
-            )
-        used = np.flatnonzero(sizes)
-        if len(used) > len(sizes) // 2:
-            values, form = sizes, b"full"
-        else:
-            values, form = np.column_stack([used, sizes[used]]).ravel(), b"sprs"
-        size_array = len(values).to_bytes(8, "little") + values.astype("<i8").tobytes()
-        return empty.removesuffix(EMPTY_LISTS) + form + size_array
+
+def _write_ivf(file: IO[bytes], index: Any, n: int, encoder: VectorEncoder, group_size: int) -> None:
+    """Write the file of an index with n vectors; `group_size` codes are sorted by cell at a time."""
+    ivf = innermost(index)
+    cells = encoder.cells()  # (n,)
+    sizes = np.bincount(cells, minlength=ivf.nlist)  # (c,) vectors of each cell
+    header = _header(index, n, sizes)
+    code_size = ivf.code_size
+    reserve(file, len(header) + n * (code_size + _LABEL_BYTES))
+    _write_at(file, 0, header)
+    # (c,) offsets in the file
+    code_offsets = len(header) + np.concatenate([[0], np.cumsum(sizes)[:-1]]) * (code_size + _LABEL_BYTES)
+    label_offsets = code_offsets + sizes * code_size
+    for first in range(0, n, group_size):
+        group = cells[first : first + group_size]
+        codes = encoder.codes(first, group)
+        order = np.argsort(group, kind="stable")
+        present, starts = np.unique(group[order], return_index=True)
+        for cell, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
+            _write_at(file, code_offsets[cell], codes[rows])
+            _write_at(file, label_offsets[cell], first + rows)
+            code_offsets[cell] += len(rows) * code_size
+            label_offsets[cell] += len(rows) * _LABEL_BYTES
+
+
+def _header(index: Any, n: int, sizes: np.ndarray) -> bytes:
+    """Everything before the codes: the empty index and the number of vectors of each cell (c,)."""
+    level = index
+    level.ntotal = n
+    while isinstance(level, faiss.IndexPreTransform):
+        level = faiss.downcast_index(level.index)
+        level.ntotal = n
+    empty = faiss.serialize_index(index).tobytes()
+    if not empty.endswith(EMPTY_LISTS):
+        raise SettingsError(
+            f"the file format of FAISS {faiss.__version__} is unknown; build the index without --memory"
+        )
+    used = np.flatnonzero(sizes)
+    if len(used) > len(sizes) // 2:
+        values, form = sizes, b"full"
+    else:
+        values, form = np.column_stack([used, sizes[used]]).ravel(), b"sprs"
+    size_array = len(values).to_bytes(8, "little") + values.astype("<i8").tobytes()
+    return empty.removesuffix(EMPTY_LISTS) + form + size_array
 
 
 def _write_at(file: IO[bytes], offset: int, array: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,17 +20,24 @@ from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_vector_model
 from embedrec.models.session_encoders import Weights
 from embedrec.models.space_maps import in_space
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import scratch_folder
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.storage.workspace import Workspace
-from embedrec.vectors.embeddings import Metric
+from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.space import space_of
 from embedrec.workflows.lineage import origin, provenance, training_features, training_sessions
 
+if TYPE_CHECKING:
+    from embedrec.index.build_settings import Encode
+    from embedrec.index.on_disk_ivf import Vectors
+    from embedrec.spark.session import SparkSettings
+
 Indexed = Literal["items", "answers", "sessions"]
+SPARK_MEMORY = 1 << 30  # bytes of the budget of the driver
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ def build_index_artifact(
     *,
     sessions: Artifact | None = None,
     features: Features | None = None,
+    spark: SparkSettings | None = None,
     report: Report = quiet,
 ) -> Artifact:
     """Build an index of a model artifact's vectors, measure it, and write the index artifact `folder`.
@@ -86,6 +94,8 @@ def build_index_artifact(
     sessions  the sessions to index; with of="answers", the sessions whose histories are the queries of the measurement;
               without them, items are the queries
     features  item features to store with the index
+    spark     where the vectors are encoded; None for this process. The index is then built in a file, by default with
+              a budget of SPARK_MEMORY, and has the bytes of a build in a file by one machine with the same budget
 
     Raises SettingsError for settings that the model or its vectors do not support.
     """
@@ -95,16 +105,12 @@ def build_index_artifact(
     from embedrec.index.serialization import save_index
 
     artifacts.check_place(folder)
+    if spark is not None:
+        check_for_spark(settings)
+        settings = replace(settings, memory=settings.memory or SPARK_MEMORY)
     MemoryBudget(settings.memory)  # a budget that is too small is rejected before anything is read
-    model = load_vector_model(source)
-    space = space_of(source)
-    if settings.space is not None:
-        model, space = in_space(model, source, settings.space)
-    if settings.popularity is not None:
-        model = model.scale_norms(settings.popularity)
-    if settings.weights is not None:
-        model = model.with_weights(settings.weights)
-    embeddings = model.answers if settings.of == "answers" else model.embeddings
+    model, space = indexed_model(source, settings)
+    embeddings = item_vectors(model, settings)
     samples: Sequence[np.ndarray | None] = None, None
     if sessions is not None:
         loaded = Sessions.load(sessions)
@@ -114,8 +120,8 @@ def build_index_artifact(
             seeds = settings.seed, settings.seed + 1
             drawn = [sample_query_vectors(model, loaded, SAMPLE_SIZE, seed=seed) for seed in seeds]
             samples = [queries if len(queries) else None for queries in drawn]
-    if settings.metric is not None:
-        embeddings = replace(embeddings, metric=settings.metric)
+        if settings.of == "sessions" and settings.metric is not None:
+            embeddings = replace(embeddings, metric=settings.metric)
     about: dict[str, Any] = {"type": settings.kind, "of": settings.of, "indexed": provenance(source), **origin(source)}
     about |= {"space": space}
     about["seed"] = settings.seed
@@ -125,16 +131,80 @@ def build_index_artifact(
         about["weights"] = settings_of(settings.weights)
     if settings.popularity is not None:
         about["popularity"] = settings.popularity
-    with _budget(settings.memory, folder) as budget:
+    with (
+        _budget(settings.memory, folder) as budget,
+        _encoding(source, settings, len(embeddings), folder, spark) as encode,
+    ):
         built = build_index(
             embeddings,
             settings.kind,
-            BuildSettings(settings.search, settings.target, settings.device, settings.seed, budget),
+            BuildSettings(settings.search, settings.target, settings.device, settings.seed, budget, encode),
             queries=samples[0],
             report=report,
         )
         save_index(built, folder, about, queries=samples[1], features=features)
     return artifacts.read(folder, "index")
+
+
+def indexed_model(source: Artifact, settings: IndexSettings) -> tuple[VectorModel, Any]:
+    """The model of an artifact, as it is indexed, and its space."""
+    model, space = load_vector_model(source), space_of(source)
+    if settings.space is not None:
+        model, space = in_space(model, source, settings.space)
+    if settings.popularity is not None:
+        model = model.scale_norms(settings.popularity)
+    if settings.weights is not None:
+        model = model.with_weights(settings.weights)
+    return model, space
+
+
+def item_vectors(model: VectorModel, settings: IndexSettings) -> Embeddings:
+    """The vectors of an index of items or answers."""
+    embeddings = model.answers if settings.of == "answers" else model.embeddings
+    return embeddings if settings.metric is None else replace(embeddings, metric=settings.metric)
+
+
+def check_for_spark(settings: IndexSettings) -> None:
+    """Raises SettingsError for an index that is not built on Spark."""
+    if settings.kind == "auto" or settings.target is not None:
+        raise SettingsError("the engine spark builds one index; name its --type, and leave targets out")
+    if settings.of == "sessions":
+        raise SettingsError("the engine spark indexes items and answers, not sessions; leave --engine out")
+
+
+@dataclass(frozen=True)
+class OpenVectors:
+    """Opens the vectors of an index of items or answers in an executor: augmented, max_norm → `stored_vectors`."""
+
+    folder: Path
+    fingerprint: str
+    settings: IndexSettings
+
+    def __call__(self, augmented: bool, max_norm: float) -> Vectors:
+        """Raises ArtifactError if the model is another one than that of the driver."""
+        from embedrec.index.construct import stored_vectors
+
+        source = artifacts.read(self.folder, "model")
+        if source.fingerprint != self.fingerprint:
+            raise ArtifactError(f"model {source.name} was replaced while it was indexed; build the index again")
+        return stored_vectors(item_vectors(indexed_model(source, self.settings)[0], self.settings), augmented, max_norm)
+
+
+@contextmanager
+def _encoding(
+    source: Artifact, settings: IndexSettings, n: int, folder: Path, spark: SparkSettings | None
+) -> Iterator[Encode | None]:
+    """What encodes the n vectors of an index on Spark; None for this process."""
+    if spark is None:
+        yield None
+        return
+    from embedrec.spark.encode_vectors import SparkEncoding
+    from embedrec.spark.session import spark_session
+    from embedrec.spark.written_parts import staging
+
+    vectors = OpenVectors(source.folder.absolute(), source.fingerprint, settings)
+    with spark_session(spark) as session, staging(session, folder) as parts:
+        yield SparkEncoding(session, parts, n, vectors, settings.memory or SPARK_MEMORY)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ NOT_RUN: dict[str, list[str]] = {
         "installs packages",
         "needs Spark; tests/spark compares all of it with one machine",
         "needs a cluster",
+        *["needs Spark; tests/spark compares all of it with one machine"] * 3,
         "needs Spark; tests/spark/test_preparation.py runs it",
     ],
     "docs/how-to/spaces.md": ["the id differs from training to training"],

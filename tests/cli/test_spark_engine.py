@@ -1,0 +1,75 @@
+"""`--engine spark` of train, export and build-index: the files and the output of one machine, and refused options."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, succeed
+
+SPARK = ("--engine", "spark")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("model", ["cooccurrence", "popular"])
+def test_train(run: Run, counted: Path, spark: object, model: str) -> None:
+    local = succeed(run, "train", model)
+    other = succeed(run, "train", model, *SPARK, "--name", "s")
+    assert other.out.split("\t")[:2] == ["s", local.out.split("\t")[1]]
+    renamed = local.err.replace(f"model {model} (models/{model})", "model s (models/s)")
+    assert other.err.splitlines()[:2] == renamed.splitlines()[:2]
+    files = sorted(path.name for path in Path("models", model).iterdir())
+    assert files == sorted(path.name for path in Path("models/s").iterdir())
+    for name in set(files) - {"manifest.json"}:
+        assert Path("models/s", name).read_bytes() == Path("models", model, name).read_bytes()
+    assert {path.name for path in Path("models").iterdir()} == {"cooccurrence", model, "s"}  # no parts are left
+
+
+@pytest.mark.spark
+def test_export(run: Run, counted: Path, spark: object) -> None:
+    words = ("-n", 2, "--shards", 2, "--format", "tsv", "--csls", 1)
+    local, other = succeed(run, "export", "a/", *words), succeed(run, "export", "b/", *words, *SPARK)
+    assert other.err == local.err.replace("a/", "b/")
+    for path in Path("a").iterdir():
+        assert (Path("b") / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.spark
+def test_build_index(run: Run, compass: Path, spark: object) -> None:
+    words = ("build-index", "--type", "IVF2,Flat", "--workspace", compass)
+    local, other = succeed(run, *words, "--name", "a"), succeed(run, *words, "--name", "b", *SPARK)
+    assert other.out.split("\t")[1:4] == local.out.split("\t")[1:4]
+    assert (compass / "indexes/a/index.faiss").read_bytes() == (compass / "indexes/b/index.faiss").read_bytes()
+
+
+def test_models_that_spark_does_not_train(run: Run, counted: Path) -> None:
+    result = run("train", "word2vec", *SPARK)
+    assert result.code == 1 and result.err.splitlines()[-1] == (
+        "embedrec: word2vec is not trained by the engine spark, which trains ar, cooccurrence, popular, sr, svd; leave "
+        "--engine out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "svd", "--from", "svd"), "--from cannot be combined with --engine spark"),
+        (("train", "svd", "--resume"), "--resume cannot be combined with --engine spark"),
+        (("train", "svd", "--log-to", "mlflow:x"), "--log-to cannot be combined with --engine spark"),
+        (("export", "-"), "--engine spark writes a file or shards, not stdout; leave it out"),
+        (("export", "x.vec"), "--engine spark exports lists, not vectors; leave it out"),
+    ],
+)
+def test_options_that_spark_does_not_take(run: Run, counted: Path, words: tuple[str, ...], message: str) -> None:
+    result = run(*words, *SPARK)
+    assert result.code == 2 and message in re.sub(r"\s*│?\n│?\s*", " ", result.err)
+
+
+def test_devices_are_not_replaced(run: Run, counted: Path) -> None:
+    result = run("export", "/dev/null", *SPARK)
+    assert result.code == 1 and result.err.splitlines()[-1] == (
+        "embedrec: /dev/null is no file, but this export is put in place when it is whole; name a file"
+    )
+    assert Path("/dev/null").is_char_device()
