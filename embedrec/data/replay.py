@@ -12,14 +12,13 @@ from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions
 
 
-def replayed_rows(changes: SessionChanges, ratio: float, *, seed: int, least: int = 0) -> np.ndarray:
+def replayed_rows(changes: SessionChanges, ratio: float, *, seed: int) -> np.ndarray:
     """Unchanged sessions of `changes.new`, `ratio` times as many as were added, drawn at random: (r,) int64, ascending.
 
-    seed   together with the number of sessions, so that another day draws others
-    least  draw that many even if less was added
+    seed  together with the number of sessions, so that another day draws others
     """
     added, kept = changes.added, changes.kept_new
-    count = min(max(round(ratio * len(added)), least), len(kept))
+    count = min(round(ratio * len(added)), len(kept))
     return np.sort(np.random.default_rng([seed, len(changes.new), len(added)]).choice(kept, count, replace=False))
 
 

@@ -1,7 +1,7 @@
 """Simulated days: warm starts from day to day against full training.
 
 usage: python scripts/bench/refresh.py days [--data DATA] [--data-sets nowplaying mpd] [--models word2vec mf two-tower]
-       [--days 30] [--every 3] [--part 1] [--threads 1] [--seed 0] [--cache FOLDER] [--set KEY=VALUE]...
+       [--days 30] [--every 3] [--ahead 1] [--part 1] [--threads 1] [--seed 0] [--cache FOLDER] [--set KEY=VALUE]...
 
 The first 60 % of the sessions, in order, train the first model. The others arrive as thirtieths, a day each: every day
 the model of the day before is continued with the sessions of the day (`continuing(changes=True)`), and Recall@20 of the
@@ -11,15 +11,15 @@ processor seconds of both; for all days the median cosine of the vectors of item
 old items, with those of the day before, and the overlap of the 20 nearest of 500 items.
 
 DATA contains `nowplaying` and `mpd/train`, `mpd/test`. [default: ../shared/data beside the repository]
+--ahead  following days to measure on: more than one have less noise
 --part   use only this first share of the sessions: .6 tunes on days that the figures do not contain
---cache  keeps results of full training, which take most of the time
+--cache  keeps the models of full training, which takes most of the time
 --set    settings of the continuation
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from embedrec.models.serialization import load_model, save_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.session_tables import SessionTables
+from embedrec.storage import artifacts
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.vectors.exact_search import unit
 
@@ -64,14 +65,9 @@ class World:
         """All sessions up to the end of a day."""
         return self.sessions.take(np.arange(self.bounds[day])).drop_unused_items()
 
-    def cases(self, day: int) -> tuple[Sessions, np.ndarray]:
-        """Histories (q) of the sessions of a day, and the ids (q,) of their next items."""
-        part = self.sessions.take(np.arange(self.bounds[day - 1], self.bounds[day]))
-        events = np.flatnonzero(part.position_of > 0)
-        if len(events) > CASES:
-            events = np.sort(np.random.default_rng(day).permutation(events)[:CASES])
-        histories = part.take(part.session_of[events], part.position_of[events])
-        return histories, part.vocab.ids[part.items[events]]
+    def of_days(self, first: int, last: int) -> Sessions:
+        """The sessions of these days."""
+        return self.sessions.take(np.arange(self.bounds[first - 1], self.bounds[min(last, DAYS)]))
 
 
 def read(data: Path, name: str, part: float) -> World:
@@ -86,16 +82,26 @@ def read(data: Path, name: str, part: float) -> World:
     return World(f"{name}-{part:g}", sessions, bounds, repeats=name == "nowplaying")
 
 
-def recall(model: Any, world: World, day: int) -> float:
-    """Recall@20 of the sessions of a day; unknown items count as missed."""
-    histories, targets = world.cases(day)
-    rows = model.vocab.rows(targets)
+def recall(model: Any, world: World, after: Sessions, events: np.ndarray) -> float:
+    """Recall@20 of these events (q,) of sessions, none the first of its session; unknown items count as missed."""
+    rows = model.vocab.rows_of(after.vocab.ids)[after.items[events]]
     found = 0
-    for start in range(0, len(targets), 2000):
-        chosen = np.arange(start, min(start + 2000, len(targets)))
-        lists = model.recommend(histories.take(chosen), K, exclude_seen=not world.repeats).rows
-        found += int((lists == np.where(rows[chosen] < 0, -2, rows[chosen])[:, None]).any(axis=1).sum())
-    return found / len(targets)
+    for start in range(0, len(events), 2000):
+        chunk = events[start : start + 2000]
+        histories = after.take(after.session_of[chunk], after.position_of[chunk])
+        lists = model.recommend(histories, K, exclude_seen=not world.repeats).rows
+        targets = rows[start : start + 2000]
+        found += int((lists == np.where(targets < 0, -2, targets)[:, None]).any(axis=1).sum())
+    return found / max(len(events), 1)
+
+
+def recall_after(model: Any, world: World, day: int, ahead: int) -> float:
+    """Recall@20 of the events of the sessions of the days after a day, 10,000 of them drawn at most."""
+    after = world.of_days(day + 1, day + ahead)
+    events = np.flatnonzero(after.position_of > 0)
+    if len(events) > CASES:
+        events = np.sort(np.random.default_rng(day).permutation(events)[:CASES])
+    return recall(model, world, after, events)
 
 
 def stability(old: VectorModel, new: VectorModel, changed: np.ndarray) -> dict[str, float]:
@@ -121,17 +127,15 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, process_time() - started
 
 
-def full(world: World, name: str, day: int, seed: int, threads: int, cache: Path) -> dict[str, float]:
-    """Recall@20 on the next day and processor seconds of a full training, from the cache or measured."""
-    place = cache / f"{world.name}-{name}-{day}-{seed}.json"
+def trained(world: World, name: str, day: int, given: argparse.Namespace, cache: Path) -> tuple[Any, float]:
+    """A model trained in full on all sessions until a day, and its processor seconds; from the cache or trained."""
+    place = cache / f"{world.name}-{name}-{day}-{given.seed}"
     if not place.exists():
         sessions = world.until(day)
-        model, seconds = timed(lambda: recipe_class(name)().fit(sessions, seed=seed, threads=threads))
-        if day == 0:
-            save_model(model, cache / f"{world.name}-{name}-{seed}", {})
-        found = {"recall": recall(model, world, day + 1), "seconds": seconds}
-        place.write_text(json.dumps(found))
-    return json.loads(place.read_text())
+        model, seconds = timed(lambda: recipe_class(name)().fit(sessions, seed=given.seed, threads=given.threads))
+        save_model(model, place, {"processor_seconds": seconds})
+    artifact = artifacts.read(place, "model")
+    return load_model(artifact), artifact.about["processor_seconds"]
 
 
 def continued(name: str, model: Any, pairs: list[str]) -> Any:
@@ -142,8 +146,7 @@ def continued(name: str, model: Any, pairs: list[str]) -> Any:
 
 def simulate(world: World, name: str, given: argparse.Namespace, cache: Path) -> None:
     """The days of one model, printed as they pass."""
-    full(world, name, 0, given.seed, given.threads, cache)
-    model: Any = load_model(cache / f"{world.name}-{name}-{given.seed}")
+    model, _ = trained(world, name, 0, given, cache)
     warm_up = model.recipe.continuing(changes=True)  # compiles and loads what is compiled and loaded once
     few = Sessions.of_lists(np.random.default_rng(0).integers(0, 500, (400, 5)).tolist())
     changes = session_changes(few.take(np.arange(300)), few)
@@ -163,12 +166,12 @@ def simulate(world: World, name: str, given: argparse.Namespace, cache: Path) ->
             )
 
         after, seconds = timed(refresh)
-        events = world.sessions.take(np.arange(world.bounds[day - 1], world.bounds[day])).items
+        events = world.of_days(day, day).items
         row = {"seconds": seconds, **stability(model, after, world.sessions.vocab.ids[np.unique(events)])}
         if day < DAYS and day % given.every == 0:
-            whole = full(world, name, day, given.seed, given.threads, cache)
-            row |= {"full": whole["recall"], "warm": recall(after, world, day + 1)}
-            row |= {"ratio": row["warm"] / row["full"], "cost": seconds / whole["seconds"]}
+            whole, spent = trained(world, name, day, given, cache)
+            row |= {key: recall_after(m, world, day, given.ahead) for key, m in (("full", whole), ("warm", after))}
+            row |= {"ratio": row["warm"] / row["full"], "cost": seconds / spent}
         shown = [
             f"{row[key]:{form}}" if key in row else " " * 8
             for key, form in (("full", "8.4f"), ("warm", "8.4f"), ("ratio", "8.3f"), ("seconds", "8.1f"),
@@ -204,6 +207,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["word2vec", "mf", "two-tower"])
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--every", type=int, default=3)
+    parser.add_argument("--ahead", type=int, default=1)
     parser.add_argument("--part", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

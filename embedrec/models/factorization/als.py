@@ -15,7 +15,9 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.models.factorization.least_squares import Side, cells
+from embedrec.models.vectors_of_ids import vectors_of_ids
 from embedrec.progress import Report
+from embedrec.vectors.procrustes import compose, rotate
 
 if TYPE_CHECKING:
     from embedrec.models.factorization.settings import FactorisationSettings
@@ -31,17 +33,20 @@ def train(
     threads: int,
     report: Report,
 ) -> dict[str, np.ndarray]:
-    """The arrays "items" (n, dim) float32, in their principal axes, and "unobserved" (1,), the weight of one pair.
+    """The arrays "items" (n, dim), "axes" (dim, dim), "unobserved" (1,), the weight of one pair, and "seed" (1,); see
+    `MatrixFactorisation.from_arrays`.
 
     continued  a model whose item vectors are the initial ones
 
-    Results do not depend on the number of threads.
+    Items are in the coordinates of the initial vectors. Those of a training from scratch depend on ids and seed only,
+    so that trainings on the sessions of two days have nearly the same vectors. Results do not depend on the number of
+    threads.
     """
     observed = cells(sessions, recipe.plays)  # (S, n)
     (count, n), d, epochs = observed.shape, recipe.dim, recipe.value("epochs")
     unobserved = recipe.unobserved * float(observed.data.sum(dtype=np.float64)) / (count * n)
     objective = recipe.objective(unobserved)
-    start = np.random.default_rng(seed).normal(0, recipe.value("deviation") / d**0.5, (n, d)).astype(np.float32)
+    start = vectors_of_ids(sessions.vocab.ids, d, recipe.value("deviation") / d**0.5, seed)
     if continued is not None:
         start = continued.vectors(start, sessions.vocab, continued.arrays["items"])
     rows = Side(objective, observed, np.zeros((count, d), dtype=np.float32))
@@ -58,4 +63,7 @@ def train(
                     report("progress", done=done, total=total, unit="cells")
             loss += rows.penalty()
             report("epoch", epoch=epoch, epochs=epochs, loss=loss, seconds=perf_counter() - started)
-        return {"items": items.principal(pool), "unobserved": np.array([unobserved])}
+        principal = items.principal(pool)
+    axes = compose(items.axes, np.eye(d))
+    arrays = {"items": rotate(principal, axes.T), "axes": axes, "unobserved": np.array([unobserved])}
+    return {**arrays, "seed": np.array([seed], dtype=np.int64)}

@@ -70,6 +70,8 @@ class Side:
 
     matrix   cells and their weights, (r, c) CSR float32
     vectors  (r, d) float32 initial values; they are copied
+
+    `axes` (d, d) float32 is the product of all rotations so far: initial vectors times it are in today's coordinates.
     """
 
     def __init__(self, objective: Objective, matrix: sp.csr_matrix, vectors: np.ndarray) -> None:
@@ -78,6 +80,7 @@ class Side:
         self.objective = objective
         self.dim = vectors.shape[1]
         self.vectors = padded(vectors, len(vectors))  # (r, w)
+        self.axes = np.eye(self.dim, dtype=np.float32)
         self.offsets = matrix.indptr.astype(np.int64)
         self.cells = (self.offsets, matrix.indices.astype(np.int32, copy=False), matrix.data, objective.ridge(matrix))
 
@@ -116,6 +119,7 @@ class Side:
                 pool, lambda *rows: rotate(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))
             )
         )
+        self.axes = self.axes @ axes[: self.dim, : self.dim]
         return self.vectors[:, : self.dim].copy()
 
     def _rotate(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
@@ -129,6 +133,7 @@ class Side:
                 rotate(side.vectors, axes, side.offsets, min_cells, first, last)
 
             list(_map_ranges(pool, part, _ranges(len(side.vectors))))
+            side.axes = side.axes @ axes[: self.dim, : self.dim]
         return values
 
     def _blocks(self) -> list[tuple[int, int]]:

@@ -51,7 +51,10 @@ class MatrixFactorisation(FactorisationSettings):
         return self._fit_als if self.loss == "als" else None
 
     def continuing(self, *, changes: bool = False) -> MatrixFactorisation:
-        """See `Neural.continuing`; als with changes solves its new equations, in no epochs."""
+        """See `Neural.continuing`; als with changes is trained in full.
+
+        Its few epochs are an early stop that a continuation would pass, and its vectors stay without one, see `als`.
+        """
         if self.loss == "als" and changes:
             return self
         few = super().continuing(changes=changes)
@@ -76,6 +79,8 @@ class MatrixFactorisation(FactorisationSettings):
         report   called as report("vocabulary", items=, left_out=), then after each epoch as report("epoch", epoch=,
                  epochs=, loss=, seconds=) with the objective, and in between report("progress", done=,
                  total=, unit="cells")
+        init     a model whose vectors are the initial ones; with `changes`, which come with all sessions, training
+                 starts from vectors of the ids, with its seed, and ends in its space
 
         Raises DataError when no item is mentioned often enough, SettingsError for threads below 1.
         """
@@ -90,11 +95,12 @@ class MatrixFactorisation(FactorisationSettings):
         start = None if init is None else TrainingStart(init, sessions)
         if start is not None:
             start.check(self, ("loss", "dim"))
-        if init is not None and changes is not None:
-            from embedrec.models.factorization.als_update import update_als
-
-            return self.from_arrays(vocab, update_als(self, sessions, init, changes, seed=seed))
-        return self.from_arrays(vocab, train(self, sessions, start, seed=seed, threads=threads, report=report))
+        if start is None:
+            return self.from_arrays(vocab, train(self, sessions, seed=seed, threads=threads, report=report))
+        first = start if changes is None else None
+        seed = int(start.model.arrays["seed"][0]) if "seed" in start.model.arrays else seed
+        arrays = train(self, sessions, first, seed=seed, threads=threads, report=report)
+        return self.from_arrays(vocab, start.rotated(arrays))
 
     def learner(self, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None) -> Any:
         """See `Neural.learner`; logistic and bpr only."""
@@ -126,7 +132,8 @@ class MatrixFactorisation(FactorisationSettings):
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32; with als also "unobserved" (1,) float64, α0, and, unless
-        their coordinates are their principal axes, "axes" (dim, dim) float32: these, in columns.
+        their coordinates are their principal axes, "axes" (dim, dim) float32: these, in columns; "seed" (1,) int64 of
+        the initial vectors; and of a rotated model "rotation" (dim, dim) float32.
 
         Raises DataError when they do not fit.
         """
@@ -145,6 +152,10 @@ class MatrixFactorisation(FactorisationSettings):
         if unobserved.shape != (1,) or unobserved.dtype != np.float64 or not 0 < unobserved[0] < np.inf:
             raise DataError(f"the weight of a pair must be one positive number, but is {unobserved.tolist()}")
         axes = shaped(arrays, "axes", (self.dim, self.dim), self.name) if "axes" in arrays else None
+        if "rotation" in arrays:
+            shaped(arrays, "rotation", (self.dim, self.dim), self.name)
+        if "seed" in arrays:
+            shaped(arrays, "seed", (1,), self.name, "int64")
         encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay, axes)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
 
@@ -163,4 +174,5 @@ class MatrixFactorisation(FactorisationSettings):
         rotated = {**arrays, "items": rotate(arrays["items"], rotation)}
         if not self.uses_torch:
             rotated["axes"] = compose(rotation.T, arrays.get("axes", np.eye(self.dim)))
+            rotated["rotation"] = compose(arrays.get("rotation", np.eye(self.dim)), rotation)
         return rotated

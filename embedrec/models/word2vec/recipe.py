@@ -81,7 +81,7 @@ class Word2Vec(Word2VecSettings):
                  vectors
         changes  what differs between the sessions of `init` and these, all that there are: trained on are the changed
                  ones and `replay` times as many others. Items are those of a full training; a new one starts with the
-                 mean vector of its contexts
+                 mean vector of its contexts, the others end at the mean of their vectors before and after
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
@@ -117,6 +117,8 @@ class Word2Vec(Word2VecSettings):
                 from embedrec.models.word2vec.training import train
 
                 x, y = train(self, chosen, start, mentions, seed=seed, threads=threads, report=report)
+            if init is not None and changes is not None:
+                x, y = _averaged(start, WordVectors(x, y), init.vocab.rows_of(vocab.ids) >= 0)
         contexts = self._contexts(sessions, WordVectors(x, y), joined)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
@@ -217,7 +219,17 @@ class Word2VecModel(VectorModel):
         return replace(super().encode(sessions), metric="cosine")
 
 
-_CONTINUING, _CHANGES = (2, 0.005), (4, 0.04)  # most epochs, highest alpha
+_CONTINUING, _CHANGES = (2, 0.005), (4, 0.05)  # most epochs, highest alpha
+
+
+def _averaged(start: WordVectors, trained: WordVectors, old: np.ndarray) -> WordVectors:
+    """The vectors of a warm start: of items that are old (n,), the mean of those before and after.
+
+    Every warm start raises the learning rate again, and its noise adds up from day to day: averages of weights have
+    less of it (Polyak & Juditsky 1992).
+    """
+    share = np.where(old, np.float32(0.5), np.float32(1))[:, None]  # (n, 1)
+    return WordVectors(*(a + share * (b - a) for a, b in zip(start, trained, strict=True)))
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Vocab:

@@ -61,5 +61,5 @@ def test_fold_in_gives_the_vectors_of_training() -> None:
     side = Side(objective, matrix.T.tocsr(), items)
     with ThreadPoolExecutor(1) as pool:
         list(rows.solve(side, 1000, pool))
-    result = fold_in(items, objective, recipe.plays)(sessions)
+    result = fold_in(items, objective, recipe.plays, axes=model.arrays["axes"])(sessions)
     np.testing.assert_allclose(result @ items.T, (rows.vectors @ side.vectors.T), rtol=1e-3, atol=1e-4)

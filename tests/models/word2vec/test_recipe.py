@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 import embedrec.models.word2vec.recipe as module
+from embedrec.data.replay import replayed_sessions
+from embedrec.data.session_changes import session_changes
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.serialization import LEGACY_DEFAULTS
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.models.word2vec.training import train
+from embedrec.progress import quiet
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists
 from tests.models.planted_groups import GROUPS, SIZE, clusters, purity
@@ -53,6 +57,25 @@ def test_init_continues_and_grows():
         moved = (before != after).any(axis=1)
         assert set(np.flatnonzero(moved)) == {0, 1, 2}  # absent items are no negatives either
     assert old.arrays["input"][0].tolist() != model.arrays["input"][0].tolist()
+
+
+def test_a_warm_start_with_changes_averages_old_vectors():
+    """Old items end half-way between their vectors and the trained ones, new ones at the trained ones."""
+    sessions = clusters()
+    lists = [sessions.vocab.ids[sessions[s]].tolist() for s in range(len(sessions))]
+    more = of_lists([*lists, *([0, 1, 1000, 1001], [1000, 2, 1001]) * 3])
+    model = Word2Vec(**SMALL).fit(sessions)
+    recipe, changes = model.recipe.continuing(changes=True), session_changes(sessions, more)
+    continued = recipe.fit(more, seed=3, init=model, changes=changes)
+    assert continued.vocab.ids.tolist() == more.vocab.ids.tolist()
+    start = recipe._initial(more, model, 3)
+    chosen, mentions = replayed_sessions(changes, recipe.replay, seed=3), np.bincount(more.items)
+    trained = train(recipe, chosen, start, mentions, seed=3, threads=1, report=quiet)
+    old = model.vocab.rows_of(continued.vocab.ids) >= 0
+    assert continued.vocab.ids[~old].tolist() == [1000, 1001]
+    for name, before, after in zip(("input", "output"), start, trained, strict=True):
+        np.testing.assert_allclose(continued.arrays[name][~old], after[~old], atol=1e-6)
+        np.testing.assert_allclose(continued.arrays[name][old], (before[old] + after[old]) / 2, atol=1e-6)
 
 
 def test_init_of_other_dimensions_is_refused():
