@@ -25,7 +25,7 @@ KILLS = 2
 
 def executors(pid: int) -> list[int]:
     """The executor processes that descend from a process."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [fields for line in listed.splitlines() if len(fields := line.split(None, 2)) == 3]  # ending ones lack args
     children: dict[int, list[tuple[int, str]]] = {}
     for own, parent, words in rows:
