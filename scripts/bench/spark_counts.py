@@ -133,7 +133,9 @@ def on_spark(recipe: Any, source: Any, folder: Path, master: str) -> dict[str, A
         train_on_spark(recipe, source, folder, SparkSettings())
         seconds = time.perf_counter() - started
         store = session.sparkContext._jsc.sc().statusStore()
-        stages = store.stageList(None, False, False, None, None)  # type: ignore[arg-type]
+        java = session.sparkContext._gateway
+        nothing = java.new_array(java.jvm.double, 0), java.jvm.java.util.ArrayList()
+        stages = store.stageList(None, False, False, *nothing)
         totals = {"shuffle": 0, "spilled": 0, "tasks": 0}
         for number in range(stages.size()):
             stage = stages.apply(number)
