@@ -21,7 +21,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import pyarrow as pa
@@ -101,17 +101,44 @@ def generate(given: argparse.Namespace) -> list[Path]:
 
 
 def measured(command: list[str]) -> dict[str, object]:
-    """The row of a run in a process of its own, with the processor time of all processes that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """The row of a run in a process of its own, with the processor time of it and of all processes below it.
+
+    Their times are read four times a second, because the JVM does not wait for what it starts: the last quarter of a
+    second of a process may be missing.
+    """
     started = perf_counter()
-    done = subprocess.run([sys.executable, __file__, *command], stdout=subprocess.PIPE, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    row = json.loads(done.stdout.splitlines()[-1])
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    row["µs/event"] = round(1e6 * (used + row.pop("outside", 0)) / row["events"], 3)
+    used: dict[int, float] = {}
+    with subprocess.Popen([sys.executable, __file__, *command], stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            for pid, seconds in descendants(process.pid).items():
+                used[pid] = max(used.get(pid, 0.0), seconds)
+            sleep(0.25)
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+    if process.returncode:
+        raise SystemExit(f"the run failed with {process.returncode}")
+    row = json.loads(lines[-1])
+    row["µs/event"] = round(1e6 * sum(used.values()) / row["events"], 3)
     row["seconds"] = round(perf_counter() - started, 1)
     row["load"] = round(os.getloadavg()[0], 1)
     return row
+
+
+def descendants(root: int) -> dict[int, float]:
+    """The processor seconds of a process and of all below it."""
+    tick = os.sysconf("SC_CLK_TCK")
+    parent, seconds = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        pid = int(path.parent.name)
+        parent[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / tick
+    below = {root}
+    while new := {pid for pid, above in parent.items() if above in below} - below:
+        below |= new
+    return {pid: seconds[pid] for pid in below if pid in seconds}
 
 
 def prepare_one(given: argparse.Namespace) -> None:
@@ -142,7 +169,9 @@ def prepare_one(given: argparse.Namespace) -> None:
 def spark_figures(spark: object) -> dict[str, int]:
     """MB shuffled and spilled, lost executors, peak MB of the heap of the driver."""
     context = spark._jsc.sc()  # type: ignore[attr-defined]
-    stages = context.statusStore().stageList(None, False, False, [], None)
+    gateway = spark.sparkContext._gateway  # type: ignore[attr-defined]
+    none = gateway.new_array(gateway.jvm.double, 0)
+    stages = context.statusStore().stageList(None, False, False, none, gateway.jvm.java.util.ArrayList())
     written = spilled = failed = 0
     for number in range(stages.size()):
         stage = stages.apply(number)
