@@ -39,18 +39,18 @@ def executors(pid: int) -> list[int]:
     return found
 
 
-def prepare(spark: Any, folder: Path, kills: int = KILLS) -> None:
-    """Prepare tables while executors are killed."""
+def prepare(spark: Any, folder: Path, kills: int = KILLS) -> int:
+    """Prepare tables while executors are killed; returns how many were."""
     paths = write_clicks(folder / "given", files=6, rows=150)
     done, rng = Event(), random.Random(0)
+    killed: list[int] = []
 
     def kill() -> None:
-        for _ in range(kills):
-            if done.wait(rng.uniform(0.5, 2.5)):
-                return
+        while len(killed) < kills and not done.wait(rng.uniform(0.5, 2.5)):
             running = executors(os.getpid())
             if running:
-                os.kill(rng.choice(running), signal.SIGKILL)
+                killed.append(rng.choice(running))
+                os.kill(killed[-1], signal.SIGKILL)
 
     thread = Thread(target=kill)
     thread.start()
@@ -60,6 +60,7 @@ def prepare(spark: Any, folder: Path, kills: int = KILLS) -> None:
     finally:
         done.set()
         thread.join()
+    return len(killed)
 
 
 def check(folder: Path) -> None:
