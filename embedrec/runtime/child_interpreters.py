@@ -18,6 +18,11 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-P", *words]
 
 
+def path() -> str:
+    """The path of this interpreter, for a program that starts it; PYTHONSAFEPATH must be set for it."""
+    return sys.executable
+
+
 def leave_current_folder_out() -> None:
     """Remove the current folder, which `python -c` and `python -m` put first, from the module path.
 

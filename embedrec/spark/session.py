@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import socket
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from uuid import uuid4
 
 from embedrec import errors
 from embedrec.errors import DataError, EmbedrecError, SettingsError, need_package, reason
+from embedrec.runtime import child_interpreters
 from embedrec.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _CONF = {  # settings of new sessions, which `SparkSettings.conf` overrides
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    "spark.executorEnv.PYTHONSAFEPATH": "1",  # no module comes from the current folder
 }
 _PROBES = 64  # most tasks that look at the executors
 _CONNECT_SECONDS = 5.0
@@ -128,7 +129,7 @@ def _start(settings: SparkSettings) -> SparkSession:
     if settings.master is not None:
         builder = builder.master(settings.master)
     if settings.master is None or settings.master.startswith("local"):
-        conf["spark.pyspark.python"] = sys.executable  # not the python3 of the PATH
+        conf["spark.pyspark.python"] = child_interpreters.path()  # not the python3 of the PATH
     for key, value in (conf | dict(settings.conf)).items():
         builder = builder.config(key, value)
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.experiments.step import (
+    NO_KEY,
     ArtifactStep,
     Links,
     SessionsStep,
@@ -35,7 +36,7 @@ class Model(ArtifactStep):
     artifact: ClassVar[str] = "model"
     recipe: str
     epochs: int = 5
-    computed: int = field(default=0, metadata={"toml": False})
+    computed: int = field(default=0, metadata=NO_KEY)
 
 
 @dataclass(frozen=True, kw_only=True)

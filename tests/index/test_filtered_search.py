@@ -138,8 +138,8 @@ def test_the_method_depends_on_the_number_of_allowed_items(monkeypatch: pytest.M
     monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 1)
 
     def ways(kind: str, share: float, queries: int = 1) -> list[str]:
-        taken.clear()
         index = built(kind)
+        taken.clear()
         index.search(queries_of(index)[:queries], 10, SearchSettings(), allowed=masks(index, share)["random"])
         return list(taken)
 

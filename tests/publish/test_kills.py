@@ -64,7 +64,7 @@ def test_redis_serves_complete_lists_after_a_kill(redis: Any, redis_url: str, ki
     redis.delete("embedrec:last")
     keys = {key.replace(f":{redis.get('embedrec:served')}:", ":N:") for key in redis.scan_iter(count=10_000)}
     assert keys - {"embedrec:placed"} == {f"embedrec:N:{item}" for item in expected[2]} | {
-        f"embedrec:{name}" for name in ("served", "generations", "digests")
+        f"embedrec:{name}" for name in ("served", "generations", "digests", "keyspace")
     }
 
 

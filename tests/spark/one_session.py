@@ -23,6 +23,7 @@ SMALL = {  # settings that start in seconds and take little memory
     "spark.driver.memory": "512m",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    "spark.executorEnv.PYTHONPATH": str(ROOT),  # tasks of tests are in modules of tests
 }
 
 
@@ -35,6 +36,7 @@ def missing() -> str:
     return ""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with the marker are skipped without Spark, and run in one process of pytest-xdist: a JVM takes seconds."""
     why = missing()

@@ -163,3 +163,11 @@ except SettingsError as e: print(e)
     bare.chmod(0o755)
     out = on_cluster(code, bare, master="local[1]")
     assert "the executors cannot import" in out and "docs/how-to/spark.md" in out, (out, pyspark, os.environ.get("X"))
+
+
+@needs_spark
+def test_workers_do_not_import_from_the_current_folder(spark: Any) -> None:
+    def path(_: int) -> tuple[bool, bool]:
+        return sys.flags.safe_path, sys.path[0] in ("", str(Path.cwd()))
+
+    assert spark.sparkContext.parallelize([0], 1).map(path).collect() == [(True, False)]
