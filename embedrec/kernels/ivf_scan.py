@@ -17,6 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from embedrec.kernels.prefetch import floats, int64s
+from embedrec.kernels.simd import splat
+from embedrec.kernels.topk import partition
 
 _LANES = 16  # queries in a vector instruction
 _VECTORS = 4  # independent sums at a time, so that additions do not wait for each other
@@ -24,7 +26,6 @@ _BUFFER = 4  # candidates, in units of k, that are kept until the worst are drop
 
 _float = ir.FloatType()
 _lane_vector = ir.VectorType(_float, _LANES)
-_i32 = ir.IntType(32)
 
 
 @intrinsic
@@ -46,7 +47,7 @@ def _products(_: Any, queries: Any, vectors: Any, a: Any, b: Any, c: Any, e: Any
             query = builder.load(_vector_at(builder, left.data, place))
             query.align = 4
             for data, total in zip(rows, sums, strict=True):
-                value = _splat(builder, builder.load(builder.gep(data, [loop.index])))
+                value = splat(builder, builder.load(builder.gep(data, [loop.index])), _LANES)
                 product = builder.fmul(query, value, flags=("contract",))
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
         for i, total in enumerate(sums):
@@ -59,13 +60,6 @@ def _products(_: Any, queries: Any, vectors: Any, a: Any, b: Any, c: Any, e: Any
 
 def _vector_at(builder: Any, data: Any, place: Any) -> Any:
     return builder.bitcast(builder.gep(data, [place]), _lane_vector.as_pointer())
-
-
-def _splat(builder: Any, scalar: Any) -> Any:
-    """A vector of the scalar in every lane."""
-    empty = ir.Constant(_lane_vector, ir.Undefined)
-    first = builder.insert_element(empty, scalar, ir.Constant(_i32, 0))
-    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_i32, _LANES), [0] * _LANES))
 
 
 @numba.njit(nogil=True, cache=True)
@@ -86,11 +80,11 @@ def scan_cells(lists, visited, queries, best_rows):  # type: ignore[no-untyped-d
     _scan(lists, visited[:, :1], queries, k, kept_rows, kept_scores, counts, least)
     for i in range(q):
         if counts[i] > k:
-            least[i], counts[i] = _partition(kept_rows[i], kept_scores[i], counts[i], k), k
+            least[i], counts[i] = partition(kept_rows[i], kept_scores[i], counts[i], k), k
     _scan(lists, visited[:, 1:], queries, k, kept_rows, kept_scores, counts, least)
     for i in range(q):
         if counts[i] > k:
-            _partition(kept_rows[i], kept_scores[i], counts[i], k)
+            partition(kept_rows[i], kept_scores[i], counts[i], k)
             counts[i] = k
         best_rows[i, : counts[i]] = kept_rows[i, : counts[i]]
         best_rows[i, counts[i] :] = -1
@@ -136,36 +130,7 @@ def _scan(lists, visited, queries, k, kept_rows, kept_scores, counts, least):  #
                             kept_rows[i, count], kept_scores[i, count] = rows[v + b], scores[b, a]
                             count += 1
                             if count == kept_rows.shape[1]:
-                                thresholds[a], count = _partition(kept_rows[i], kept_scores[i], count, k), k
+                                thresholds[a], count = partition(kept_rows[i], kept_scores[i], count, k), k
                             counts[i] = count
             for a in range(m):
                 least[order[first + a]] = thresholds[a]
-
-
-@numba.njit(nogil=True, cache=True)
-def _partition(rows, scores, count, k):  # type: ignore[no-untyped-def]
-    """Bring the k largest of `count` scores to the front, with their rows; returns the least of them (Hoare 1961)."""
-    low, high = 0, count - 1
-    while low < high:
-        pivot = scores[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while scores[i] > pivot:
-                i += 1
-            while scores[j] < pivot:
-                j -= 1
-            if i <= j:
-                scores[i], scores[j] = scores[j], scores[i]
-                rows[i], rows[j] = rows[j], rows[i]
-                i += 1
-                j -= 1
-        if k - 1 <= j:
-            high = j
-        elif k - 1 >= i:
-            low = i
-        else:
-            break
-    least = scores[0]
-    for i in range(1, k):
-        least = min(least, scores[i])
-    return least

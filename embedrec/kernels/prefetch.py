@@ -24,6 +24,12 @@ def floats(_: Any, address: Any) -> Any:
 
 
 @intrinsic
+def uint8s(_: Any, address: Any) -> Any:
+    """The pointer of an address to uint8."""
+    return _pointer(types.uint8)
+
+
+@intrinsic
 def int32s(_: Any, address: Any) -> Any:
     """The pointer of an address to int32."""
     return _pointer(types.int32)

@@ -69,3 +69,10 @@ def _load(builder: Any, data: Any, k: Any, vector: Any, align: int) -> Any:
     value = builder.load(builder.bitcast(builder.gep(data, [k]), vector.as_pointer()))
     value.align = align
     return value
+
+
+def splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    """A vector of the scalar in every lane."""
+    empty = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))

@@ -1,4 +1,4 @@
-"""The k largest scores of each row of a matrix, ties by lower column, and the heap of the k best."""
+"""The k largest scores of each row of a matrix, ties by lower column; the heap of the k best; selection in place."""
 
 from __future__ import annotations
 
@@ -110,3 +110,60 @@ def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untype
 def empty_best(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Empty `best_rows` and `best_scores` (q, k) for `merge_best`."""
     return np.full((q, k), -1, dtype=np.int64), np.full((q, k), -np.inf, dtype=np.float32)
+
+
+@numba.njit(nogil=True, cache=True)
+def partition(rows, scores, count, k):  # type: ignore[no-untyped-def]
+    """Bring the k largest of `count` scores to the front, with their rows; returns the least of them (Hoare 1961)."""
+    low, high = 0, count - 1
+    while low < high:
+        pivot = scores[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while scores[i] > pivot:
+                i += 1
+            while scores[j] < pivot:
+                j -= 1
+            if i <= j:
+                scores[i], scores[j] = scores[j], scores[i]
+                rows[i], rows[j] = rows[j], rows[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+    least = scores[0]
+    for i in range(1, k):
+        least = min(least, scores[i])
+    return least
+
+
+@numba.njit(nogil=True, cache=True)
+def partition_keys(keys, count, k):  # type: ignore[no-untyped-def]
+    """Bring the k largest of `count` ≥ k distinct keys to the front; returns the least of them (Hoare 1961)."""
+    low, high = 0, count - 1
+    while low < high:
+        pivot = keys[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while keys[i] > pivot:
+                i += 1
+            while keys[j] < pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+    least = keys[0]
+    for i in range(1, k):
+        least = min(least, keys[i])
+    return least

@@ -1,0 +1,232 @@
+"""Products of byte codes with queries in vector instructions, sixteen codes at a time.
+
+A block holds the codes of sixteen vectors, four dimensions of each in a number of 32 bits. One instruction multiplies
+four dimensions of sixteen codes with those of a query and adds them up: `vpdpbusd`, which processors with AVX-512 VNNI
+or AVX-VNNI have. Others with AVX2 take two multiplications (`vpmaddwd`), the rest as many as their compiler needs. All
+give the same sums. The instruction is chosen when a kernel is compiled, for the processor that it runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from embedrec.kernels.simd import splat
+
+LANES = 16  # codes in a block
+QUERIES = 4  # compared at a time, so that a block is read once for them
+
+_byte, _short, _i32, _i64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_block = ir.VectorType(_i32, LANES)
+_BITS = {"vnni512": 512, "vnni256": 256, "avx2": 256}  # of an instruction
+
+
+def instruction(features: str) -> str:
+    """The instruction for LLVM's list of the features of a processor: "vnni512", "vnni256", "avx2" or "any"."""
+    has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    if "avx512vnni" in has:
+        return "vnni512"
+    if "avxvnni" in has:
+        return "vnni256"
+    return "avx2" if "avx2" in has else "any"
+
+
+def _compiled_for(context: Any) -> str:
+    return instruction(context.codegen().magic_tuple()[2])
+
+
+@intrinsic
+def transpose(_: Any, address: Any, stride: Any, last: Any, blocks: Any, place: Any, chunks: Any) -> Any:
+    """Write the first 64 · chunks bytes of sixteen codes to blocks[place].
+
+    address, stride  of the codes (uint8), in bytes
+    last             code that is read in place of later ones
+    blocks           (b, g, 16) int32, g ≥ 16 · chunks
+    """
+    signature = types.void(address, types.int64, types.int64, blocks, types.int64, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        start, step, end, _, number, count = args
+        to = context.make_array(sig.args[3])(context, builder, args[3])
+        groups = cgutils.unpack_tuple(builder, to.shape)[1]
+        lanes = ir.Constant(_i64, LANES)
+        out = builder.gep(to.data, [builder.mul(builder.mul(number, groups), lanes)])
+        starts = []
+        for code in range(LANES):
+            number = ir.Constant(_i64, code)
+            row = builder.select(builder.icmp_signed("<", number, end), number, end)
+            starts.append(builder.add(start, builder.mul(row, step)))
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.mul(loop.index, ir.Constant(_i64, 4 * LANES))
+            rows = []
+            for row in starts:
+                value = builder.load(builder.inttoptr(builder.add(row, offset), _block.as_pointer()))
+                value.align = 1
+                rows.append(value)
+            place = builder.mul(loop.index, ir.Constant(_i64, LANES * LANES))
+            for group, value in enumerate(_transposed(builder, rows)):
+                at = builder.gep(out, [builder.add(place, ir.Constant(_i64, group * LANES))])
+                builder.store(value, builder.bitcast(at, _block.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """The columns of a square matrix of 32-bit numbers, given its rows: halves change places, then quarters, …"""
+    half = LANES // 2
+    while half:
+        low, high = [], []  # lanes of two rows that are `half` apart
+        for lane in range(LANES):
+            partner = lane ^ half
+            low.append(lane if not lane & half else LANES + partner)
+            high.append(partner if not lane & half else LANES + lane)
+        mixed = list(rows)
+        for row in range(LANES):
+            if not row & half:
+                pair = rows[row], rows[row | half]
+                mixed[row] = builder.shuffle_vector(*pair, ir.Constant(_block, low))
+                mixed[row | half] = builder.shuffle_vector(*pair, ir.Constant(_block, high))
+        rows, half = mixed, half // 2
+    return rows
+
+
+@intrinsic
+def compare(_: Any, blocks: Any, place: Any, queries: Any, who: Any, first: Any, thresholds: Any, sums: Any) -> Any:
+    """Compare a block with four queries: a bit for every sum above the threshold of its query, 16 bits a query.
+
+    blocks      (b, g, 16) int32, codes of 0 to 255; that at `place` is compared
+    queries     (q, g) int32, codes of −127 to 127
+    who         (m,) int64 rows of queries, of which four from `first` on are compared
+    thresholds  (m,) int32
+    sums        (4, 16) int32, written if there is a bit
+    """
+    return _compared(blocks, queries, who, thresholds, sums, _compiled_for)
+
+
+def _compared(blocks: Any, queries: Any, who: Any, thresholds: Any, sums: Any, how: Callable[[Any], str]) -> Any:
+    signature = types.uint64(blocks, types.int64, queries, who, types.int64, thresholds, sums)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        codes, given, members, least, out = (
+            context.make_array(sig.args[i])(context, builder, args[i]) for i in (0, 2, 3, 5, 6)
+        )
+        groups, lanes = cgutils.unpack_tuple(builder, codes.shape)[1], ir.Constant(_i64, LANES)
+        block = builder.gep(codes.data, [builder.mul(builder.mul(args[1], groups), lanes)])
+        places = [builder.add(args[4], ir.Constant(_i64, i)) for i in range(QUERIES)]
+        rows = []
+        for at in places:
+            member = builder.load(builder.gep(members.data, [at]))
+            rows.append(builder.gep(given.data, [builder.mul(member, groups)]))
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(_block, [0] * LANES)) for _ in rows]
+        add = _adder(builder, how(context))
+        with cgutils.for_range(builder, groups) as loop:
+            at = builder.gep(block, [builder.mul(loop.index, lanes)])
+            values = builder.load(builder.bitcast(at, _block.as_pointer()))
+            values.align = 4
+            for row, total in zip(rows, totals, strict=True):
+                query = builder.load(builder.gep(row, [loop.index]))
+                builder.store(add(builder.load(total), values, query), total)
+        bits = ir.Constant(_i64, 0)
+        for i, (at, total) in enumerate(zip(places, totals, strict=True)):
+            threshold = splat(builder, builder.load(builder.gep(least.data, [at])), LANES)
+            above = builder.icmp_signed(">", builder.load(total), threshold)
+            mask = builder.zext(builder.bitcast(above, _short), _i64)
+            bits = builder.or_(bits, builder.shl(mask, ir.Constant(_i64, LANES * i)))
+        with builder.if_then(builder.icmp_unsigned("!=", bits, ir.Constant(_i64, 0)), likely=False):
+            for i, total in enumerate(totals):
+                at = builder.gep(out.data, [ir.Constant(_i64, LANES * i)])
+                builder.store(builder.load(total), builder.bitcast(at, _block.as_pointer())).align = 4
+        return bits
+
+    return signature, generate
+
+
+Adder = Callable[[Any, Any, Any], Any]  # sums (16 × i32), codes (16 × 4 bytes), four bytes of a query → sums
+
+
+def _adder(builder: Any, name: str) -> Adder:
+    """A function that emits the sums of products with the instruction of a name."""
+    if name == "any":
+        return lambda total, codes, query: _widened(builder, total, codes, query)
+    lanes = _BITS[name] // 32
+    vector = ir.VectorType(_i32, lanes)
+    parts = [list(range(start, start + lanes)) for start in range(0, LANES, lanes)]
+    empty = ir.Constant(_block, ir.Undefined)
+    step = _two_products if name == "avx2" else _one_product
+
+    def add(total: Any, codes: Any, query: Any) -> Any:
+        wide, sums = splat(builder, query, lanes), []
+        for part in parts:
+            mask = ir.Constant(vector, part)
+            own, of_codes = (builder.shuffle_vector(value, empty, mask) for value in (total, codes))
+            sums.append(step(builder, own, of_codes, wide))
+        if len(sums) == 1:
+            return sums[0]
+        return builder.shuffle_vector(*sums, ir.Constant(_block, list(range(LANES))))
+
+    return add
+
+
+def _one_product(builder: Any, total: Any, codes: Any, query: Any) -> Any:
+    kind = total.type
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * kind.count}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [total, codes, query])
+
+
+def _two_products(builder: Any, total: Any, codes: Any, query: Any) -> Any:
+    """Even and odd bytes as numbers of 16 bits, multiplied and added in pairs."""
+    kind, shorts = total.type, ir.VectorType(_short, 2 * total.type.count)
+    name = "llvm.x86.avx2.pmadd.wd"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [shorts] * 2), name)
+    eight = ir.Constant(shorts, [8] * shorts.count)
+    codes, query = builder.bitcast(codes, shorts), builder.bitcast(query, shorts)
+    even = (
+        builder.and_(codes, ir.Constant(shorts, [255] * shorts.count)),
+        builder.ashr(builder.shl(query, eight), eight),
+    )
+    odd = builder.lshr(codes, eight), builder.ashr(query, eight)
+    for pair in (even, odd):
+        total = builder.add(total, builder.call(function, list(pair)))
+    return total
+
+
+def _widened(builder: Any, total: Any, codes: Any, query: Any) -> Any:
+    """Byte by byte in numbers of 32 bits."""
+    for byte in range(4):
+        shift = ir.Constant(_block, [8 * byte] * LANES)
+        code = builder.and_(builder.lshr(codes, shift), ir.Constant(_block, [255] * LANES))
+        left = ir.Constant(_i32, 24 - 8 * byte)
+        own = builder.ashr(builder.shl(query, left), ir.Constant(_i32, 24))
+        total = builder.add(total, builder.mul(code, splat(builder, own, LANES)))
+    return total
+
+
+@intrinsic
+def lowest_bit(_: Any, bits: Any) -> Any:
+    """The position of the lowest bit of a number other than 0."""
+    signature = types.int64(types.uint64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return signature, generate
+
+
+@intrinsic
+def load_int32(_: Any, address: Any) -> Any:
+    """The 32 bits at an address that need not be a multiple of 4."""
+    signature = types.int32(types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = builder.load(builder.inttoptr(args[0], _i32.as_pointer()))
+        value.align = 1
+        return value
+
+    return signature, generate
