@@ -24,6 +24,7 @@ from embedrec.vectors.exact_search import check_queries, unit
 if TYPE_CHECKING:
     from embedrec.index.filtered_search import Subset
     from embedrec.index.hnsw_batch import Graph
+    from embedrec.index.ivf_bytes import ByteCells
 
 SPARE = 8  # candidates beyond k that are rescored: FAISS's scores vary in their last digits with threads and batches
 
@@ -289,7 +290,12 @@ class Index(Described):
 
     def _search_labels(self, prepared: np.ndarray, count: int, settings: SearchSettings) -> np.ndarray:
         """The FAISS labels (q, count) nearest to prepared queries, −1 for missing."""
-        lists, graph = self._lists, self._graph
+        lists, graph, byte_cells = self._lists, self._graph, self.byte_cells
+        if byte_cells is not None:
+            from embedrec.index import ivf_bytes
+
+            if ivf_bytes.is_worthwhile(len(prepared), settings.cells, len(byte_cells.lists), len(self)):
+                return ivf_bytes.search_bytes(byte_cells, prepared, count, settings.cells)
         if lists is not None:
             from embedrec.index import ivf_batch
 
@@ -318,7 +324,7 @@ class Index(Described):
         mask = np.zeros(len(self), dtype=bool)
         mask[rows] = True
         labels = mask if self.rows is None else mask[self.rows] & (self.rows >= 0)
-        return Subset(labels, len(rows), self._cells)
+        return Subset(labels, len(rows), self.cells)
 
     def _rows_of_labels(self, labels: np.ndarray) -> np.ndarray:
         """The rows of FAISS labels, −1 for missing."""
@@ -334,6 +340,15 @@ class Index(Described):
         return lists_of(self.faiss)
 
     @cached_property
+    def byte_cells(self) -> ByteCells | None:
+        """See `ivf_bytes.byte_cells_of`; None where vectors of different norms are compared by distance."""
+        if self.metric == "l2" or not isinstance(self.faiss, faiss.IndexIVFScalarQuantizer):
+            return None
+        from embedrec.index.ivf_bytes import byte_cells_of
+
+        return byte_cells_of(self.faiss, self.dim)
+
+    @cached_property
     def _graph(self) -> Graph | None:
         """See `hnsw_batch.graph_of`."""
         if not isinstance(self.faiss, faiss.IndexHNSWFlat):
@@ -343,7 +358,7 @@ class Index(Described):
         return graph_of(self.faiss)
 
     @cached_property
-    def _cells(self) -> np.ndarray:
+    def cells(self) -> np.ndarray:
         """The cell of each FAISS label (f,) int64, −1 for removed vectors; empty for types without cells."""
         from embedrec.index.filtered_search import cells_of_labels
 

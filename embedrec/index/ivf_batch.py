@@ -22,8 +22,12 @@ def lists_of(index: Any) -> np.ndarray | None:
     """The inverted lists of an IVF index of uncompressed vectors, for `kernels.ivf_scan.scan`: (c, 3) int64 address of
     the vectors, address of the labels, size; None for other indexes. The index must outlive it.
     """
-    if not isinstance(index, faiss.IndexIVFFlat):
-        return None
+    return list_addresses(index) if isinstance(index, faiss.IndexIVFFlat) else None
+
+
+def list_addresses(index: Any) -> np.ndarray | None:
+    """(c, 3) int64 address of the codes, address of the labels, and size of the inverted lists of an IVF index; None if
+    they are not in memory. The index must outlive it."""
     base: Any = index.invlists
     lists: Any = faiss.downcast_InvertedLists(base)
     if not isinstance(lists, faiss.ArrayInvertedLists):
@@ -32,7 +36,7 @@ def lists_of(index: Any) -> np.ndarray | None:
     return np.array(
         [(int(lists.get_codes(c)), int(lists.get_ids(c)), size) if size else (0, 0, 0) for c, size in enumerate(sizes)],
         dtype=np.int64,
-    )
+    ).reshape(-1, 3)
 
 
 def is_worthwhile(queries: int, nprobe: int, nlist: int, n: int) -> bool:

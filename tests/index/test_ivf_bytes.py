@@ -1,0 +1,134 @@
+"""Searches of byte codes by products of integers find what FAISS finds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec.index import ivf_bytes as module
+from embedrec.index import update
+from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.index import Index
+from embedrec.index.ivf_bytes import byte_cells_of, is_worthwhile, search_bytes
+from embedrec.index.search_parameters import faiss_parameters
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
+from tests.conftest import some_embeddings
+
+
+def built(metric: str, n: int, d: int, cells: int, nprobe: int = 1) -> Index:
+    settings = BuildSettings(search=SearchSettings(nprobe=nprobe))
+    return build_index(some_embeddings(n, d, metric, spread=0.5), f"IVF{cells},SQ8", settings)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("n", "d", "cells", "count"), [
+    (650, 6, 8, 30), (2000, 64, 40, 28), (900, 70, 16, 900), (40, 3, 1, 5), (3000, 130, 9, 7),
+])  # fmt: skip
+def test_all_cells_have_about_the_nearest_of_faiss(
+    metric: str, threads: int, n: int, d: int, cells: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of FAISS, whose queries are not codes, but for the last ones; and the nearest first."""
+    monkeypatch.setattr(module, "_SERIAL_COMPARISONS", 1000)
+    index = built(metric, n, d, cells)
+    queries = index.prepare_queries(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
+    byte_cells = index.byte_cells
+    assert byte_cells is not None and byte_cells.lists[:, 2].sum() == n
+    faiss.omp_set_num_threads(threads)
+    labels = search_bytes(byte_cells, queries, count, cells)
+    wanted = index.faiss.search(queries, count, params=faiss_parameters(index.faiss, SearchSettings(nprobe=cells)))[1]
+    common = [len({*a} & {*b}) for a, b in zip(labels.tolist(), wanted.tolist(), strict=True)]
+    assert np.mean(common) >= 0.97 * count and min(map(len, map(set, labels.tolist()))) == count
+    stored = index.faiss.reconstruct_n(0, n)[:, :d]
+    scores = np.take_along_axis(queries[:, :d] @ stored.T, labels, axis=1)
+    slack = 0.02 * np.abs(scores).max()
+    assert (scores[:, 1:] - scores[:, :-1] < slack).all()
+
+
+def test_few_cells_have_about_the_recall_of_faiss() -> None:
+    """Cells are found by products with codes of their centroids; those of vectors of different norms by FAISS by
+    distance."""
+    for metric in ("cosine", "dot"):
+        index = built(metric, 5000, 16, 100)
+        exact = index.embeddings.search(index.embeddings.vectors[::5], 10).rows
+        queries = index.prepare_queries(index.embeddings.vectors[::5])
+        for nprobe in (1, 5, 20):
+            parameters = faiss_parameters(index.faiss, SearchSettings(nprobe=nprobe))
+            found = search_bytes(index.byte_cells, queries, 20, nprobe)  # type: ignore[arg-type]
+            of_faiss = index.faiss.search(queries, 20, params=parameters)[1]
+            recalls = [(rows[:, None] == exact[:, :, None]).any(axis=2).mean() for rows in (found, of_faiss)]
+            assert recalls[0] >= recalls[1] - (0.005 if metric == "cosine" else 0.03)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the batches that the kernel searches."""
+    sizes: list[int] = []
+    search = module.search_bytes
+
+    def counted(cells: Any, queries: np.ndarray, count: int, nprobe: int) -> np.ndarray:
+        sizes.append(len(queries))
+        return search(cells, queries, count, nprobe)
+
+    monkeypatch.setattr(module, "search_bytes", counted)
+    return sizes
+
+
+def test_batches_and_single_queries_have_the_same_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = built("cosine", 600, 6, 20, nprobe=5)
+    save_index(made, tmp_path / "x", {})
+    loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
+    sizes = watched(monkeypatch)
+    for index in (made, loaded):
+        batch = index.neighbours(np.arange(100), 9)
+        alone = [index.neighbours(np.array([row]), 9) for row in range(100)]
+        assert (batch.rows == np.concatenate([a.rows for a in alone])).all()
+        assert (batch.scores == np.concatenate([a.scores for a in alone])).all()
+    assert sizes == [100, *[1] * 100] * 2
+
+
+def test_many_visits_are_searched_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = built("dot", 600, 6, 20)
+    queries = index.prepare_queries(index.embeddings.vectors)
+    whole = search_bytes(index.byte_cells, queries, 12, 7)  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "_MAX_VISITS", 100)
+    assert (search_bytes(index.byte_cells, queries, 12, 7) == whole).all()  # type: ignore[arg-type]
+    assert search_bytes(index.byte_cells, queries[:0], 12, 7).shape == (0, 12)  # type: ignore[arg-type]
+
+
+def test_a_changed_index_is_searched_with_its_own_cells() -> None:
+    index = built("cosine", 600, 6, 20, nprobe=20)
+    index = update.remove(index, index.vocab.ids[:100])
+    more = some_embeddings(30, 6, seed=9)
+    added = Embeddings(more.vectors, type(more.vocab)([f"new{i}" for i in range(30)]), "cosine")
+    index = update.add(index, added)
+    found = index.neighbours(np.arange(500, 530), 5)
+    exact = index.embeddings.search(added.vectors, 6).without(np.arange(500, 530))
+    assert (found.rows == exact.rows).all()
+
+
+def test_other_indexes_are_not_searched_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = watched(monkeypatch)
+    for kind, metric in (
+        ("IVF20,SQ8", "l2"), ("IVF20,Flat", "cosine"), ("PCA4,IVF20,SQ8", "cosine"), ("IVF20,SQ4", "dot"),
+        ("IVF20_HNSW8,SQ8", "cosine"), ("SQ8", "dot"),
+    ):  # fmt: skip
+        index = build_index(some_embeddings(600, 6, metric), kind)
+        index.neighbours(np.arange(600), 5)
+        assert index.byte_cells is None
+    assert sizes == []
+    assert byte_cells_of(index.faiss, 6) is None
+
+
+def test_the_kernel_is_not_loaded_for_few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_worthwhile(1, 4, 1000, 10**6)
+    monkeypatch.delitem(sys.modules, "numba")  # then it must be imported first
+    assert not is_worthwhile(1000, 4, 1000, 10**6) and is_worthwhile(100_000, 4, 1000, 10**6)
