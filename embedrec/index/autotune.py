@@ -1,8 +1,9 @@
 """Choose the index type and search settings: the fastest that meet a target.
 
-The order keeps tuning about as cheap as one build. IVF, which is built fast, comes first; HNSW follows if IVF misses
-the target with few visited vectors; IVF with many cells and compressed types follow if HNSW misses it too. IVF
-centroids are computed once and shared. Settings are searched on a sample of queries whose exact results are known.
+The order keeps tuning about as cheap as one build. IVF, which is built fast, comes first, over byte codes where these
+are compared by products; HNSW follows if IVF misses the target with few visited vectors; IVF with many cells and other
+types follow if HNSW misses it too. IVF centroids are computed once and shared. Settings are searched on a sample of
+queries whose exact results are known, for cells from the number on that holds enough of these results.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby, zip_longest
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import faiss
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from embedrec.config import settings_of
 from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index.build_settings import BuildSettings
+from embedrec.index.cells_needed import cells_needed
 from embedrec.index.construct import construct_index
 from embedrec.index.exact_results import score_keys
 from embedrec.index.index import SPARE, Index
@@ -34,6 +36,7 @@ from embedrec.vectors.faiss_structure import centroids_of, innermost
 
 MAX_EXACT = 8_000  # vectors up to which an exact search is as fast as any other
 MAX_VISITED = 1000  # vectors visited by an IVF query up to which no graph is faster
+_BYTES_FASTER = 100  # codes of a byte a dimension compared by products in the time of one vector of a graph's search
 _CACHE_BYTES = 1 << 26  # larger vectors make a graph wait for memory, so IVF may visit proportionally more
 _CENTROIDS_PER_VECTOR = 8  # centroids compared in the time of one vector
 _LISTED_MISSES = 3  # operating points in the message of a missed target
@@ -96,7 +99,7 @@ def tune_index(
     postponed: Callable[[], Iterator[OperatingPoint]] | None = None
     rounds = list(_rounds(embeddings, target, kind, fixed))
     for names, next_names in zip_longest(rounds, rounds[1:], fillvalue=()):
-        graph_follows = _are_uncompressed(next_names, "graph")
+        graph_follows = any(INDEXES[name].graph and not INDEXES[name].compressed for name in next_names)
         for name in names:
             build_started = perf_counter()
             index = construct_index(
@@ -108,7 +111,7 @@ def tune_index(
             centroids = centroids_of(index.faiss) if centroids is None else centroids
             tuning = tuning or _Tuning(recall_sample(embeddings, queries, settings.seed, k=target.k), target, fixed)
             measure = partial(_operating_points, index, tuning, seconds)
-            before_graph = graph_follows and _are_uncompressed(names, "cells")
+            before_graph = graph_follows and INDEXES[name].cells
             measured = list(measure(limit=_cells_before_graph(index) if before_graph else None))
             postponed = postponed if measured else measure
             points += measured
@@ -130,28 +133,25 @@ def _rounds(embeddings: Embeddings, target: SearchTarget, kind: str, fixed: Sear
         yield [kind]
         return
     n, d = len(embeddings), embeddings.dim
-    suitable = {name: t for name, t in INDEXES.items() if t.auto and set(fixed.numbers()) <= t.settings}
+    metric = int(embeddings.metric == "l2")
+    tries = {name: t.auto[metric] for name, t in INDEXES.items() if t.auto[metric]}
+    suitable = {name: INDEXES[name] for name in tries if set(fixed.numbers()) <= INDEXES[name].settings}
     if not suitable:
         raise SettingsError("no index type has both nprobe and ef_search; leave one out")
     names = [
         name
-        for name, t in sorted(suitable.items(), key=lambda entry: entry[1].auto)
+        for name, t in sorted(suitable.items(), key=lambda entry: tries[entry[0]])
         if (target.ram is None or n * t.least_bytes(d) <= target.ram) and (n < MAX_EXACT or not t.exhaustive)
     ]
-    for _, names_of_round in groupby(names, key=lambda name: INDEXES[name].auto):
+    for _, names_of_round in groupby(names, key=tries.__getitem__):
         yield list(names_of_round)
-
-
-def _are_uncompressed(names: Sequence[str], feature: Literal["cells", "graph"]) -> bool:
-    """Whether all types of a round are uncompressed and have cells, or a graph."""
-    types = [INDEXES[name] for name in names if name in INDEXES]
-    return len(types) == len(names) > 0 and all(getattr(t, feature) and not t.compressed for t in types)
 
 
 def _cells_before_graph(index: Index) -> int:
     """The number of cells up to which IVF is tried before a graph, at least 1."""
     nlist, size = innermost(index.faiss).nlist, index.embeddings.vectors.nbytes
-    visited = MAX_VISITED * max(1, size / _CACHE_BYTES) - nlist / _CENTROIDS_PER_VECTOR
+    faster = _BYTES_FASTER if index.byte_cells is not None else 1
+    visited = MAX_VISITED * faster * max(1, size / _CACHE_BYTES) - nlist / _CENTROIDS_PER_VECTOR
     return max(1, int(visited * nlist / len(index)))
 
 
@@ -249,7 +249,10 @@ def _settings_reaching(
     options: list[SearchSettings] = []
     steps = _STEPS_AFTER_SUCCESS
     highest, best = -1.0, fixed
-    for settings in _effort_steps(index, fixed, limit):
+    first = cells_needed(index, sample, recall) if "nprobe" in names and fixed.nprobe is None else 1
+    if limit is not None and first > limit:
+        return [], fixed
+    for settings in _effort_steps(index, fixed, limit, first):
         recalls = _recalls(index, sample, settings, reranks)
         enough = next((r for r, measured in zip(reranks, recalls, strict=True) if measured.low >= recall), 0)
         if enough != 0 and (not options or enough != options[-1].rerank):
@@ -266,9 +269,12 @@ def _settings_reaching(
     return options, best
 
 
-def _effort_steps(index: Index, fixed: SearchSettings, limit: int | None) -> Iterator[SearchSettings]:
+def _effort_steps(index: Index, fixed: SearchSettings, limit: int | None, first: int) -> Iterator[SearchSettings]:
     """Settings with a growing number of cells, or candidates of a graph: 1 to 8, then 10, 12, 14, 16, 20, 24 … up to
-    the limit, or all."""
+    the limit, or all.
+
+    first  number of cells below which there are no steps, if the next step is not above it either
+    """
     names = settings_of_type(index.faiss)
     name = "nprobe" if "nprobe" in names else "ef_search" if "ef_search" in names else ""
     if not name or getattr(fixed, name) is not None:
@@ -277,8 +283,10 @@ def _effort_steps(index: Index, fixed: SearchSettings, limit: int | None) -> Ite
     value, last = (1, int(innermost(index.faiss).nlist)) if name == "nprobe" else (_FIRST_EF, _LAST_EF)
     last = last if limit is None else min(limit, last)
     while value < last:
-        yield replace(fixed, **{name: value})
-        value += max(1, (1 << value.bit_length()) // 8)
+        following = value + max(1, (1 << value.bit_length()) // 8)
+        if name != "nprobe" or following > first:
+            yield replace(fixed, **{name: value})
+        value = following
     yield replace(fixed, **{name: last})
 
 

@@ -29,7 +29,7 @@ class IndexType:
 
     factory     its FAISS factory string for a size
     summary     its line in the help of `build-index`
-    auto        round in which "auto" tries it, from 1; 0 for never
+    auto        rounds in which "auto" tries it, from 1, for inner products (cosine and dot) and for l2; 0 for never
     cells       searches have `nprobe`
     graph       searches have `ef_search`
     code_bytes  bytes a dimension in FAISS; below 4 the type is compressed, and searches have `rerank`
@@ -38,7 +38,7 @@ class IndexType:
 
     factory: Factory
     summary: str
-    auto: int = 0
+    auto: tuple[int, int] = (0, 0)
     cells: bool = False
     graph: bool = False
     code_bytes: float = 4
@@ -110,14 +110,16 @@ def hnsw_sq8(n: int, d: int) -> str:
 
 
 INDEXES: dict[str, IndexType] = {
-    "flat": IndexType(flat, "exact search", auto=1),
-    "ivf": IndexType(ivf, "cells, of which a search visits nprobe", auto=2, cells=True, on_disk=True),
-    "ivf-sq8": IndexType(ivf_sq8, "cells, one byte per dimension", auto=4, cells=True, code_bytes=1, on_disk=True),
-    "ivfpq": IndexType(ivfpq, "cells, one byte per 4 dimensions", auto=4, cells=True, code_bytes=1 / 4, on_disk=True),
+    "flat": IndexType(flat, "exact search", auto=(1, 1)),
+    "ivf": IndexType(ivf, "cells, of which a search visits nprobe", auto=(4, 2), cells=True, on_disk=True),
+    "ivf-sq8": IndexType(ivf_sq8, "cells, one byte per dimension", auto=(2, 4), cells=True, code_bytes=1, on_disk=True),
+    "ivfpq": IndexType(
+        ivfpq, "cells, one byte per 4 dimensions", auto=(4, 4), cells=True, code_bytes=1 / 4, on_disk=True
+    ),
     "opq": IndexType(opq, "cells, one byte per 4 rotated dimensions", cells=True, code_bytes=1 / 4, on_disk=True),
-    "fastscan": IndexType(fastscan, "cells, half a byte per 2 dimensions", auto=4, cells=True, code_bytes=1 / 4),
-    "hnsw": IndexType(hnsw, "a graph of nearest neighbours, searched with ef_search", auto=3, graph=True),
-    "hnsw-sq8": IndexType(hnsw_sq8, "a graph, one byte per dimension", auto=5, graph=True, code_bytes=1),
+    "fastscan": IndexType(fastscan, "cells, half a byte per 2 dimensions", auto=(4, 4), cells=True, code_bytes=1 / 4),
+    "hnsw": IndexType(hnsw, "a graph of nearest neighbours, searched with ef_search", auto=(3, 3), graph=True),
+    "hnsw-sq8": IndexType(hnsw_sq8, "a graph, one byte per dimension", auto=(5, 5), graph=True, code_bytes=1),
 }
 
 

@@ -56,7 +56,7 @@ def test_the_target_is_met_on_other_queries(recall: float, k: int, seed: int, sm
 
 def test_the_fastest_index_that_meets_the_target_is_chosen(small: None) -> None:
     index = build_index(
-        clustered(1500), settings=BuildSettings(target=SearchTarget(0.95, 10, ram=60_000))
+        clustered(1500, metric="l2"), settings=BuildSettings(target=SearchTarget(0.95, 10, ram=60_000))
     )  # only compressed types fit
     points = index.measurements["points"]
     assert {p["spec"] for p in points} == {"IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np"}
@@ -94,18 +94,18 @@ def test_a_given_type_and_given_settings_are_not_changed(small: None) -> None:
 
 
 def test_auto_tries_only_types_that_have_the_given_settings(small: None) -> None:
-    for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,Flat"})):
+    for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,SQ8"})):
         index = build_index(
             clustered(900), "auto", BuildSettings(search=SearchSettings(**settings), target=SearchTarget(0.9))
         )
         assert {p["spec"] for p in index.measurements["points"]} == kinds
-        assert index.settings == SearchSettings(**settings)
+        assert index.settings in (SearchSettings(**settings), SearchSettings(**settings, rerank=1))
     with pytest.raises(SettingsError, match="no index type has both nprobe and ef_search; leave one out"):
         build_index(clustered(900), "auto", BuildSettings(search=SearchSettings(nprobe=2, ef_search=20)))
 
 
 def test_graphs_are_tried_when_cells_visit_many_vectors(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,Flat"])):
+    for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,SQ8"])):
         monkeypatch.setattr(autotune, "MAX_VISITED", visited)
         index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
         assert list(dict.fromkeys(p["spec"] for p in index.measurements["points"])) == specs
@@ -114,11 +114,11 @@ def test_graphs_are_tried_when_cells_visit_many_vectors(small: None, monkeypatch
     little = build_index(
         clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, ram=150_000))
     )  # a graph takes 480 kB
-    assert {p["spec"] for p in little.measurements["points"]} == {"IVF38,Flat"}
+    assert {p["spec"] for p in little.measurements["points"]} == {"IVF38,SQ8"}
     with pytest.raises(TargetNotMet) as raised:
         build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e-6)))
     types = list(dict.fromkeys(p["spec"] for p in raised.value.points))
-    assert types == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ4x4np", "IVF38,PQ8x4fsr", "HNSW16_SQ8"]
+    assert types == ["HNSW16", "IVF38,SQ8", "IVF38,Flat", "IVF38,PQ4x4np", "IVF38,PQ8x4fsr", "HNSW16_SQ8"]
 
 
 def test_cells_that_visit_many_vectors_are_tried_when_graphs_miss_the_target(
@@ -133,8 +133,14 @@ def test_cells_that_visit_many_vectors_are_tried_when_graphs_miss_the_target(
 
     monkeypatch.setattr(autotune, "measure_search", slow_graphs)
     index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e6)))
-    assert index.spec == "IVF38,Flat" and index.settings.cells > 1
-    assert [p["spec"] for p in index.measurements["points"][:2]] == ["HNSW16", "IVF38,Flat"]
+    assert index.spec == "IVF38,SQ8" and index.settings.cells > 1
+    assert [p["spec"] for p in index.measurements["points"][:2]] == ["HNSW16", "IVF38,SQ8"]
+
+
+def test_vectors_compared_by_distance_are_tried_before_their_codes(small: None) -> None:
+    for metric, spec in (("cosine", "IVF38,SQ8"), ("dot", "IVF38,SQ8"), ("l2", "IVF38,Flat")):
+        index = build_index(clustered(1500, metric=metric), settings=BuildSettings(target=SearchTarget(0.9)))
+        assert {p["spec"] for p in index.measurements["points"]} == {spec}
 
 
 def test_an_unmet_target_lists_the_closest_indexes(small: None) -> None:
