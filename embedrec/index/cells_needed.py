@@ -29,8 +29,11 @@ def cells_needed(index: Index, sample: RecallSample, recall: float) -> int:
     centroids = quantizer.reconstruct_n(0, ivf.nlist)  # (c, d)
     by_distance = quantizer.metric_type == faiss.METRIC_L2
     halves = np.einsum("ij,ij->i", centroids, centroids) / 2 if by_distance else np.zeros(1, dtype=np.float32)
-    some = slice(None, None, max(1, len(sample.queries) // _QUERIES))
-    queries, rows = apply_transforms(index.faiss, index.prepare_queries(sample.queries[some])), sample.exact.rows[some]
+    every = slice(None, None, max(1, len(sample.queries) // _QUERIES))
+    queries, rows = (
+        apply_transforms(index.faiss, index.prepare_queries(sample.queries[every])),
+        sample.exact.rows[every],
+    )
     counts = np.zeros(ivf.nlist + 1, dtype=np.int64)  # results by the number of cells that are nearer than theirs
     step = max(1, _BLOCK // (ivf.nlist * sample.k))
     for start in range(0, len(queries), step):

@@ -172,19 +172,19 @@ def _select_cells(products, scale, uncertain, bins, visited, bases):  # type: ig
     while certain < p:
         last += 1
         certain += bins[last]
-    found, count = 0, 0
+    hits, count = 0, 0
     for cell in range(c):
         bin_ = (np.int64(highest) - products[cell]) // width
         if bin_ < last:
-            visited[found] = cell
-            found += 1
+            visited[hits] = cell
+            hits += 1
         elif bin_ == last:
             uncertain[count] = (np.int64(products[cell]) << 32) | cell
             count += 1
-    if found < p:
-        partition_keys(uncertain, count, p - found)
-    for i in range(p - found):
-        visited[found + i] = uncertain[i] & _LOW
+    if hits < p:
+        partition_keys(uncertain, count, p - hits)
+    for i in range(p - hits):
+        visited[hits + i] = uncertain[i] & _LOW
     best = 0
     for j in range(p):
         bases[j] = scale * np.float32(products[visited[j]])

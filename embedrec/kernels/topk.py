@@ -129,16 +129,8 @@ def partition(rows, scores, count, k):  # type: ignore[no-untyped-def]
                 rows[i], rows[j] = rows[j], rows[i]
                 i += 1
                 j -= 1
-        if k - 1 <= j:
-            high = j
-        elif k - 1 >= i:
-            low = i
-        else:
-            break
-    least = scores[0]
-    for i in range(1, k):
-        least = min(least, scores[i])
-    return least
+        low, high = _narrowed(low, high, i, j, k)
+    return scores[:k].min()
 
 
 @numba.njit(nogil=True, cache=True)
@@ -157,13 +149,15 @@ def partition_keys(keys, count, k):  # type: ignore[no-untyped-def]
                 keys[i], keys[j] = keys[j], keys[i]
                 i += 1
                 j -= 1
-        if k - 1 <= j:
-            high = j
-        elif k - 1 >= i:
-            low = i
-        else:
-            break
-    least = keys[0]
-    for i in range(1, k):
-        least = min(least, keys[i])
-    return least
+        low, high = _narrowed(low, high, i, j, k)
+    return keys[:k].min()
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _narrowed(low, high, i, j, k):  # type: ignore[no-untyped-def]
+    """The part of a partition, as its ends, that the k-th largest is in; equal ends if it is in its place."""
+    if k - 1 <= j:
+        return low, j
+    if k - 1 >= i:
+        return i, high
+    return k - 1, k - 1
