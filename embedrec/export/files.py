@@ -38,12 +38,7 @@ def write_stream(
 
     report  called as report("progress", done=, total=, unit="lists written")
     """
-    whole = slice(0, blocks.q)
-    if layout.kind == "parquet":
-        _write_parquet(out, lists, blocks, whole, layout.names, report)
-    else:
-        out.write(file_header(lists, layout))
-        write_rows(out, lists, blocks, layout, whole, threads=threads, report=report)
+    _write_slice(out, lists, blocks, layout, slice(0, blocks.q), threads, report)
 
 
 def write_shards(
@@ -86,11 +81,7 @@ def write_shard(
 ) -> dict[str, Any]:
     """Write a slice of the lists to a file; its lists, results, bytes and SHA-256."""
     with path.open("wb") as out:
-        if layout.kind == "parquet":
-            _write_parquet(out, lists, blocks, part, layout.names, report)
-        else:
-            out.write(file_header(lists, layout))
-            write_rows(out, lists, blocks, layout, part, threads=threads, report=report)
+        _write_slice(out, lists, blocks, layout, part, threads, report)
     results = sum(int((blocks.block(at)[0] >= 0).sum()) for at in slices(part.start, part.stop))
     return {
         "lists": part.stop - part.start,
@@ -139,6 +130,17 @@ def file_header(lists: ResultLists, layout: Layout) -> memoryview | bytes:
     if not layout.has_header:
         return b""
     return compress(header(lists, layout.kind, layout.names), layout.packing)  # type: ignore[arg-type]
+
+
+def _write_slice(
+    out: IO[bytes], lists: ResultLists, blocks: ListBlocks, layout: Layout, part: slice, threads: int, report: Report
+) -> None:
+    """Write a slice of the lists as a whole file: with its header, or as Parquet."""
+    if layout.kind == "parquet":
+        _write_parquet(out, lists, blocks, part, layout.names, report)
+    else:
+        out.write(file_header(lists, layout))
+        write_rows(out, lists, blocks, layout, part, threads=threads, report=report)
 
 
 def write_rows(

@@ -16,7 +16,7 @@ from numba import carray
 
 from embedrec.kernels.byte_products import LANES, QUERIES, compare, load_int32, lowest_bit, transpose
 from embedrec.kernels.prefetch import int64s, uint8s
-from embedrec.kernels.topk import partition_keys
+from embedrec.kernels.topk import partition
 
 _BATCH = 128  # queries that visit cells together
 _BLOCKS = 64  # of a cell, arranged at a time
@@ -71,7 +71,7 @@ def search_codes(lists, code_size, steps, blocks, residual, probes, queries, lab
             _visit_cells(visits[:count], members, lists, code_size, d, arranged, bases, state, k, visitors)
             for a in range(members.shape[0]):
                 if counts[a] > k:
-                    least[a] = _score_of(partition_keys(kept[a], counts[a], k))
+                    least[a] = _score_of(partition(None, kept[a], counts[a], k))
                     counts[a] = k
         for a in range(members.shape[0]):
             keys, result = kept[a, : counts[a]], labels[members[a]]
@@ -128,7 +128,7 @@ def _find_few_cells(steps, c, blocks, queries, visited, bases):  # type: ignore[
         _compare_blocks(blocks, c, cells, m, (codes, scales, least, counts, kept), p, visitors)
         for a in range(m):
             if counts[a] > p:
-                partition_keys(kept[a], counts[a], p)
+                partition(None, kept[a], counts[a], p)
             keys = kept[a, :p]
             keys.sort()
             for j in range(p):
@@ -182,7 +182,7 @@ def _select_cells(products, scale, uncertain, bins, visited, bases):  # type: ig
             uncertain[count] = (np.int64(products[cell]) << 32) | cell
             count += 1
     if hits < p:
-        partition_keys(uncertain, count, p - hits)
+        partition(None, uncertain, count, p - hits)
     for i in range(p - hits):
         visited[hits + i] = uncertain[i] & _LOW
     best = 0
@@ -304,7 +304,7 @@ def _compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[
                     kept[i, count] = _key_of(score, rows[b * LANES + lane])
                     count += 1
                     if count == kept.shape[1]:
-                        least[i], count = _score_of(partition_keys(kept[i], count, k)), k
+                        least[i], count = _score_of(partition(None, kept[i], count, k)), k
                         thresholds[a] = _threshold(least[i], bases[a], scales[i])
                     counts[i] = count
 

@@ -114,7 +114,10 @@ def empty_best(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(nogil=True, cache=True)
 def partition(rows, scores, count, k):  # type: ignore[no-untyped-def]
-    """Bring the k largest of `count` scores to the front, with their rows; returns the least of them (Hoare 1961)."""
+    """Bring the k largest of `count` ≥ k scores to the front; returns the least of them (Hoare 1961).
+
+    rows  what moves with the scores; None for scores alone
+    """
     low, high = 0, count - 1
     while low < high:
         pivot = scores[(low + high) // 2]
@@ -126,38 +129,14 @@ def partition(rows, scores, count, k):  # type: ignore[no-untyped-def]
                 j -= 1
             if i <= j:
                 scores[i], scores[j] = scores[j], scores[i]
-                rows[i], rows[j] = rows[j], rows[i]
+                if rows is not None:
+                    rows[i], rows[j] = rows[j], rows[i]
                 i += 1
                 j -= 1
-        low, high = _narrowed(low, high, i, j, k)
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
     return scores[:k].min()
-
-
-@numba.njit(nogil=True, cache=True)
-def partition_keys(keys, count, k):  # type: ignore[no-untyped-def]
-    """Bring the k largest of `count` ≥ k distinct keys to the front; returns the least of them (Hoare 1961)."""
-    low, high = 0, count - 1
-    while low < high:
-        pivot = keys[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while keys[i] > pivot:
-                i += 1
-            while keys[j] < pivot:
-                j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                i += 1
-                j -= 1
-        low, high = _narrowed(low, high, i, j, k)
-    return keys[:k].min()
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _narrowed(low, high, i, j, k):  # type: ignore[no-untyped-def]
-    """The part of a partition, as its ends, that the k-th largest is in; equal ends if it is in its place."""
-    if k - 1 <= j:
-        return low, j
-    if k - 1 >= i:
-        return i, high
-    return k - 1, k - 1

@@ -19,6 +19,7 @@ from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import some_embeddings
+from tests.index.conftest import check_batch, record_batches
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
@@ -53,37 +54,21 @@ def test_ascending_scores_displace_all_earlier_candidates() -> None:
         assert (np.sort(search_by_cell(index.faiss, lists, query, reach, 1)) == np.arange(500 - reach, 500)).all()
 
 
-def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the batches that go by cells."""
-    sizes: list[int] = []
-    go = module.search_by_cell
-
-    def grouped(index: object, lists: np.ndarray, queries: np.ndarray, reach: int, nprobe: int) -> np.ndarray:
-        sizes.append(len(queries))
-        return go(index, lists, queries, reach, nprobe)
-
-    monkeypatch.setattr(module, "search_by_cell", grouped)
-    return sizes
-
-
 def test_large_batches_of_uncompressed_vectors_are_searched_by_cell(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     built = build_index(some_embeddings(600, 6), "IVF20,Flat", BuildSettings(search=SearchSettings(nprobe=5)))
     save_index(built, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
-    sizes = watched(monkeypatch)
+    sizes = record_batches(monkeypatch, module, "search_by_cell", 2)
     for index in (built, loaded):
-        batch = index.neighbours(np.arange(100), 9)
-        alone = [index.neighbours(np.array([row]), 9) for row in range(100)]
-        assert (batch.rows == np.concatenate([a.rows for a in alone])).all()
-        assert (batch.scores == np.concatenate([a.scores for a in alone])).all()
+        check_batch(index)
     index.search(index.embeddings.vectors, 3, allowed=np.arange(9))
     assert sizes == [100, 100]
 
 
 def test_other_indexes_are_not_searched_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = watched(monkeypatch)
+    sizes = record_batches(monkeypatch, module, "search_by_cell", 2)
     for kind, metric in (("IVF20,Flat", "l2"), ("IVF20,SQ8", "cosine"), ("PCA4,IVF20,Flat", "cosine"), ("Flat", "dot")):
         index: Index = build_index(some_embeddings(600, 6, metric), kind)
         index.neighbours(np.arange(600), 5)

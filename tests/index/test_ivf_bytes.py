@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
@@ -22,6 +21,7 @@ from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import some_embeddings
+from tests.index.conftest import check_batch, record_batches
 
 
 def built(metric: str, n: int, d: int, cells: int, nprobe: int = 1) -> Index:
@@ -69,29 +69,13 @@ def test_few_cells_have_about_the_recall_of_faiss() -> None:
             assert recalls[0] >= recalls[1] - (0.005 if metric == "cosine" else 0.03)
 
 
-def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the batches that the kernel searches."""
-    sizes: list[int] = []
-    search = module.search_bytes
-
-    def counted(cells: Any, queries: np.ndarray, count: int, nprobe: int) -> np.ndarray:
-        sizes.append(len(queries))
-        return search(cells, queries, count, nprobe)
-
-    monkeypatch.setattr(module, "search_bytes", counted)
-    return sizes
-
-
 def test_batches_and_single_queries_have_the_same_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = built("cosine", 600, 6, 20, nprobe=5)
     save_index(made, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
-    sizes = watched(monkeypatch)
+    sizes = record_batches(monkeypatch, module, "search_bytes", 1)
     for index in (made, loaded):
-        batch = index.neighbours(np.arange(100), 9)
-        alone = [index.neighbours(np.array([row]), 9) for row in range(100)]
-        assert (batch.rows == np.concatenate([a.rows for a in alone])).all()
-        assert (batch.scores == np.concatenate([a.scores for a in alone])).all()
+        check_batch(index)
     assert sizes == [100, *[1] * 100] * 2
 
 
@@ -116,7 +100,7 @@ def test_a_changed_index_is_searched_with_its_own_cells() -> None:
 
 
 def test_other_indexes_are_not_searched_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = watched(monkeypatch)
+    sizes = record_batches(monkeypatch, module, "search_bytes", 1)
     for kind, metric in (
         ("IVF20,SQ8", "l2"), ("IVF20,Flat", "cosine"), ("PCA4,IVF20,SQ8", "cosine"), ("IVF20,SQ4", "dot"),
         ("IVF20_HNSW8,SQ8", "cosine"), ("SQ8", "dot"),

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.topk import empty_best, keep_best, merge_best, partition_keys, replace_worst, sort_heap
+from embedrec.kernels.topk import empty_best, keep_best, merge_best, partition, replace_worst, sort_heap
 from tests.conftest import read_only
 
 scores = st.sampled_from([-2.5, -1.0, 0.0, 0.5, 1.0, 7.25])  # few, so that they tie
@@ -75,12 +75,14 @@ def test_empty_best_has_missing_rows() -> None:
     assert empty_best(0, 3)[0].shape == (0, 3)
 
 
-@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=40, unique=True), st.data())
-def test_the_largest_keys_come_to_the_front(values: list[int], data: st.DataObject) -> None:
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=40), st.booleans(), st.data())
+def test_the_largest_scores_come_to_the_front(values: list[int], with_rows: bool, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, len(values)))
     k = data.draw(st.integers(1, count))
-    keys = np.array(values, dtype=np.int64)
-    least = partition_keys(keys, count, k)
+    scores, rows = np.array(values, dtype=np.int64), np.arange(len(values))
+    least = partition(rows if with_rows else None, scores, count, k)
     best = sorted(values[:count], reverse=True)[:k]
-    assert sorted(keys[:k].tolist(), reverse=True) == best and least == best[-1]
-    assert sorted(keys[:count].tolist()) == sorted(values[:count]) and keys[count:].tolist() == values[count:]
+    assert sorted(scores[:k].tolist(), reverse=True) == best and least == best[-1]
+    assert sorted(scores[:count].tolist()) == sorted(values[:count]) and scores[count:].tolist() == values[count:]
+    if with_rows:  # they move with their scores
+        assert [values[row] for row in rows] == scores.tolist() and sorted(rows) == list(range(len(values)))
