@@ -90,7 +90,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.export.file_format import layout_of
-    from embedrec.export.write_lists import ExportSettings, check_export, export_by, export_lists, stream_lists
+    from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
     from embedrec.workflows.export import open_export_source
 
     spark = spark_settings(given["engine"], given["master"], given["spark_conf"])
@@ -131,11 +131,11 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
             note_effect(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
             return
         if spark is not None:
-            from embedrec.workflows.spark_export import spark_engine
+            from embedrec.workflows.spark_export import export_on_spark
 
-            check_export(Path(file), opened.lists, layout, stream=False)
-            with spark_engine(workspace, source, opened, settings, Path(file), spark) as engine:
-                done = export_by(engine, Path(file), opened.about, resume=given["resume"], report=report)
+            done = export_on_spark(
+                workspace, source, opened, settings, Path(file), spark, resume=given["resume"], report=report
+            )
         else:
             done = export_lists(
                 Path(file),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec.spark.tasks import numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import numbers_in, run_numbered
 from embedrec.spark.written_parts import Part, open_parts, write_arrays
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SparkEncoding:
         size = max(1, self.size // block) * block  # so that blocks are those of one machine
         count = -(-self.n // size)
         work = _Encode(str(self.staging), self.open_vectors, augmented, max_norm, self.n, block, size)
-        parts = open_parts(self.staging, run_tasks(numbered(self.spark, count), work, count))
+        parts = open_parts(self.staging, run_numbered(self.spark, work, count))
         return EncodedParts(parts, size, self.n, int(innermost(index).code_size))
 
 

@@ -28,7 +28,7 @@ from embedrec.data.filters import (
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.spark.part_files import load_part, save_part
 from embedrec.spark.partitions import Partition
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbers_in, run_numbered
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -120,7 +120,7 @@ class PartitionFilters:
         self.counts[items] += sign * counts  # the items of a file are distinct
 
     def _run(self, work: Any) -> list[dict[str, Any]]:
-        return run_tasks(numbered(self.spark, len(self.folders)), work, len(self.folders))
+        return run_numbered(self.spark, work, len(self.folders))
 
     def _probe(self) -> Events:
         """No events, with the columns that there are."""

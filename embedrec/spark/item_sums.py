@@ -23,7 +23,7 @@ _ITEMS, _LENGTHS = 0, 1  # tables of `_SumSessions`
 
 def count_mentions(frame: SessionsFrame) -> np.ndarray:
     """How often each item of the vocabulary is mentioned: (n,) int64."""
-    counted = frame.slices.mapInArrow(_CountMentions(str(frame.artifact.folder.absolute()), frame.part), _SCHEMA)
+    counted = frame.slices.mapInArrow(_CountMentions(frame.folder, frame.part), _SCHEMA)
     return _table(counted, _ITEMS, frame.n_items)[0].astype(np.int64)
 
 
@@ -43,7 +43,7 @@ class SessionSums:
 
 def sum_sessions(frame: SessionsFrame, rules: PairRules, new: Broadcast[np.ndarray], n: int) -> SessionSums:
     """The sums of all sessions; `new` as in `read_block`."""
-    task = _SumSessions(str(frame.artifact.folder.absolute()), frame.part, rules, new, n)
+    task = _SumSessions(frame.folder, frame.part, rules, new, n)
     summed = (
         frame.slices.mapInArrow(task, _SCHEMA).groupBy("of", "row").sum("a", "b").toDF("of", "row", "a", "b").cache()
     )
@@ -65,7 +65,7 @@ def sum_weights(
 
     weights  (l+1,) exact float64 by the length of a session
     """
-    task = _SumWeights(str(frame.artifact.folder.absolute()), frame.part, rules, new, n, weights)
+    task = _SumWeights(frame.folder, frame.part, rules, new, n, weights)
     summed = frame.slices.mapInArrow(task, _SCHEMA)
     norms, totals = _table(summed, _ITEMS, n)
     return norms, totals

@@ -26,7 +26,7 @@ def popular_counts(recipe: Popular, frame: SessionsFrame) -> np.ndarray:
         raise SettingsError(NO_TIMES)
     from pyspark.sql import functions as f
 
-    folder = str(frame.artifact.folder.absolute())
+    folder = frame.folder
     newest = frame.slices.mapInArrow(_NewestTime(folder, frame.part), "time long").agg({"time": "max"}).first()
     latest = np.iinfo(np.int64).min if newest is None or newest[0] is None else int(newest[0])
     task = _SumRecent(folder, frame.part, latest, recipe)

@@ -22,7 +22,7 @@ from embedrec.spark.pair_plan import plan_parts
 from embedrec.spark.pair_records import PIECE, RECORD_SCHEMA, PairRules
 from embedrec.spark.pair_tasks import AllPairs, BestLists, CountPart, MergeSums, PartKind, SendSessions, Shared
 from embedrec.spark.sessions_frame import SessionsFrame
-from embedrec.spark.tasks import numbered, run_tasks
+from embedrec.spark.tasks import run_numbered, run_tasks, sent_to
 from embedrec.spark.written_parts import Part, open_parts
 from embedrec.storage.memory_budget import MemoryBudget
 
@@ -121,14 +121,14 @@ class SparkPairs:
         spark = self.frame.spark
         plan = plan_parts(self.sums.loads, self.size, least)
         shared = spark.sparkContext.broadcast(Shared(self.rules, self.formula, plan, self.weights, self.n))
-        folder, staging = str(self.frame.artifact.folder.absolute()), str(self.staging)
+        folder, staging = self.frame.folder, str(self.staging)
         sent = self.frame.slices.mapInArrow(SendSessions(folder, self.frame.part, self.new, shared), RECORD_SCHEMA)
         most = len(self.sums.lengths)  # mentions of a record
         if self.rules.window:
             most = min(most, PIECE + 2 * self.rules.window)
         with _batch_rows(spark, _BATCH_BYTES // (4 * most)):
             task = CountPart(staging, kind, shared)
-            results = run_tasks(sent.repartitionById(plan.parts, "part"), task, plan.parts)
+            results = run_tasks(sent_to(sent, "part", plan.parts), task, plan.parts)
             parts = open_parts(self.staging, results)
         self.report("progress", done=1, total=2, unit="steps")
         split: dict[int, list[Part]] = {}
@@ -156,7 +156,7 @@ class SparkPairs:
         folder.mkdir(exist_ok=True)
         task = MergeSums(str(self.staging), str(folder), kind, items, sources, blocks, _BLOCK_ROWS, shared)
         tasks = len(items) * blocks
-        merged = open_parts(folder, run_tasks(numbered(spark, tasks), task, tasks))
+        merged = open_parts(folder, run_numbered(spark, task, tasks))
         return {item: merged[number * blocks : (number + 1) * blocks] for number, item in enumerate(items)}
 
 

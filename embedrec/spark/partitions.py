@@ -17,7 +17,7 @@ from embedrec.data.regroup import find_cuts
 from embedrec.data.vocab import Vocab
 from embedrec.spark.part_files import GrowingArray, load_part, save_part
 from embedrec.spark.shards import Shard
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_numbered, run_tasks, sent_to
 from embedrec.spark.vocabularies import SHIFT, Numbering
 from embedrec.storage.memory_budget import IN_MEMORY
 from embedrec.tabular.given_sessions import shared_sessions, split_by_user
@@ -125,9 +125,7 @@ def partition_shards(
     maps = {role: numbering.maps for role, numbering in numberings.items()}
     bits = _bits(sum(shard.counts["session"] for shard in shards))
     folders = tuple(shard.folder for shard in shards)
-    counted = run_tasks(
-        numbered(spark, len(shards)), CountBlocks(str(staging), folders, tuple(maps["session"]), bits), len(shards)
-    )
+    counted = run_numbered(spark, CountBlocks(str(staging), folders, tuple(maps["session"]), bits), len(shards))
     bounds = _bounds([result["blocks"] for result in counted], bits, size)
     kinds = [tuple(layout.kinds.index(kind) for kind in shard.kinds or ()) for shard in shards]
     read = ReadEvents(str(staging), folders, layout, maps, tuple(kinds), tuple(bounds))
@@ -157,7 +155,7 @@ def partition_by_user(
 
 
 def _shuffled(frame: DataFrame, count: int, keys: Sequence[str], write: WritePartition) -> list[Partition]:
-    frame = frame.repartitionById(count, frame["part"]) if count > 1 else frame.repartition(1)
+    frame = sent_to(frame, "part", count)
     results = run_tasks(frame.drop("part").sortWithinPartitions("session", *keys), write, count)
     return [Partition(**{**result, "divided": tuple(result["divided"])}) for result in results]
 

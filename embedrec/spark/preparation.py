@@ -29,14 +29,13 @@ from embedrec.errors import SettingsError
 from embedrec.spark.features import AddFeatures, features_of_files, features_of_shard
 from embedrec.spark.filter_partitions import PartitionFilters
 from embedrec.spark.partitions import EVENTS_A_PARTITION, Layout, Partition, partition_by_user, partition_shards
-from embedrec.spark.session import check_shared
 from embedrec.spark.session_ids import SessionIds, with_distinct_ids
 from embedrec.spark.shards import SHARD_BYTES, Shard, check_alike, grouped, read_files, read_frame
 from embedrec.spark.vocabularies import IDS_A_PART, Numbering, number_ids
 from embedrec.spark.write_sessions import write_sessions
+from embedrec.spark.written_parts import staging
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact, Draft
-from embedrec.storage.atomic import scratch_folder
 from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.read_rows import Plan
 from embedrec.tabular.read_settings import ReadSettings
@@ -99,12 +98,12 @@ class Preparation:
         """
         about = {"source": source, "reader": settings_of(reader), "paths": [str(path) for path in paths]}
 
-        def read(staging: Path) -> list[Shard]:
+        def read(parts: Path) -> list[Shard]:
             if not sharded:
                 whole = WholeReader(reader, [str(path) for path in paths])
-                return read_files(self.spark, whole, [[]], staging, self.settings)
+                return read_files(self.spark, whole, [[]], parts, self.settings)
             groups = grouped(reader.sources(paths), self.sizes.shard_bytes)
-            return read_files(self.spark, reader.events_only(), groups, staging, self.settings)
+            return read_files(self.spark, reader.events_only(), groups, parts, self.settings)
 
         def features(shards: Sequence[Shard]) -> AddFeatures | None:
             if not sharded or not reader.has_features(paths):
@@ -118,8 +117,8 @@ class Preparation:
         """The same for a frame of Spark; the order of its rows is that of its partitions, and of the rows in them."""
         about = {"source": "frame", "reader": settings_of(table), "paths": []}
 
-        def read(staging: Path) -> list[Shard]:
-            return read_frame(self.spark, table, frame, staging, self.settings)
+        def read(parts: Path) -> list[Shard]:
+            return read_frame(self.spark, table, frame, parts, self.settings)
 
         return self._prepare(folder, about, read, lambda shards: None)
 
@@ -138,13 +137,11 @@ class Preparation:
         """
         started = perf_counter()
         artifacts.check_place(folder)
-        with scratch_folder(folder) as scratch:
-            staging = scratch.absolute()
-            check_shared(self.spark, staging)
-            shards = read(staging)
+        with staging(self.spark, folder) as parts:
+            shards = read(parts)
             check_alike(shards)
             with artifacts.writing(folder, "sessions", {}) as draft:
-                self._write(draft, _Read.of(shards, staging), origin, features(shards))
+                self._write(draft, _Read.of(shards, parts), origin, features(shards))
                 draft.about["seconds"] = round(perf_counter() - started, 3)
         return artifacts.read(folder, "sessions")
 

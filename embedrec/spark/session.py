@@ -17,6 +17,7 @@ from uuid import uuid4
 from embedrec import errors
 from embedrec.errors import DataError, EmbedrecError, SettingsError, need_package, reason
 from embedrec.runtime import child_interpreters
+from embedrec.spark.tasks import numbered
 from embedrec.version import __version__
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _check_settings(spark: SparkSession, settings: SparkSettings) -> None:
 def probes(spark: SparkSession) -> DataFrame:
     """A frame with the column `id`, one row in each of as many partitions as tasks run at once, at most 64."""
     number = max(1, min(_PROBES, int(spark.conf.get("spark.sql.shuffle.partitions") or 1)))
-    return spark.range(0, number, 1, number)
+    return numbered(spark, number)
 
 
 def check_executors(spark: SparkSession) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from embedrec.data.joined import joined
 from embedrec.data.sessions import sessionize
 from embedrec.errors import ArtifactError
+from embedrec.spark.tasks import numbered, numbers_in
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 
@@ -59,7 +60,7 @@ class SessionsFrame:
         """One row an event, in order: `session` long (0 … S − 1), `position` int (in its session, from 0), `item` int
         (row of the vocabulary), and `time` long (milliseconds), `weight` float, `kind` int where there are such."""
         types = ", ".join(f"{name} {type_}" for name, type_ in map(_COLUMNS.__getitem__, self.columns))
-        read = _ReadEvents(self._folder, self.part, self.columns)
+        read = _ReadEvents(self.folder, self.part, self.columns)
         return self.slices.mapInArrow(read, f"session long, position int, {types}")
 
     @property
@@ -68,7 +69,7 @@ class SessionsFrame:
 
         One row a session; a session that lies in several slices has a row in each.
         """
-        read = _ReadLists(self._folder, self.part, self.columns)
+        read = _ReadLists(self.folder, self.part, self.columns)
         return self.slices.mapInArrow(read, "session long, position int, items array<int>")
 
     @property
@@ -82,7 +83,8 @@ class SessionsFrame:
         return parquet_frame(self.spark, self.artifact.path(f"{self.part}sessions.parquet"))
 
     @property
-    def _folder(self) -> str:
+    def folder(self) -> str:
+        """The folder of the artifact, as executors open it."""
         return str(self.artifact.folder.absolute())
 
 
@@ -121,7 +123,7 @@ def slice_frame(spark: SparkSession, n: int, size: int) -> DataFrame:
 
     count = max(1, -(-n // size))
     start = f.col("id") * f.lit(size)
-    return spark.range(0, count, 1, count).select(
+    return numbered(spark, count).select(
         start.alias("start"), f.least(start + f.lit(size), f.lit(n).cast("long")).alias("stop")
     )
 
@@ -224,7 +226,7 @@ def parquet_frame(spark: SparkSession, path: Path) -> DataFrame:
     columns = [(field.name, types[field.type]) for field in file.schema_arrow]
     schema = ", ".join(["row long", *(f"`{name}` {type_}" for name, type_ in columns)])
     groups = max(1, file.num_row_groups)
-    return spark.range(0, groups, 1, groups).mapInArrow(_ReadGroups(str(path.absolute())), schema)
+    return numbered(spark, groups).mapInArrow(_ReadGroups(str(path.absolute())), schema)
 
 
 @dataclass(frozen=True)
@@ -240,13 +242,12 @@ class _ReadGroups:
         file = pq.ParquetFile(self.path)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        for batch in batches:
-            for group in batch.column("id").to_pylist():
-                if group >= file.num_row_groups:
-                    continue
-                at = int(starts[group])
-                for part in file.iter_batches(_BATCH, row_groups=[group]):
-                    yield pa.record_batch(
-                        [pa.array(np.arange(at, at + len(part))), *part.columns], ["row", *part.schema.names]
-                    )
-                    at += len(part)
+        for group in numbers_in(batches):
+            if group >= file.num_row_groups:
+                continue
+            at = int(starts[group])
+            for part in file.iter_batches(_BATCH, row_groups=[group]):
+                yield pa.record_batch(
+                    [pa.array(np.arange(at, at + len(part))), *part.columns], ["row", *part.schema.names]
+                )
+                at += len(part)

@@ -24,7 +24,7 @@ from embedrec.data.vocab import Ids
 from embedrec.errors import DataError
 from embedrec.progress import quiet
 from embedrec.spark.part_files import save_part
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbers_in, run_numbered, run_tasks
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.parse_times import Times
 from embedrec.tabular.read_rows import Plan
@@ -75,7 +75,7 @@ def read_files(
     problem = ""
     while waiting and not first:
         work = ReadGroups(reader, [waiting.pop(0)], *place)
-        results = run_tasks(numbered(spark, 1), work, 1)
+        results = run_numbered(spark, work, 1)
         problem = problem or results[0].get("none", "")
         first = _shards(results, settings)
     if not first:
@@ -83,7 +83,7 @@ def read_files(
     if not waiting:
         return first
     work = ReadGroups(reader, waiting, *place, first[0].state)
-    rest = _shards(run_tasks(numbered(spark, len(waiting)), work, len(waiting)), replace(settings, report=quiet))
+    rest = _shards(run_numbered(spark, work, len(waiting)), replace(settings, report=quiet))
     return first + rest
 
 

@@ -42,6 +42,16 @@ def run_tasks(frame: DataFrame, work: Work, count: int | None = None) -> list[di
     return [result["value"] for _, result in results]
 
 
+def run_numbered(spark: SparkSession, work: Work, count: int) -> list[dict[str, Any]]:
+    """The results of `count` tasks that each get their number, see `numbers_in`; none are run for 0."""
+    return run_tasks(numbered(spark, count), work, count) if count else []
+
+
+def sent_to(frame: DataFrame, column: str, count: int) -> DataFrame:
+    """The rows of a frame in `count` partitions: each in the one that `column`, an int, names."""
+    return frame.repartitionById(count, column) if count > 1 else frame.repartition(1)
+
+
 def numbered(spark: SparkSession, count: int) -> DataFrame:
     """A frame with the column `id` long: partition p of `count` has one row, p."""
     return spark.range(0, count, 1, count)

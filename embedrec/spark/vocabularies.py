@@ -6,16 +6,16 @@ their first appearance: the shard and the row in it of the first shard that has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec.spark.part_files import load_part, save_columns, save_part
+from embedrec.spark.part_files import save_columns, save_part
 from embedrec.spark.shards import Shard, ids_of, names_of
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks, sent_to
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,7 +65,7 @@ def number_ids(
         _ReadCodes(str(staging), coded, starts.tolist() if role == "item" else None), "shard int, row int, code long"
     )
     sizes = [shard.counts[role] for shard in shards]
-    spread = spread.repartitionById(len(shards), spread["shard"]) if len(shards) > 1 else spread.repartition(1)
+    spread = sent_to(spread, "shard", len(shards))
     maps = run_tasks(spread, _WriteMap(str(staging), role, sizes), len(shards))
     repeated = [tuple(repeat) for result in results for repeat in result["repeats"]]
     return Numbering(
@@ -218,8 +218,3 @@ class _WriteMap:
         name = fresh_name(f"{self.role}-map", part, ".npy")
         save_part(Path(self.staging) / name, codes.astype(np.int32) if self.role == "item" else codes)
         return {"map": name}
-
-
-def load_map(staging: Path, numbering: Mapping[str, list[str]], role: str, shard: int) -> np.ndarray:
-    """The codes (m,) of the rows of a role of a shard."""
-    return load_part(staging / numbering[role][shard])

@@ -17,7 +17,7 @@ from embedrec.data.vocab import as_ids
 from embedrec.spark.filter_partitions import PartitionFilters
 from embedrec.spark.part_files import join_arrays, join_columns, join_lengths, load_part, save_columns, save_part
 from embedrec.spark.session_ids import SessionIds
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_numbered, run_tasks, sent_to
 from embedrec.spark.vocabularies import Numbering
 from embedrec.storage.artifacts import Draft
 
@@ -45,7 +45,7 @@ def write_sessions(
     masks = tuple(part.mask for part in filtered.remaining)
     work = WriteSessions(str(staging), filtered.folders, masks, filtered.columns, ids)
     count = len(filtered.folders)
-    parts = [result["part"] for result in run_tasks(numbered(spark, count), work, count)]
+    parts = [result["part"] for result in run_numbered(spark, work, count)]
 
     def files(name: str) -> list[Path]:
         return [staging / part / name for part in parts]
@@ -78,7 +78,7 @@ def _write_vocab(draft: Draft, spark: SparkSession, items: Numbering, count: int
     parts = max(1, -(-count // ROWS_A_PART))
     read = ReadItems(str(staging), tuple(items.parts), tuple(items.starts), items.whole)
     frame = numbered(spark, len(items.parts)).mapInArrow(read, read.schema)
-    frame = frame.repartitionById(parts, frame["part"]) if parts > 1 else frame.repartition(1)
+    frame = sent_to(frame, "part", parts)
     results = run_tasks(frame.sortWithinPartitions("row"), WriteVocab(str(staging)), parts)
     named = results[0]["named"]
     columns = [("id", items.whole), *([("name", False)] if named else []), ("count", True)]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
 from embedrec.errors import DataError
 from embedrec.spark.session import check_shared
 from embedrec.spark.tasks import fresh_name
+from embedrec.storage.atomic import scratch_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,16 +38,12 @@ class Part:
 def staging(spark: SparkSession, folder: Path) -> Iterator[Path]:
     """A hidden folder beside `folder`, in which tasks write their parts; it is removed at the end.
 
-    Raises DataError if an executor cannot write there.
+    What a process that was killed has left there is removed at the next start, see `scratch_folder`. Raises DataError
+    if an executor cannot write there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    parts = folder.parent.absolute() / f".{folder.name}.{uuid4().hex}.parts"
-    parts.mkdir()
-    try:
+    with scratch_folder(folder.absolute()) as parts:
         check_shared(spark, parts)
         yield parts
-    finally:
-        shutil.rmtree(parts, ignore_errors=True)
 
 
 @contextmanager

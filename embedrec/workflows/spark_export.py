@@ -23,9 +23,10 @@ from embedrec.errors import DataError
 from embedrec.export.files import file_header, write_file, write_rows, write_shard, write_shards
 from embedrec.export.policies.chain import Chain, build_chain
 from embedrec.export.resume import StoredLists
-from embedrec.export.write_lists import ExportSettings
+from embedrec.export.write_lists import ExportResult, ExportSettings, check_export, export_by
+from embedrec.progress import Report, quiet
 from embedrec.spark.session import SparkSettings, spark_session
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, numbers_in, run_numbered
 from embedrec.spark.written_parts import Part, open_parts, staging, write_arrays, writing_part
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
@@ -87,6 +88,23 @@ def spark_engine(
         yield SparkEngine(session, job, opened, parts)
 
 
+def export_on_spark(
+    workspace: Workspace,
+    source: ExportSource,
+    opened: Exportable,
+    settings: ExportSettings,
+    target: Path,
+    spark: SparkSettings,
+    *,
+    resume: bool = False,
+    report: Report = quiet,
+) -> ExportResult:
+    """Export lists as `export.write_lists.export_lists` does, on Spark; see `spark_engine`."""
+    check_export(target, opened.lists, settings.layout, stream=False)
+    with spark_engine(workspace, source, opened, settings, target, spark) as engine:
+        return export_by(engine, target, opened.about, resume=resume, report=report)
+
+
 def _text(about: Mapping[str, Any]) -> str:
     return json.dumps(about, sort_keys=True)
 
@@ -128,7 +146,7 @@ class SparkEngine:
             def shards(folder: Path, files: Mapping[str, slice]) -> dict[str, dict[str, Any]]:
                 bounds = [(part.start, part.stop) for part in files.values()]
                 work = _WriteShard(self.job, str(self.staging), bounds, stored)
-                entries = run_tasks(numbered(self.spark, len(bounds)), work, len(bounds))
+                entries = run_numbered(self.spark, work, len(bounds))
                 for name, part, entry in zip(files, open_parts(self.staging, entries), entries, strict=True):
                     part.path.replace(folder / name)
                     del entry["name"], entry["size"]
@@ -140,7 +158,7 @@ class SparkEngine:
         else:
             tasks = _grouped(slices(0, stored.q))
             work = _WriteRows(self.job, str(self.staging), [(task[0][0], task[-1][1]) for task in tasks], stored)
-            results = run_tasks(numbered(self.spark, len(tasks)), work, len(tasks)) if tasks else []
+            results = run_numbered(self.spark, work, len(tasks))
             with atomic_file(target, "wb") as out:
                 out.write(file_header(lists, layout))
                 for part in open_parts(self.staging, results):
@@ -149,7 +167,7 @@ class SparkEngine:
 
     def _lists(self, work: _Search | _Select, tasks: list[Bounds], width: int) -> Iterator[TopK]:
         """The lists of all blocks of tasks, in order."""
-        results = run_tasks(numbered(self.spark, len(tasks)), work, len(tasks)) if tasks else []
+        results = run_numbered(self.spark, work, len(tasks))
         return _read_blocks(open_parts(self.staging, results), tasks, width, self.opened)
 
 

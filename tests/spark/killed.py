@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -39,14 +41,17 @@ def executors(pid: int) -> list[int]:
     return found
 
 
-def prepare(spark: Any, folder: Path, kills: int = KILLS) -> int:
-    """Prepare tables while executors are killed; returns how many were."""
-    paths = write_clicks(folder / "given", files=6, rows=150)
-    done, rng = Event(), random.Random(0)
+@contextmanager
+def killing(kills: int, shortest: float, longest: float, seed: int) -> Iterator[list[int]]:
+    """Kill executors of this process at random during the block, up to `kills`; their process ids.
+
+    shortest, longest  seconds before each
+    """
+    done, rng = Event(), random.Random(seed)
     killed: list[int] = []
 
     def kill() -> None:
-        while len(killed) < kills and not done.wait(rng.uniform(0.5, 2.5)):
+        while len(killed) < kills and not done.wait(rng.uniform(shortest, longest)):
             running = executors(os.getpid())
             if running:
                 killed.append(rng.choice(running))
@@ -55,11 +60,18 @@ def prepare(spark: Any, folder: Path, kills: int = KILLS) -> int:
     thread = Thread(target=kill)
     thread.start()
     try:
-        preparation = Preparation(spark, FILTERS, ReadSettings(), sizes=SIZES)
-        preparation.files("table", reader("table")(), paths, folder / "spark")
+        yield killed
     finally:
         done.set()
         thread.join()
+
+
+def prepare(spark: Any, folder: Path, kills: int = KILLS) -> int:
+    """Prepare tables while executors are killed; returns how many were."""
+    paths = write_clicks(folder / "given", files=6, rows=150)
+    with killing(kills, 0.5, 2.5, seed=0) as killed:
+        preparation = Preparation(spark, FILTERS, ReadSettings(), sizes=SIZES)
+        preparation.files("table", reader("table")(), paths, folder / "spark")
     return len(killed)
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -18,7 +14,7 @@ from embedrec.spark.fit import FitContext, fit_on_spark
 from embedrec.spark.sessions_frame import open_sessions
 from embedrec.spark.written_parts import staging
 from embedrec.storage.memory_budget import spill
-from tests.spark.killed import executors
+from tests.spark.killed import killing
 
 RECIPES = ("cooccurrence", "sr")
 SPLIT = 600
@@ -26,27 +22,12 @@ SPLIT = 600
 
 def fit_all(spark: Any, folder: Path, kills: int) -> int:
     """Fit and save all recipes, while executors are killed; returns how many were."""
-    done, rng = Event(), random.Random(1)
-    killed: list[int] = []
-
-    def kill() -> None:
-        while len(killed) < kills and not done.wait(rng.uniform(1, 4)):
-            running = executors(os.getpid())
-            if running:
-                killed.append(rng.choice(running))
-                os.kill(killed[-1], signal.SIGKILL)
-
-    thread = Thread(target=kill)
-    thread.start()
-    try:
+    with killing(kills, 1, 4, seed=1) as killed:
         for name in RECIPES:
             target = folder / "models" / name
             with open_sessions(spark, folder / "sessions", size=400) as frame, staging(spark, target) as parts:
                 model = fit_on_spark(recipe_class(name)(), frame, FitContext(parts, spill(folder), size=SPLIT))
                 save_model(model, target, {})
-    finally:
-        done.set()
-        thread.join()
     return len(killed)
 
 

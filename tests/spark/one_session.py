@@ -36,15 +36,12 @@ def missing() -> str:
     return ""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with the marker are skipped without Spark, and run in one process of pytest-xdist: a JVM takes seconds."""
+    """Tests with the marker are skipped without Spark."""
     why = missing()
     for item in items:
-        if item.get_closest_marker("spark") is not None:
-            item.add_marker(pytest.mark.xdist_group("spark"))
-            if why:
-                item.add_marker(pytest.mark.skip(reason=why))
+        if why and item.get_closest_marker("spark") is not None:
+            item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")
