@@ -47,6 +47,13 @@ class TopK(Described):
         if not ((self.rows < 0) == (self.scores == -np.inf)).all():
             raise DataError("missing results must have row -1 and score -inf, both")
 
+    @classmethod
+    def checked(cls, rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
+        """Results that are known to be valid: int64 and float32, in order."""
+        results = object.__new__(cls)
+        vars(results).update(rows=rows, scores=scores, vocab=vocab)
+        return results
+
     def _check_numbers(self) -> None:
         if np.isnan(self.scores).any():
             raise DataError("scores must be numbers, but some are NaN")
@@ -125,7 +132,7 @@ class TopK(Described):
         keep = self.rows != rows[:, None]  # (q, k)
         keep[keep.all(axis=1), -1] = False
         shape = (len(self), self.k - 1)
-        return TopK(self.rows[keep].reshape(shape), self.scores[keep].reshape(shape), self.vocab)
+        return TopK.checked(self.rows[keep].reshape(shape), self.scores[keep].reshape(shape), self.vocab)
 
 
 class ItemNeighbours(Protocol):

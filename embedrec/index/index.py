@@ -19,12 +19,12 @@ from embedrec.index.search_parameters import check_settings, faiss_parameters
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.text import Described, Summary, counted
 from embedrec.vectors.embeddings import Embeddings, Metric
-from embedrec.vectors.exact_search import check_queries, unit
+from embedrec.vectors.exact_search import METRICS, check_queries, unit
 
 if TYPE_CHECKING:
     from embedrec.index.filtered_search import Subset
     from embedrec.index.hnsw_batch import Graph
-    from embedrec.index.ivf_bytes import ByteCells
+    from embedrec.index.ivf_bytes import ByteCells, ByteSearch
 
 SPARE = 8  # candidates beyond k that are rescored: FAISS's scores vary in their last digits with threads and batches
 
@@ -110,7 +110,16 @@ class Index(Described):
         >>> index.search(np.array([[0.0, 2.0]]), 2).ids()
         [['nail', 'jam']]
         """
+        results = self._search_prepared(queries, k, settings) if allowed is None else None
+        if results is not None:
+            return results
         return self._search_checked(check_queries(queries, self.dim, k, len(self)), k, settings, allowed)
+
+    def _search_prepared(self, queries: np.ndarray, k: int, settings: SearchSettings) -> TopK | None:
+        """`search` where an earlier one with this k and these settings has left a prepared search that suits the
+        queries; else None."""
+        prepared = self._byte_searches.get((settings, k))
+        return None if prepared is None else prepared.search(queries)
 
     def _search_checked(
         self, queries: np.ndarray, k: int, settings: SearchSettings, allowed: np.ndarray | None
@@ -146,7 +155,11 @@ class Index(Described):
         """
         rows = valid_rows(rows, len(self))
         check_neighbour_count(k, len(self))
-        return self._search_checked(self.embeddings.vectors[rows], k + 1, settings, allowed).without(rows)
+        queries = self.embeddings.vectors[rows]
+        results = self._search_prepared(queries, k + 1, settings) if allowed is None else None
+        if results is None:
+            results = self._search_checked(queries, k + 1, settings, allowed)
+        return results.without(rows)
 
     def _search_complete(
         self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None
@@ -154,6 +167,9 @@ class Index(Described):
         """`search_once`, repeated for queries with fewer than k results; or an exact search if that is as fast."""
         if subset is None and self.prefers_exact(k, settings):
             return self.embeddings.search(queries, k)
+        byte_search = None if subset is not None else self._byte_search(len(queries), k, settings)
+        if byte_search is not None:
+            self._byte_searches[settings, k] = byte_search
         results = self.search_once(queries, k, settings, subset)
         short = np.flatnonzero(results.rows[:, -1] < 0)
         return results if subset is not None or not len(short) else self._retry(results, short, queries, settings)
@@ -167,8 +183,31 @@ class Index(Described):
         """
         if isinstance(self.faiss, faiss.IndexFlat) and self.faiss.ntotal == len(self):
             return self._search_flat(queries, k, settings, subset)
+        byte_search = None if subset is not None else self._byte_search(len(queries), k, settings)
+        results = None if byte_search is None else byte_search.search(queries)
+        if results is not None:
+            return results
         rows = self.candidates(queries, k, settings, subset)
         return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+
+    def _byte_search(self, queries: int, k: int, settings: SearchSettings) -> ByteSearch | None:
+        """The search of byte codes for the k nearest of so many queries; None where there are none, or FAISS is
+        faster."""
+        cells = self.byte_cells
+        if cells is None or self.faiss.ntotal != len(self):
+            return None
+        from embedrec.index.ivf_bytes import ByteSearch, is_worthwhile
+
+        effective = self.effective_settings(settings, k)
+        if not is_worthwhile(queries, effective.cells, len(cells.lists), len(self)):
+            return None
+        count, code = min(k * (effective.rerank or 1) + SPARE, len(self)), METRICS.index(self.metric)
+        return ByteSearch(cells, code, self.vocab, self.rows, k, count, effective.cells)
+
+    @cached_property
+    def _byte_searches(self) -> dict[tuple[SearchSettings, int], ByteSearch]:
+        """Searches by settings and k. To find out for a single query what these come to takes as long as its search."""
+        return {}
 
     def prefers_exact(self, k: int, settings: SearchSettings) -> bool:
         """Whether an exact search is as fast, for a larger k than the settings were tuned for."""
@@ -346,7 +385,7 @@ class Index(Described):
             return None
         from embedrec.index.ivf_bytes import byte_cells_of
 
-        return byte_cells_of(self.faiss, self.dim)
+        return byte_cells_of(self.faiss, self.embeddings.vectors)
 
     @cached_property
     def _graph(self) -> Graph | None:

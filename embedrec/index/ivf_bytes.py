@@ -13,6 +13,8 @@ from typing import Any
 import faiss
 import numpy as np
 
+from embedrec.data.topk import TopK
+from embedrec.data.vocab import Vocab
 from embedrec.index.ivf_batch import list_addresses
 from embedrec.vectors.faiss_structure import run_parallel
 
@@ -21,7 +23,8 @@ _MAX_DIM = 1 << 15  # so that no sum of products exceeds 31 bits
 _MAX_VECTORS = 1 << 31  # so that labels have 32 bits, also those of vectors that were removed since
 _MANY_COMPARISONS = 1 << 26  # that take longer than the import of the compiled kernel
 _SERIAL_COMPARISONS = 1 << 17  # that take less time than the start of threads
-_MAX_VISITS = 1 << 22  # held at a time: 64 MB
+_MAX_VISITS = 1 << 22  # held at a time by a thread: 64 MB
+_SAME = np.empty(0, dtype=np.int64)  # labels are rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +34,10 @@ class ByteCells:
     lists      (c, 3) int64 address of the codes, address of the labels, and size of each cell
     code_size  bytes of a code
     steps      (2, d) float32 what 1 of a code stands for in each dimension, of centroids and of vectors
-    blocks     (⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids
+    blocks     (≥ ⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids, a multiple of four blocks
     residual   whether codes are of differences from centroids
     mean_size  vectors of a cell
+    vectors    (n, d) float32 exact vectors
     """
 
     lists: np.ndarray
@@ -42,10 +46,13 @@ class ByteCells:
     blocks: np.ndarray
     residual: bool
     mean_size: float
+    vectors: np.ndarray
 
 
-def byte_cells_of(index: Any, d: int) -> ByteCells | None:
-    """The cells of an IVF index of byte codes, of which d dimensions are compared; None for other indexes."""
+def byte_cells_of(index: Any, vectors: np.ndarray) -> ByteCells | None:
+    """The cells of an IVF index of byte codes of vectors (n, d), of which d dimensions are compared; None for other
+    indexes."""
+    d = vectors.shape[1]
     if not isinstance(index, faiss.IndexIVFScalarQuantizer) or index.sq.qtype != faiss.ScalarQuantizer.QT_8bit:
         return None
     quantizer: Any = faiss.downcast_index(index.quantizer)
@@ -59,13 +66,14 @@ def byte_cells_of(index: Any, d: int) -> ByteCells | None:
     codes = np.rint(255 * ((centroids - least) / spans)).astype(np.uint8)
     trained = faiss.vector_to_array(index.sq.trained).reshape(2, index.d)  # least value and range of each dimension
     steps = np.stack([spans, trained[1, :d]]).astype(np.float32) / np.float32(255)
-    return ByteCells(lists, index.code_size, steps, _blocks(codes), bool(index.by_residual), lists[:, 2].mean())
+    residual = bool(index.by_residual)
+    return ByteCells(lists, index.code_size, steps, _blocks(codes), residual, float(lists[:, 2].mean()), vectors)
 
 
 def _blocks(codes: np.ndarray) -> np.ndarray:
     """Codes (c, d) uint8 as `kernels.ivf_codes.arrange` writes them."""
     c, d = codes.shape
-    padded = np.pad(codes, ((0, -c % _LANES), (0, -d % 4)))
+    padded = np.pad(codes, ((0, -c % (4 * _LANES)), (0, -d % 4)))
     numbers = padded.view("<i4").reshape(-1, _LANES, padded.shape[1] // 4)
     return np.ascontiguousarray(numbers.transpose(0, 2, 1))
 
@@ -78,23 +86,74 @@ def is_worthwhile(queries: int, nprobe: int, nlist: int, n: int) -> bool:
 def search_bytes(cells: ByteCells, queries: np.ndarray, count: int, nprobe: int) -> np.ndarray:
     """The `count` nearest vectors of the nprobe nearest cells: labels (q, count) int64, the nearest first, −1 for
     missing."""
-    probes = min(nprobe, len(cells.lists))
-    labels = np.empty((len(queries), count), dtype=np.int64)
-    step = max(1, _MAX_VISITS // probes)
-    for start in range(0, len(queries), step):
-        _search_block(cells, queries[start : start + step], probes, labels[start : start + step])
+    q = len(queries)
+    labels, none = np.empty((q, count), dtype=np.int64), np.empty((q, 0), dtype=np.int64)
+    _search(cells, nprobe, queries, count, (_SAME, 0), (labels, none, none.astype(np.float32)))
     return labels
 
 
-def _search_block(cells: ByteCells, queries: np.ndarray, probes: int, labels: np.ndarray) -> None:
+@dataclass(frozen=True, eq=False)
+class ByteSearch:
+    """A search for the k nearest, by exact scores, of the `count` nearest candidates of the nprobe nearest cells.
+
+    metric  of the exact scores, see `kernels.rescore`
+    rows    (f,) int64 the row of each label; None if labels are rows
+    """
+
+    cells: ByteCells
+    metric: int
+    vocab: Vocab
+    rows: np.ndarray | None
+    k: int
+    count: int
+    nprobe: int
+
+    def search(self, queries: np.ndarray) -> TopK | None:
+        """The k nearest (q, k) of queries; None if they are not contiguous (q, d) float32, finite and of norms below
+        2e18, or some have fewer results."""
+        if type(queries) is not np.ndarray or queries.dtype != np.float32 or queries.ndim != 2:
+            return None
+        q, d = queries.shape
+        if d != self.cells.vectors.shape[1] or not queries.flags.c_contiguous:
+            return None
+        rows, scores = np.empty((q, self.k), dtype=np.int64), np.empty((q, self.k), dtype=np.float32)
+        exact = _SAME if self.rows is None else self.rows, self.metric
+        if not _search(self.cells, self.nprobe, queries, self.count, exact, (rows[:, :0], rows, scores)):
+            return None
+        return TopK.checked(rows, scores, self.vocab)
+
+
+def _search(
+    cells: ByteCells,
+    nprobe: int,
+    queries: np.ndarray,
+    count: int,
+    exact: tuple[np.ndarray, int],
+    results: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> bool:
+    """`kernels.ivf_codes.search_codes` on several threads if that is faster, and some visits at a time.
+
+    exact    rows and metric
+    results  labels, best rows and scores, written
+    """
     from embedrec.kernels.ivf_codes import search_codes
 
-    def search(part: slice) -> None:
-        search_codes(
-            cells.lists, cells.code_size, cells.steps, cells.blocks, cells.residual, probes, queries[part], labels[part]
-        )
+    probes, q, complete = min(nprobe, len(cells.lists)), len(queries), []
+    step = max(1, _MAX_VISITS // probes)
 
-    if len(queries) * probes * cells.mean_size < _SERIAL_COMPARISONS:
-        search(slice(None))
+    def search(part: slice) -> None:
+        for start in range(part.start, part.stop, step):
+            block = slice(start, min(start + step, part.stop))
+            labels, rows, scores = (array[block] for array in results)
+            complete.append(
+                search_codes(
+                    cells.lists, cells.code_size, cells.steps, cells.blocks, cells.residual, probes, queries[block],
+                    count, labels, cells.vectors, *exact, rows, scores,
+                )
+            )  # fmt: skip
+
+    if q * probes * cells.mean_size < _SERIAL_COMPARISONS:
+        search(slice(0, q))
     else:
-        run_parallel(len(queries), search)
+        run_parallel(q, search)
+    return all(complete)

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from embedrec.kernels.simd import splat
 
 LANES = 16  # codes in a block
-QUERIES = 4  # compared at a time, so that a block is read once for them
+QUERIES = 4  # compared at a time with a block, so that it is read once for them; or blocks with a query
 
 _byte, _short, _i32, _i64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _block = ir.VectorType(_i32, LANES)
@@ -109,7 +109,17 @@ def compare(_: Any, blocks: Any, place: Any, queries: Any, who: Any, first: Any,
     return _compared(blocks, queries, who, thresholds, sums, _compiled_for)
 
 
-def _compared(blocks: Any, queries: Any, who: Any, thresholds: Any, sums: Any, how: Callable[[Any], str]) -> Any:
+@intrinsic
+def compare_alone(
+    _: Any, blocks: Any, place: Any, queries: Any, who: Any, first: Any, thresholds: Any, sums: Any
+) -> Any:
+    """`compare` of one query with four blocks, from `place` on: 16 bits a block, and the sums (4, 16) of each."""
+    return _compared(blocks, queries, who, thresholds, sums, _compiled_for, alone=True)
+
+
+def _compared(
+    blocks: Any, queries: Any, who: Any, thresholds: Any, sums: Any, how: Callable[[Any], str], *, alone: bool = False
+) -> Any:
     signature = types.uint64(blocks, types.int64, queries, who, types.int64, thresholds, sums)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -117,23 +127,28 @@ def _compared(blocks: Any, queries: Any, who: Any, thresholds: Any, sums: Any, h
             context.make_array(sig.args[i])(context, builder, args[i]) for i in (0, 2, 3, 5, 6)
         )
         groups, lanes = cgutils.unpack_tuple(builder, codes.shape)[1], ir.Constant(_i64, LANES)
-        block = builder.gep(codes.data, [builder.mul(builder.mul(args[1], groups), lanes)])
-        places = [builder.add(args[4], ir.Constant(_i64, i)) for i in range(QUERIES)]
+        size = builder.mul(groups, lanes)
+        places = [builder.add(args[4], ir.Constant(_i64, i)) for i in range(1 if alone else QUERIES)]
+        numbers = [builder.add(args[1], ir.Constant(_i64, i)) for i in range(QUERIES if alone else 1)]
+        starts = [builder.gep(codes.data, [builder.mul(number, size)]) for number in numbers]
         rows = []
         for at in places:
             member = builder.load(builder.gep(members.data, [at]))
             rows.append(builder.gep(given.data, [builder.mul(member, groups)]))
-        totals = [cgutils.alloca_once_value(builder, ir.Constant(_block, [0] * LANES)) for _ in rows]
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(_block, [0] * LANES)) for _ in range(QUERIES)]
         add = _adder(builder, how(context))
         with cgutils.for_range(builder, groups) as loop:
-            at = builder.gep(block, [builder.mul(loop.index, lanes)])
-            values = builder.load(builder.bitcast(at, _block.as_pointer()))
-            values.align = 4
-            for row, total in zip(rows, totals, strict=True):
-                query = builder.load(builder.gep(row, [loop.index]))
-                builder.store(add(builder.load(total), values, query), total)
+            values = []
+            for block in starts:
+                at = builder.gep(block, [builder.mul(loop.index, lanes)])
+                values.append(builder.load(builder.bitcast(at, _block.as_pointer())))
+                values[-1].align = 4
+            wanted = [builder.load(builder.gep(row, [loop.index])) for row in rows]
+            pairs = [(value, query) for value in values for query in wanted]
+            for (value, query), total in zip(pairs, totals, strict=True):
+                builder.store(add(builder.load(total), value, query), total)
         bits = ir.Constant(_i64, 0)
-        for i, (at, total) in enumerate(zip(places, totals, strict=True)):
+        for i, (at, total) in enumerate(zip(places * (QUERIES // len(places)), totals, strict=True)):
             threshold = splat(builder, builder.load(builder.gep(least.data, [at])), LANES)
             above = builder.icmp_signed(">", builder.load(total), threshold)
             mask = builder.zext(builder.bitcast(above, _short), _i64)

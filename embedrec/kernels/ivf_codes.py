@@ -14,8 +14,9 @@ import numba
 import numpy as np
 from numba import carray
 
-from embedrec.kernels.byte_products import LANES, QUERIES, compare, load_int32, lowest_bit, transpose
+from embedrec.kernels.byte_products import LANES, QUERIES, compare, compare_alone, load_int32, lowest_bit, transpose
 from embedrec.kernels.prefetch import int64s, uint8s
+from embedrec.kernels.rescore import fetch_row, fetch_rows, keep_best, read_query
 from embedrec.kernels.topk import partition
 
 _BATCH = 128  # queries that visit cells together
@@ -25,60 +26,131 @@ _MAX_KEPT = 1 << 20  # candidates of a batch
 _MANY_CELLS = 16  # a query that visits more than one in so many compares its products with all of them
 _BINS = 512  # of these products
 _EACH = np.uint64(0x0001000100010001)  # a bit for each query of a comparison
+_ONE = np.uint64(1)
 _LEAST, _MOST = -(2.0**31), 2.0**31 - 1
 _LOW = 0xFFFFFFFF
+_MOST_NORM = 2e18  # of a query, above which scores may overflow
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def search_codes(lists, code_size, steps, blocks, residual, probes, queries, labels):  # type: ignore[no-untyped-def]
-    """The vectors of largest inner product in the nearest cells of each query.
+def search_codes(  # type: ignore[no-untyped-def]
+    lists, code_size, steps, blocks, residual, probes, queries, count, labels, vectors, rows, metric, best_rows, scores
+):
+    """The vectors of largest inner product in the nearest cells of each query, and the best of them by exact scores.
 
     lists      (c, 3) int64: addresses of the codes (uint8) and labels (int64, below 2³²) of each cell, and their number
     code_size  bytes from one code to the next, at least d
     steps      (2, d) float32: what 1 of a code stands for in each dimension, of centroids and of vectors
-    blocks     (⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids, see `arrange`
+    blocks     (≥ ⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids, a multiple of four blocks, see `arrange`
     residual   whether codes are of differences from centroids
     probes     number of cells that a query visits, at most c
     queries    (q, ≥ d) float32; dimensions beyond d do not count
-    labels     (q, k) int64, written: the best first, −1 for missing
+    count      number of these vectors a query
+    labels     (q, count) int64, written: the best first, −1 for missing; with best_rows (q, 0)
+    vectors    (n, d) float32 exact vectors
+    rows       (f,) int64 the row of each label; (0,) if labels are rows
+    metric     see `rescore`
+    best_rows  (q, k) int64, scores (q, k) float32: written; with labels (q, 0)
+
+    Returns whether every query has k results and a norm below 2e18. A zero query has the first rows.
     """
-    q, c, d = queries.shape[0], lists.shape[0], steps.shape[1]
-    k, groups = labels.shape[1], blocks.shape[1]
+    q, c, d, groups = queries.shape[0], lists.shape[0], steps.shape[1], blocks.shape[1]
+    units, norms = np.empty((q, d), dtype=np.float32), np.empty(q)
+    for i in range(q):
+        norms[i] = _scale_to_unit(queries[i], units[i])
     visited, bases = np.empty((q, probes), dtype=np.int64), np.empty((q, probes), dtype=np.float32)
     if probes * _MANY_CELLS <= c:
-        _find_few_cells(steps[0], c, blocks, queries, visited, bases)
+        _find_few_cells(steps[0], c, blocks, units, visited, bases)
     else:
-        _find_many_cells(steps[0], c, blocks, queries, visited, bases)
+        _find_many_cells(steps[0], c, blocks, units, visited, bases)
     if not residual:
         bases[:] = 0
     order = np.argsort(visited[:, 0], kind="mergesort") if q > 1 else np.zeros(q, dtype=np.int64)
-    width = _BUFFER * k + 1
+    width = _BUFFER * count + 1
     batch = max(1, min(_BATCH, q, _MAX_KEPT // width))
     kept, counts = np.empty((batch, width), dtype=np.int64), np.empty(batch, dtype=np.int64)
     least, scales = np.empty(batch, dtype=np.float32), np.empty(batch, dtype=np.float32)
     codes, arranged = np.empty((batch, groups), dtype=np.int32), np.empty((_BLOCKS, groups, LANES), dtype=np.int32)
     visits, starts = np.empty(batch * probes, dtype=np.int64), np.empty(c + 1, dtype=np.int64)
     state, visitors = (codes, scales, least, counts, kept), _visitors(batch)
+    exact, complete = (vectors, rows, queries, norms, metric, best_rows, scores), True
     for first in range(0, q, batch):
         members = order[first : first + batch]
         counts[:] = 0
         least[:] = -np.inf
         for a in range(members.shape[0]):
-            scales[a] = _quantise(queries[members[a], :d], steps[1], codes[a])
+            scales[a] = _quantise(units[members[a]], steps[1], codes[a])
         # the nearest cell first: few vectors of the other cells exceed its best
         for begin, end in ((0, 1), (1, probes)):
-            count = _order_visits(visited, members, begin, end, visits, starts)
-            _visit_cells(visits[:count], members, lists, code_size, d, arranged, bases, state, k, visitors)
+            number = _order_visits(visited, members, begin, end, visits, starts)
+            _visit_cells(visits[:number], members, lists, code_size, d, arranged, bases, state, count, visitors)
             for a in range(members.shape[0]):
-                if counts[a] > k:
-                    least[a] = _score_of(partition(None, kept[a], counts[a], k))
-                    counts[a] = k
+                if counts[a] > count:
+                    least[a] = _score_of(partition(None, kept[a], counts[a], count))
+                    counts[a] = count
         for a in range(members.shape[0]):
-            keys, result = kept[a, : counts[a]], labels[members[a]]
-            keys.sort()
-            for i in range(keys.shape[0]):
-                result[i] = keys[keys.shape[0] - 1 - i] & _LOW
-            result[keys.shape[0] :] = -1
+            _labels_of_keys(kept[a, : counts[a]], labels[members[a]] if labels.shape[1] else kept[a, :count])
+        if best_rows.shape[1]:
+            complete &= _rescore(members, kept[:, :count], exact)
+    return complete
+
+
+@numba.njit(nogil=True, cache=True)
+def _labels_of_keys(keys, labels):  # type: ignore[no-untyped-def]
+    """Write the labels of the best keys, best first, and −1 after them; both may be one array."""
+    keys.sort()
+    size = keys.shape[0]
+    for i in range((size + 1) // 2):
+        low, high = keys[i] & _LOW, keys[size - 1 - i] & _LOW
+        labels[i], labels[size - 1 - i] = high, low
+    labels[size:] = -1
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _scale_to_unit(query, scaled):  # type: ignore[no-untyped-def]
+    """Write the first d dimensions of a query, over its norm, to scaled (d,); returns the norm."""
+    total = 0.0
+    for j in range(scaled.shape[0]):
+        total += np.float64(query[j]) * np.float64(query[j])
+    norm = np.sqrt(total)
+    factor = 1 / norm if norm > 0 else 0.0
+    for j in range(scaled.shape[0]):
+        scaled[j] = query[j] * factor
+    return norm
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _rescore(members, labels, exact):  # type: ignore[no-untyped-def]
+    """Write the best of the labels (m, count) of some queries (m,), neighbours of which share candidates; `labels` is
+    overwritten. Returns whether all is complete, see `search_codes`."""
+    vectors, _, queries, norms, metric, best_rows, scores = exact
+    query, keys, complete = np.empty(vectors.shape[1]), np.empty(best_rows.shape[1]), True
+    for a in range(-1, members.shape[0]):
+        if a + 1 < members.shape[0]:
+            _fetch_candidates(members[a + 1], labels[a + 1], exact)
+        if a >= 0:
+            i = members[a]
+            keep_best(vectors, labels[a], query, read_query(queries, i, query), metric, best_rows[i], keys)
+            for j in range(keys.shape[0]):
+                scores[i, j] = keys[j]
+            complete &= best_rows[i, keys.shape[0] - 1] >= 0 and norms[i] <= _MOST_NORM
+    return complete
+
+
+@numba.njit(nogil=True, cache=True)
+def _fetch_candidates(i, labels, exact):  # type: ignore[no-untyped-def]
+    """Replace the labels (count,) of query i by rows, and prefetch what their scores need."""
+    vectors, rows, queries, norms, _, best_rows, scores = exact
+    if norms[i] == 0:
+        for j in range(labels.shape[0]):
+            labels[j] = j
+    elif rows.shape[0]:
+        for j in range(labels.shape[0]):
+            labels[j] = rows[labels[j]] if labels[j] >= 0 else -1
+    fetch_rows(vectors, labels)
+    fetch_row(queries, i)
+    fetch_row(scores, i)
+    fetch_row(best_rows, i)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -280,7 +352,7 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
 def _compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[no-untyped-def]
     """Compare m queries with codes, and keep candidates.
 
-    blocks   (≥ ⌈size / 16⌉, g, 16) int32
+    blocks   (≥ ⌈size / 16⌉, g, 16) int32, a multiple of four
     rows     (size,) int64 labels
     state    of all queries: their codes, what 1 of a sum stands for, the score that candidates exceed, the number of
              candidates, and their keys, of which the k best count
@@ -288,20 +360,29 @@ def _compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[
     """
     who, bases, thresholds, sums = visitors
     codes, scales, least, counts, kept = state
+    single = m - 1 if m % QUERIES == 1 else m  # a query that is left is compared with several blocks at a time
     for b in range(-(-size // LANES)):
-        lanes = min(LANES, size - b * LANES)
-        valid = np.uint64((1 << lanes) - 1) * _EACH
+        left = size - b * LANES
         for first in range(0, m, QUERIES):
-            bits = compare(blocks, b, codes, who, first, thresholds, sums) & valid
+            alone = first == single
+            if not alone:
+                lanes = np.uint64(min(LANES, left))
+                bits = compare(blocks, b, codes, who, first, thresholds, sums) & (_EACH * ((_ONE << lanes) - _ONE))
+            elif b % QUERIES == 0:
+                bits = compare_alone(blocks, b, codes, who, first, thresholds, sums)
+                if left < QUERIES * LANES:
+                    bits &= (_ONE << np.uint64(left)) - _ONE
+            else:
+                continue
             while bits:
                 bit = lowest_bit(bits)
-                bits &= bits - np.uint64(1)
-                a, lane = first + bit // LANES, bit % LANES
+                bits &= bits - _ONE
+                a = first if alone else first + bit // LANES
                 i = who[a]
-                score = bases[a] + scales[i] * np.float32(sums[bit // LANES, lane])
+                score = bases[a] + scales[i] * np.float32(sums[bit // LANES, bit % LANES])
                 if score > least[i]:
                     count = counts[i]
-                    kept[i, count] = _key_of(score, rows[b * LANES + lane])
+                    kept[i, count] = _key_of(score, rows[b * LANES + (bit if alone else bit % LANES)])
                     count += 1
                     if count == kept.shape[1]:
                         least[i], count = _score_of(partition(None, kept[i], count, k)), k

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from embedrec.kernels.prefetch import LINE, fetch
-from embedrec.kernels.simd import LANES, distances, products, squares
+from embedrec.kernels.simd import LANES, distances, products, products_and_squares, squares
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 _SMALLEST = 2.0**-126  # below it, float32 loses digits
@@ -25,32 +25,50 @@ def rescore(vectors, queries, rows, metric, best_rows, best_keys):  # type: igno
     metric  0 cosine, 1 dot, 2 l2
     best_rows (q, k) int64, best_keys (q, k) float64: written; −1 / −inf for missing
     """
-    d, k = vectors.shape[1], best_rows.shape[1]
-    query = np.empty(d, dtype=np.float64)
+    query = np.empty(vectors.shape[1], dtype=np.float64)
     for i in range(rows.shape[0]):
-        if i + 1 < rows.shape[0]:  # the rows of the next query are scattered in memory
-            for c in range(rows.shape[1]):
-                for place in range(0, d, LINE // 4):
-                    fetch(vectors, max(rows[i + 1, c], 0) * d + place)
-        own = _read(queries, i, query)
-        found_rows, found_keys, size = best_rows[i], best_keys[i], 0
-        for c in range(rows.shape[1]):
-            row = rows[i, c]
-            if row < 0:
-                continue
-            key = _key(vectors, row, query, own, metric)
-            if size < k:
-                size += 1
-            elif key < found_keys[k - 1] or (key == found_keys[k - 1] and row > found_rows[k - 1]):
-                continue
-            hole = size - 1
-            # candidates come approximately best first, so that few entries move
-            while hole and (found_keys[hole - 1] < key or (found_keys[hole - 1] == key and found_rows[hole - 1] > row)):
-                found_rows[hole], found_keys[hole] = found_rows[hole - 1], found_keys[hole - 1]
-                hole -= 1
-            found_rows[hole], found_keys[hole] = row, key
-        found_rows[size:] = -1
-        found_keys[size:] = -np.inf
+        if i + 1 < rows.shape[0]:
+            fetch_rows(vectors, rows[i + 1])
+        own = read_query(queries, i, query)
+        keep_best(vectors, rows[i], query, own, metric, best_rows[i], best_keys[i])
+
+
+@numba.njit(nogil=True, cache=True)
+def keep_best(vectors, rows, query, own, metric, found_rows, found_keys):  # type: ignore[no-untyped-def]
+    """The k best of the candidates rows (c,) of a query that `read_query` has read: `rescore` for one."""
+    k, size = found_rows.shape[0], 0
+    for c in range(rows.shape[0]):
+        row = rows[c]
+        if row < 0:
+            continue
+        key = _key(vectors, row, query, own, metric)
+        if size < k:
+            size += 1
+        elif key < found_keys[k - 1] or (key == found_keys[k - 1] and row > found_rows[k - 1]):
+            continue
+        hole = size - 1
+        # candidates come approximately best first, so that few entries move
+        while hole and (found_keys[hole - 1] < key or (found_keys[hole - 1] == key and found_rows[hole - 1] > row)):
+            found_rows[hole], found_keys[hole] = found_rows[hole - 1], found_keys[hole - 1]
+            hole -= 1
+        found_rows[hole], found_keys[hole] = row, key
+    found_rows[size:] = -1
+    found_keys[size:] = -np.inf
+
+
+@numba.njit(nogil=True, cache=True)
+def fetch_rows(vectors, rows):  # type: ignore[no-untyped-def]
+    """Prefetch vectors of rows (c,), which are scattered in memory."""
+    for c in range(rows.shape[0]):
+        fetch_row(vectors, max(rows[c], 0))
+
+
+@numba.njit(nogil=True, cache=True)
+def fetch_row(matrix, row):  # type: ignore[no-untyped-def]
+    """Prefetch a row of a matrix."""
+    d = matrix.shape[1]
+    for place in range(0, d, LINE // matrix.itemsize):
+        fetch(matrix, row * d + place)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -58,7 +76,7 @@ def score(vectors, queries, rows, metric, keys):  # type: ignore[no-untyped-def]
     """The keys (q, c) float64, written, of the rows (q, c) int64 of each query; −inf at −1. See `rescore`."""
     query = np.empty(vectors.shape[1], dtype=np.float64)
     for i in range(rows.shape[0]):
-        own = _read(queries, i, query)
+        own = read_query(queries, i, query)
         for c in range(rows.shape[1]):
             row = rows[i, c]
             keys[i, c] = _key(vectors, row, query, own, metric) if row >= 0 else -np.inf
@@ -76,7 +94,7 @@ def rescan(scores, slack, slope, offset, least, vectors, rows, queries, metric, 
     """
     query = np.empty(vectors.shape[1], dtype=np.float64)
     for i in range(scores.shape[0]):
-        own = _read(queries, i, query)
+        own = read_query(queries, i, query)
         heap_rows, heap_keys = best_rows[i], best_keys[i]
         for j in range(scores.shape[1]):
             most = _rounded(slope[i] * (np.float64(scores[i, j]) + slack[j]) + offset[i])
@@ -95,7 +113,7 @@ def sort_heaps(best_rows, best_keys):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _read(queries, i, query):  # type: ignore[no-untyped-def]
+def read_query(queries, i, query):  # type: ignore[no-untyped-def]
     """Write query i as float64 (d,); returns its squared length."""
     for j in range(query.shape[0]):
         query[j] = queries[i, j]
@@ -110,11 +128,12 @@ def _key(vectors, row, query, own, metric):  # type: ignore[no-untyped-def]
     """
     if metric == 2:
         exact = 0 - _total(distances(vectors, row, query), vectors[row], query, 2)
-    else:
+    elif metric == 1:
         exact = _total(products(vectors, row, query), vectors[row], query, 1)
-        if metric == 0:
-            length = np.sqrt(_total(squares(vectors, row, query), vectors[row], query, 0) * own)
-            exact /= length if length > 0 else 1.0
+    else:
+        both = products_and_squares(vectors, row, query)
+        length = np.sqrt(_total(both[1], vectors[row], query, 0) * own)
+        exact = _total(both[0], vectors[row], query, 1) / (length if length > 0 else 1.0)
     return _rounded(exact)
 
 

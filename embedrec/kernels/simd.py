@@ -33,6 +33,12 @@ def squares(_: Any, x: Any, i: Any, y: Any) -> Any:
 
 
 @intrinsic
+def products_and_squares(_: Any, x: Any, i: Any, y: Any) -> Any:
+    """`products` and `squares` in one pass."""
+    return _lanes(x, y, lambda builder, a, b: builder.fmul(a, b), lambda builder, a, b: builder.fmul(a, a))
+
+
+@intrinsic
 def distances(_: Any, x: Any, i: Any, y: Any) -> Any:
     """The eight lanes of the squared distance of row i of x from y, up to the last whole eight."""
 
@@ -43,8 +49,12 @@ def distances(_: Any, x: Any, i: Any, y: Any) -> Any:
     return _lanes(x, y, squared)
 
 
-def _lanes(x: Any, y: Any, term: Callable[[Any, Any, Any], Any]) -> Any:
-    signature = types.UniTuple(types.float64, LANES)(x, types.int64, y)
+Term = Callable[[Any, Any, Any], Any]
+
+
+def _lanes(x: Any, y: Any, *terms: Term) -> Any:
+    sums = types.UniTuple(types.float64, LANES)
+    signature = (sums if len(terms) == 1 else types.UniTuple(sums, len(terms)))(x, types.int64, y)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         left = context.make_array(sig.args[0])(context, builder, args[0])
@@ -52,17 +62,21 @@ def _lanes(x: Any, y: Any, term: Callable[[Any, Any, Any], Any]) -> Any:
         d = cgutils.unpack_tuple(builder, left.shape)[1]
         row = builder.gep(left.data, [builder.mul(args[1], d)])
         whole = builder.and_(d, ir.Constant(d.type, -LANES))
-        total = cgutils.alloca_once_value(builder, ir.Constant(_doubles, [0.0] * LANES))
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(_doubles, [0.0] * LANES)) for _ in terms]
         bounds = (ir.Constant(d.type, 0), whole, ir.Constant(d.type, LANES))
         with cgutils.for_range_slice(builder, *bounds, d.type) as (k, _):
             a = builder.fpext(_load(builder, row, k, _floats, 4), _doubles)
             b = _load(builder, right.data, k, _doubles, 8)
-            builder.store(builder.fadd(builder.load(total), term(builder, a, b)), total)
-        loaded = builder.load(total)
-        lanes = [builder.extract_element(loaded, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)]
-        return context.make_tuple(builder, sig.return_type, lanes)
+            for total, term in zip(totals, terms, strict=True):
+                builder.store(builder.fadd(builder.load(total), term(builder, a, b)), total)
+        made = [context.make_tuple(builder, sums, _elements(builder, builder.load(total))) for total in totals]
+        return made[0] if len(made) == 1 else context.make_tuple(builder, sig.return_type, made)
 
     return signature, generate
+
+
+def _elements(builder: Any, lanes: Any) -> list[Any]:
+    return [builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)]
 
 
 def _load(builder: Any, data: Any, k: Any, vector: Any, align: int) -> Any:

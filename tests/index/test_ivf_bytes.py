@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
 import numpy as np
 import pytest
 
+from embedrec.errors import DataError, SettingsError
 from embedrec.index import ivf_bytes as module
 from embedrec.index import update
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
+from embedrec.index.exact_results import rescore
 from embedrec.index.index import Index
 from embedrec.index.ivf_bytes import byte_cells_of, is_worthwhile, search_bytes
 from embedrec.index.search_parameters import faiss_parameters
@@ -73,10 +76,50 @@ def test_batches_and_single_queries_have_the_same_results(monkeypatch: pytest.Mo
     made = built("cosine", 600, 6, 20, nprobe=5)
     save_index(made, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
-    sizes = record_batches(monkeypatch, module, "search_bytes", 1)
+    sizes = record_batches(monkeypatch, module, "_search", 2)
     for index in (made, loaded):
         check_batch(index)
     assert sizes == [100, *[1] * 100] * 2
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("rerank", [1, 4])
+def test_results_are_the_best_candidates_by_exact_scores(metric: str, rerank: int) -> None:
+    """As if labels came first; also where labels are not rows, and for queries of any size, and 0."""
+    index = built(metric, 700, 6, 20, nprobe=5)
+    index = replace(index, settings=SearchSettings(nprobe=5, rerank=rerank))
+    rng = np.random.default_rng(3)
+    queries = (rng.normal(size=(150, 6)) * 10.0 ** rng.integers(-30, 17, (150, 1))).astype(np.float32)
+    queries[7] = 0
+    vectors, order = index.embeddings.vectors, rng.permutation(700)
+    moved = Embeddings(vectors[np.argsort(order)], index.vocab, index.metric)
+    for at in (index, replace(index, embeddings=moved, rows=order)):
+        found = [at.search(some, 9) for some in (queries, *queries[:20, None])]
+        rows = at.candidates(queries, 9)
+        wanted = rescore(at.embeddings.vectors, queries, rows, 9, at.metric, at.vocab)
+        assert (found[0].rows == wanted.rows).all() and (found[0].scores == wanted.scores).all()
+        for alone, row in zip(found[1:], range(20), strict=True):
+            assert (alone.rows == wanted.rows[row]).all() and (alone.scores == wanted.scores[row]).all()
+
+
+def test_prepared_searches_check_what_others_check() -> None:
+    index = built("cosine", 600, 6, 20, nprobe=2)
+    queries = np.random.default_rng(3).normal(size=(30, 6)).astype(np.float32)
+    expected = index.search(queries, 9)
+    for same in (queries.astype(np.float64), np.asfortranarray(queries), queries.tolist()):
+        assert (index.search(same, 9).rows == expected.rows).all()
+    for value in (np.nan, np.inf, 1e19):
+        bad = queries.copy()
+        bad[4, 2] = value
+        for some in (bad, bad[4:5]):
+            with pytest.raises(DataError, match="queries contain NaN, infinity or vectors with a norm above"):
+                index.search(some, 9)
+    for wrong in (queries[:, :5], queries[0]):
+        with pytest.raises(SettingsError, match="queries must have shape"):
+            index.search(wrong, 9)
+    assert index.search(queries[:0], 9).rows.shape == (0, 9)
+    many = [index.search(some, 500) for some in (queries, queries, queries[:1])]  # more than cells hold
+    assert all((results.rows >= 0).all() for results in many) and (many[0].rows == many[1].rows).all()
 
 
 def test_many_visits_are_searched_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +143,7 @@ def test_a_changed_index_is_searched_with_its_own_cells() -> None:
 
 
 def test_other_indexes_are_not_searched_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = record_batches(monkeypatch, module, "search_bytes", 1)
+    sizes = record_batches(monkeypatch, module, "_search", 2)
     for kind, metric in (
         ("IVF20,SQ8", "l2"), ("IVF20,Flat", "cosine"), ("PCA4,IVF20,SQ8", "cosine"), ("IVF20,SQ4", "dot"),
         ("IVF20_HNSW8,SQ8", "cosine"), ("SQ8", "dot"),
@@ -109,7 +152,7 @@ def test_other_indexes_are_not_searched_by_bytes(monkeypatch: pytest.MonkeyPatch
         index.neighbours(np.arange(600), 5)
         assert index.byte_cells is None
     assert sizes == []
-    assert byte_cells_of(index.faiss, 6) is None
+    assert byte_cells_of(index.faiss, index.embeddings.vectors) is None
 
 
 def test_the_kernel_is_not_loaded_for_few_queries(monkeypatch: pytest.MonkeyPatch) -> None:

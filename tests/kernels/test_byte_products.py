@@ -12,7 +12,16 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from embedrec.kernels import byte_products
-from embedrec.kernels.byte_products import LANES, QUERIES, compare, instruction, load_int32, lowest_bit, transpose
+from embedrec.kernels.byte_products import (
+    LANES,
+    QUERIES,
+    compare,
+    compare_alone,
+    instruction,
+    load_int32,
+    lowest_bit,
+    transpose,
+)
 
 FEATURES = cpu_target.target_context.codegen().magic_tuple()[2]
 NEEDED = {"vnni512": "+avx512vnni", "vnni256": "+avx512vl", "avx2": "+avx2", "any": ""}
@@ -25,12 +34,12 @@ def test_the_best_instruction_of_the_processor_is_chosen() -> None:
     assert instruction("+sse4.2,-avx2") == instruction("") == "any"
 
 
-def compare_with(name: str) -> Any:
-    """`compare` with one instruction."""
+def compare_with(name: str, *, one: bool) -> Any:
+    """`compare`, or `compare_alone`, with one instruction."""
 
     @intrinsic
     def chosen(_: Any, blocks: Any, place: Any, queries: Any, who: Any, first: Any, least: Any, sums: Any) -> Any:
-        return byte_products._compared(blocks, queries, who, least, sums, lambda context: name)
+        return byte_products._compared(blocks, queries, who, least, sums, lambda context: name, alone=one)
 
     @numba.njit
     def call(blocks, place, queries, who, first, thresholds, sums):  # type: ignore[no-untyped-def]
@@ -49,7 +58,7 @@ def test_sums_and_bits_are_those_of_integers(name: str) -> None:
     """With the largest and smallest codes among them, whose products exceed 16 bits."""
     if NEEDED.get(name, "") not in FEATURES:
         pytest.skip(f"this processor has no {name}")
-    call = compare_here if name == "here" else compare_with(name)
+    call = compare_here if name == "here" else compare_with(name, one=False)
     rng = np.random.default_rng(0)
     for d in (4, 20, 256):
         codes = rng.integers(0, 256, (2 * LANES, d)).astype(np.uint8)
@@ -67,6 +76,29 @@ def test_sums_and_bits_are_those_of_integers(name: str) -> None:
         thresholds[2:], sums[:] = expected.max(axis=0), -7
         assert call(blocks, 1, queries.view(np.int32), who, 2, thresholds, sums) == 0
         assert (sums == -7).all()  # nothing is above
+
+
+@numba.njit
+def compare_alone_here(blocks, place, queries, who, first, thresholds, sums):  # type: ignore[no-untyped-def]
+    return compare_alone(blocks, place, queries, who, first, thresholds, sums)
+
+
+@pytest.mark.parametrize("name", [*NEEDED, "here"])
+def test_a_query_alone_is_compared_with_four_blocks(name: str) -> None:
+    if NEEDED.get(name, "") not in FEATURES:
+        pytest.skip(f"this processor has no {name}")
+    call = compare_alone_here if name == "here" else compare_with(name, one=True)
+    rng = np.random.default_rng(0)
+    for d in (4, 20, 256):
+        codes = rng.integers(0, 256, ((QUERIES + 1) * LANES, d)).astype(np.uint8)
+        queries, who = rng.integers(-127, 128, (9, d)).astype(np.int8), np.array([0, 5])
+        expected = codes[LANES:].astype(np.int64) @ queries[5].astype(np.int64)
+        thresholds = np.array([0, np.sort(expected)[40]], dtype=np.int32)
+        blocks = np.ascontiguousarray(codes.view(np.int32).reshape(QUERIES + 1, LANES, d // 4).transpose(0, 2, 1))
+        sums = np.full((QUERIES, LANES), -7, dtype=np.int32)
+        bits = call(blocks, 1, queries.view(np.int32), who, 1, thresholds, sums)
+        assert (sums.ravel() == expected).all()
+        assert [bits >> i & 1 for i in range(QUERIES * LANES)] == (expected > thresholds[1]).tolist()
 
 
 @numba.njit

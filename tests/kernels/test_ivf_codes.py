@@ -28,7 +28,9 @@ class Cells:
         labels = np.full((len(queries), k), -9, dtype=np.int64)
         search_codes(
             read_only(lists), self.codes[0].shape[1], read_only(self.steps), read_only(_blocks(self.centroid_codes)),
-            self.residual, probes, read_only(queries), labels,
+            self.residual, probes, read_only(queries), k, labels, read_only(np.empty((0, self.d), dtype=np.float32)),
+            np.empty(0, dtype=np.int64), 0, np.empty((len(queries), 0), dtype=np.int64),
+            np.empty((len(queries), 0), dtype=np.float32),
         )  # fmt: skip
         return labels
 

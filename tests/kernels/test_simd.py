@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from embedrec.kernels.simd import LANES, distances, products, squares
+from embedrec.kernels.simd import LANES, distances, products, products_and_squares, squares
 
 
 @numba.njit
@@ -25,6 +25,11 @@ def lanes_of_squares(x, i, y):  # type: ignore[no-untyped-def]
 @numba.njit
 def lanes_of_distances(x, i, y):  # type: ignore[no-untyped-def]
     return distances(x, i, y)
+
+
+@numba.njit
+def lanes_of_both(x, i, y):  # type: ignore[no-untyped-def]
+    return products_and_squares(x, i, y)
 
 
 TERMS: dict[str, tuple[Any, Callable[[float, float], float]]] = {
@@ -46,3 +51,5 @@ def test_vector_lanes_give_the_bits_of_scalar_code(name: str, d: int) -> None:
         for k in range(d - d % LANES):  # what is left beyond the last whole eight is the caller's
             expected[k % LANES] += term(float(x[row, k]), float(y[k]))
         assert compiled(x, row, y) == tuple(expected)
+        both = lanes_of_both(x, row, y)
+        assert both == (lanes_of_products(x, row, y), lanes_of_squares(x, row, y))
