@@ -40,8 +40,9 @@ def solve_new_items(recipe: Word2VecSettings, items: NewItems, *, seed: int, thr
         for vectors, unchanged in zip(learned, fixed, strict=True):
             vectors[~new] = unchanged
         report("progress", done=epoch + 1, total=_EPOCHS, unit="epochs")
-    arrays = {name: items.extended(name) for name in ("input", "output")}
-    for name, vectors in zip(arrays, learned, strict=True):
+    arrays = dict(items.arrays)
+    for name, vectors in zip(("input", "output"), learned, strict=True):
+        arrays[name] = items.extended(name)
         arrays[name][used[new]] = vectors[new]
     if "context" not in items.arrays:
         return arrays

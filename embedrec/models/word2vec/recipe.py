@@ -28,6 +28,7 @@ from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.warm_start import check_warm_start, start_rows
+from embedrec.models.word2vec.popularity_choice import choose_again
 from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
@@ -81,7 +82,8 @@ class Word2Vec(Word2VecSettings):
                  vectors
         changes  what differs between the sessions of `init` and these, all that there are: trained on are the changed
                  ones and `replay` times as many others. Items are those of a full training; a new one starts with the
-                 mean vector of its contexts, the others end at the mean of their vectors before and after
+                 mean vector of its contexts, the others end at the mean of their vectors before and after. A
+                 `popularity` that the first training chose is chosen again, by the changed sessions
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
@@ -122,7 +124,11 @@ class Word2Vec(Word2VecSettings):
         contexts = self._contexts(sessions, WordVectors(x, y), joined)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
+        if isinstance(init, Word2VecModel) and changes is not None and init.has_chosen(popularity):
+            arrays[_CHOSEN] = init.arrays[_CHOSEN]
+            popularity = choose_again(init, changes, seed=seed)
         if popularity is None:
+            arrays[_CHOSEN] = np.ones(1, dtype=np.int64)
             # contexts must not contain the items that the choice of the exponent predicts
             early = sessions.take(np.arange(len(sessions)), np.maximum(sessions.lengths - 1, 0))
             context = self._contexts(early, WordVectors(x, y), joined).mean
@@ -137,6 +143,7 @@ class Word2Vec(Word2VecSettings):
         context        (n, dim) float32 and "mentions" (n,) int64, see `Contexts`; models of earlier versions have
                        neither
         most_mentions  (1,) int64: mentions that norms are relative to, of models that were extended; see `smooth`
+        chosen_popularity  (1,) int64, of models whose training has chosen `popularity`
 
         Raises DataError when they do not fit.
         """
@@ -209,6 +216,10 @@ class Word2VecModel(VectorModel):
     recipe: Word2Vec
     items: Embeddings
 
+    def has_chosen(self, popularity: float | None) -> bool:
+        """Whether the training has chosen this exponent, so that a continuation may choose another one."""
+        return _CHOSEN in self.arrays and self.recipe.popularity == popularity
+
     def scale_norms(self, share: float) -> VectorModel:
         """See `VectorModel.scale_norms`; it starts from the full norms."""
         items = scale_norms(self.items, share)
@@ -219,6 +230,7 @@ class Word2VecModel(VectorModel):
         return replace(super().encode(sessions), metric="cosine")
 
 
+_CHOSEN = "chosen_popularity"
 _CONTINUING, _CHANGES = (2, 0.005), (4, 0.05)  # most epochs, highest alpha
 
 

@@ -1,0 +1,37 @@
+"""The exponent of norms of a model that continues, chosen again by what its predecessor has not seen.
+
+A full training chooses it each time, and the best one changes with the sessions; see `popularity_scaling`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedrec.data.session_changes import SessionChanges
+from embedrec.models.popularity_scaling import SAMPLED_SESSIONS, SHARES, best_share
+from embedrec.models.session_encoders import mean_encoder
+
+if TYPE_CHECKING:
+    from embedrec.models.word2vec.recipe import Word2VecModel
+
+_LEAST = 200  # cases; with fewer, the exponent stays
+
+
+def choose_again(model: Word2VecModel, changes: SessionChanges, *, seed: int) -> float:
+    """The exponent of a model, or one step of `SHARES` from it towards the best one for the sessions that were added
+    after its training. A choice by few of them is noisy; steps keep lists from changing back and forth.
+
+    seed  of the sample of 1,000 events, each predicted from those before it
+    """
+    own = model.recipe.popularity or 0.0
+    sessions = changes.added_sessions.reindex(model.vocab)
+    events = np.flatnonzero(sessions.position_of > 0)
+    if len(events) < _LEAST:
+        return own
+    chosen = np.sort(np.random.default_rng(seed).permutation(events)[:SAMPLED_SESSIONS])
+    cases = sessions.take(sessions.session_of[chosen], sessions.position_of[chosen] + 1)
+    best = best_share(model.items, mean_encoder(model.items.vectors, model.recipe.decay), cases, seed=seed)
+    at, towards = SHARES.index(own), SHARES.index(best)
+    return SHARES[at + (towards > at) - (towards < at)]
