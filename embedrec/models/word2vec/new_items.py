@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from embedrec.data.sessions import Sessions
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import mean_contexts, mean_vectors_beside
 from embedrec.models.frozen import NewItems
@@ -13,41 +14,46 @@ from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.models.word2vec.training import train
 from embedrec.progress import Report, quiet
 
-_EPOCHS = 20  # passes over the sessions of new items
-_RATE = 0.5  # share of the recipe's learning rate
+_EPOCHS = 20  # passes over the sessions of new items and the others
+_OTHERS = 2  # times as many other sessions, in which new items are negatives only
 
 
 def solve_new_items(recipe: Word2VecSettings, items: NewItems, *, seed: int, threads: int, report: Report) -> Arrays:
     """The arrays of the extended model, see `FrozenRecipe`.
 
-    A new item starts with the mean vectors beside its mentions. Every epoch over the sessions of new items begins with
-    the old vectors, so that only the new ones learn. Contexts of old items and their mentions stay, and so does the
-    number of mentions that norms are relative to.
+    A new item starts with the mean vectors beside its mentions. Every epoch begins with the old vectors, so that only
+    the new ones learn. Negatives are drawn from all items, as in a full training. Contexts of old items and their
+    mentions stay, and so does the number of mentions that norms are relative to.
     """
-    sessions = items.their_sessions
-    used = np.unique(sessions.items)  # rows of the result
-    few = sessions.reindex(sessions.vocab.take(used))
-    new, window = items.new[used], recipe.window
-    start = [items.extended(name)[used] for name in ("input", "output")]
+    theirs, new = items.their_sessions, items.new
+    arrays = {**items.arrays, **{name: items.extended(name) for name in ("input", "output")}}
+    start = WordVectors(arrays["input"], arrays["output"])
     for vectors in start:
-        vectors[new] = mean_vectors_beside(few, vectors, window).mean[new]
-    fixed = [vectors[~new] for vectors in start]
-    learned, mentions = WordVectors(*start), np.bincount(few.items, minlength=len(used))
-    for epoch in range(_EPOCHS if (few.lengths > 1).any() and new.any() else 0):
-        rate = _RATE * (recipe.alpha - (recipe.alpha - recipe.min_alpha) * epoch / _EPOCHS)
-        one = replace(recipe, epochs=1, alpha=rate, min_alpha=rate, sample=0.0, backend="embedrec")
-        learned = WordVectors(*train(one, few, learned, mentions, seed=seed + epoch, threads=threads, report=quiet))
-        for vectors, unchanged in zip(learned, fixed, strict=True):
-            vectors[~new] = unchanged
+        vectors[new] = mean_vectors_beside(theirs, vectors, recipe.window).mean[new]
+    learned, mentions = start, np.bincount(items.sessions.items, minlength=len(new))
+    sessions = _with_others(items, seed)
+    for epoch in range(_EPOCHS if (theirs.lengths > 1).any() else 0):
+        rate = recipe.alpha - (recipe.alpha - recipe.min_alpha) * epoch / _EPOCHS
+        one = replace(recipe, epochs=1, alpha=rate, min_alpha=rate, backend="embedrec")
+        trained = train(one, sessions, learned, mentions, seed=seed + epoch, threads=threads, report=quiet)
+        learned = WordVectors(*(np.where(new[:, None], a, b) for a, b in zip(trained, start, strict=True)))
         report("progress", done=epoch + 1, total=_EPOCHS, unit="epochs")
-    arrays = dict(items.arrays)
-    for name, vectors in zip(("input", "output"), learned, strict=True):
-        arrays[name] = items.extended(name)
-        arrays[name][used[new]] = vectors[new]
+    arrays |= {"input": learned.input, "output": learned.output}
     if "context" not in items.arrays:
         return arrays
-    contexts = mean_contexts(few, learned.trained(recipe.vectors), window)
-    context, mentions = items.extended("context"), items.extended("mentions")
-    context[used[new]], mentions[used[new]] = contexts.mean[new], contexts.counts[new]
+    contexts = mean_contexts(theirs, learned.trained(recipe.vectors), recipe.window)
+    context, counts = items.extended("context"), items.extended("mentions")
+    context[new], counts[new] = contexts.mean[new], contexts.counts[new]
     most = items.arrays.get("most_mentions", np.array([items.arrays["mentions"].max(initial=1)]))
-    return {**arrays, "context": context, "mentions": mentions, "most_mentions": most}
+    return {**arrays, "context": context, "mentions": counts, "most_mentions": most}
+
+
+def _with_others(items: NewItems, seed: int) -> Sessions:
+    """The sessions of new items, and a sample of the others."""
+    sessions = items.sessions
+    theirs = np.zeros(len(sessions), dtype=bool)
+    theirs[sessions.session_of[items.new[sessions.items]]] = True
+    others = np.flatnonzero(~theirs)
+    count = min(_OTHERS * int(theirs.sum()), len(others))
+    drawn = np.random.default_rng(seed).choice(others, count, replace=False)
+    return sessions.take(np.sort(np.concatenate([np.flatnonzero(theirs), drawn])))
