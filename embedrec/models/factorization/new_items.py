@@ -1,4 +1,8 @@
-"""New items of matrix factorisation against vectors that stay: least squares, given the vectors of their sessions."""
+"""New items of matrix factorisation against vectors that stay: least squares, given the vectors of their sessions.
+
+The sessions do not know what old items would learn from them, and few mentions leave noise: half of the direction of a
+new vector is that of the items beside it, see `context_smoothing` and `scripts/bench/refresh_frozen.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import numpy as np
 
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
+from embedrec.models.context_smoothing import MOST_BESIDE, add_means, mean_contexts
 from embedrec.models.factorization.least_squares import Objective, cells, fold_in, solve_rows
 from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.frozen import NewItems
@@ -23,7 +28,7 @@ def solve_new_items(recipe: FactorisationSettings, items: NewItems, *, seed: int
     seed  of the sample of sessions
 
     The objective of the training, with fixed vectors of old items: sessions are solved given the items, then the new
-    items given the sessions.
+    items given the sessions. The norms are those of the solution, the directions its sum with the mean contexts.
     """
     vectors = items.extended("items")
     if items.new.any():
@@ -52,6 +57,8 @@ def _solve(recipe: FactorisationSettings, items: NewItems, vectors: np.ndarray, 
         unobserved[:d] = objective.unobserved * np.maximum(diagonal, 0)
         vectors[new] = solve_rows(weights, ridge, locked(fixed), unobserved)[:, :d] @ axes.T
         report("progress", done=done + 1, total=_ROUNDS, unit="rounds")
+    solution, contexts = vectors[new], mean_contexts(theirs, vectors, MOST_BESIDE).mean[new]
+    vectors[new] = add_means(solution, contexts, np.linalg.norm(solution, axis=1), 1.0)
 
 
 def _encoder(recipe: FactorisationSettings, objective: Objective, vectors: np.ndarray) -> Encoder:
