@@ -20,8 +20,8 @@ _LEAST = 200  # cases; with fewer, the exponent stays
 
 
 def choose_again(model: Word2VecModel, changes: SessionChanges, *, seed: int) -> float:
-    """The exponent of a model, or one step of `SHARES` from it towards the best one for the sessions that were added
-    after its training. A choice by few of them is noisy; steps keep lists from changing back and forth.
+    """The exponent of a model or one of those next to it in `SHARES`: the best one for sessions added after its
+    training. A choice by few of them is noisy; single steps keep lists from changing back and forth.
 
     seed  of the sample of 1,000 events, each predicted from those before it
     """
@@ -32,6 +32,5 @@ def choose_again(model: Word2VecModel, changes: SessionChanges, *, seed: int) ->
         return own
     chosen = np.sort(np.random.default_rng(seed).permutation(events)[:SAMPLED_SESSIONS])
     cases = sessions.take(sessions.session_of[chosen], sessions.position_of[chosen] + 1)
-    best = best_share(model.items, mean_encoder(model.items.vectors, model.recipe.decay), cases, seed=seed)
-    at, towards = SHARES.index(own), SHARES.index(best)
-    return SHARES[at + (towards > at) - (towards < at)]
+    at, encoder = SHARES.index(own), mean_encoder(model.items.vectors, model.recipe.decay)
+    return best_share(model.items, encoder, cases, seed=seed, shares=SHARES[max(at - 1, 0) : at + 2])

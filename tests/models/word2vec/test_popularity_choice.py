@@ -29,22 +29,22 @@ def changes(count: int) -> SessionChanges:
     return session_changes(old, of_lists([*lists, *[[0, 1, 2, 3, 12_345, 4]] * count]))
 
 
-@pytest.mark.parametrize(
-    ("own", "best", "chosen"),
-    [(0.0, 0.0, 0.0), (0.0, 1.0, 0.25), (0.5, 0.0, 0.25), (0.5, 0.75, 0.75), (1.0, 0.75, 0.75)],
-)
-def test_moves_one_step_towards_the_best(
-    model: Word2VecModel, monkeypatch: pytest.MonkeyPatch, own: float, best: float, chosen: float
+@pytest.mark.parametrize(("own", "near"), [(0.0, (0.0, 0.25)), (0.5, (0.25, 0.5, 0.75)), (1.0, (0.75, 1.0))])
+def test_chooses_between_neighbours_by_what_the_model_has_not_seen(
+    model: Word2VecModel, monkeypatch: pytest.MonkeyPatch, own: float, near: tuple[float, ...]
 ) -> None:
     given: dict[str, Sessions] = {}
 
-    def choose(embeddings: object, encoder: object, sessions: Sessions, *, seed: int) -> float:
+    def choose(
+        embeddings: object, encoder: object, sessions: Sessions, *, seed: int, shares: tuple[float, ...]
+    ) -> float:
         given["cases"] = sessions
-        return best
+        assert shares == near
+        return shares[-1]
 
     monkeypatch.setattr(module, "best_share", choose)
     own_model = dataclasses.replace(model, recipe=dataclasses.replace(model.recipe, popularity=own))
-    assert choose_again(own_model, changes(50), seed=0) == chosen
+    assert choose_again(own_model, changes(50), seed=0) == near[-1]
     lists = {tuple(model.vocab.ids[given["cases"][s]].tolist()) for s in range(len(given["cases"]))}
     assert lists == {(0, 1), (0, 1, 2), (0, 1, 2, 3), (0, 1, 2, 3, 4)}  # each event after those before it
 
