@@ -102,12 +102,11 @@ def test_sessions_without_test_cases_choose_nothing() -> None:
     assert best_share(embeddings, encoder, same, seed=0) == 0
 
 
-def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seed_draws_the_sessions() -> None:
     embeddings, sessions = popular_sessions(30, "both")
-    monkeypatch.setattr(module, "SAMPLED_SESSIONS", 2)
     encoder = mean_encoder(embeddings.vectors)
-    results = [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
-    assert results == [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
+    results = [best_share(embeddings, encoder, sessions, seed=seed, most=2) for seed in range(12)]
+    assert results == [best_share(embeddings, encoder, sessions, seed=seed, most=2) for seed in range(12)]
     assert len(set(results)) > 1
 
 

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedrec.data.session_changes import SessionChanges
-from embedrec.models.popularity_scaling import SAMPLED_SESSIONS, SHARES, best_share
+from embedrec.models.popularity_scaling import SHARES, best_share
 from embedrec.models.session_encoders import mean_encoder
 
 if TYPE_CHECKING:
     from embedrec.models.word2vec.recipe import Word2VecModel
 
-_LEAST = 200  # cases; with fewer, the exponent stays
+_LEAST, _MOST = 200, 3000  # cases; with fewer, the exponent stays
 
 
 def choose_again(model: Word2VecModel, changes: SessionChanges, *, seed: int) -> float:
     """The exponent of a model or one of those next to it in `SHARES`: the best one for sessions added after its
     training. A choice by few of them is noisy; single steps keep lists from changing back and forth.
 
-    seed  of the sample of 1,000 events, each predicted from those before it
+    seed  of the sample of 3,000 events, each predicted from those before it
     """
     own = model.recipe.popularity or 0.0
     sessions = changes.added_sessions.reindex(model.vocab)
     events = np.flatnonzero(sessions.position_of > 0)
     if len(events) < _LEAST:
         return own
-    chosen = np.sort(np.random.default_rng(seed).permutation(events)[:SAMPLED_SESSIONS])
+    chosen = np.sort(np.random.default_rng(seed).permutation(events)[:_MOST])
     cases = sessions.take(sessions.session_of[chosen], sessions.position_of[chosen] + 1)
     at, encoder = SHARES.index(own), mean_encoder(model.items.vectors, model.recipe.decay)
-    return best_share(model.items, encoder, cases, seed=seed, shares=SHARES[max(at - 1, 0) : at + 2])
+    return best_share(model.items, encoder, cases, seed=seed, shares=SHARES[max(at - 1, 0) : at + 2], most=_MOST)

@@ -36,7 +36,7 @@ def test_chooses_between_neighbours_by_what_the_model_has_not_seen(
     given: dict[str, Sessions] = {}
 
     def choose(
-        embeddings: object, encoder: object, sessions: Sessions, *, seed: int, shares: tuple[float, ...]
+        embeddings: object, encoder: object, sessions: Sessions, *, seed: int, shares: tuple[float, ...], most: int
     ) -> float:
         given["cases"] = sessions
         assert shares == near
