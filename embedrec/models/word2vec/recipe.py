@@ -124,9 +124,10 @@ class Word2Vec(Word2VecSettings):
         contexts = self._contexts(sessions, WordVectors(x, y), joined)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
-        if isinstance(init, Word2VecModel) and changes is not None and init.has_chosen(popularity):
-            arrays[_CHOSEN] = init.arrays[_CHOSEN]
-            popularity = choose_again(init, changes, seed=seed)
+        own = init.chosen_popularity if isinstance(init, Word2VecModel) else None
+        if isinstance(init, Word2VecModel) and changes is not None and own is not None and own == popularity:
+            arrays[_CHOSEN] = np.ones(1, dtype=np.int64)
+            popularity = choose_again(init.items, own, self.decay, changes, seed=seed)
         if popularity is None:
             arrays[_CHOSEN] = np.ones(1, dtype=np.int64)
             # contexts must not contain the items that the choice of the exponent predicts
@@ -216,9 +217,10 @@ class Word2VecModel(VectorModel):
     recipe: Word2Vec
     items: Embeddings
 
-    def has_chosen(self, popularity: float | None) -> bool:
-        """Whether the training has chosen this exponent, so that a continuation may choose another one."""
-        return _CHOSEN in self.arrays and self.recipe.popularity == popularity
+    @property
+    def chosen_popularity(self) -> float | None:
+        """The exponent, if the training has chosen it, so that a continuation may choose another one."""
+        return self.recipe.popularity if _CHOSEN in self.arrays else None
 
     def scale_norms(self, share: float) -> VectorModel:
         """See `VectorModel.scale_norms`; it starts from the full norms."""

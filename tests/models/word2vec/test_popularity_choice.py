@@ -43,19 +43,18 @@ def test_chooses_between_neighbours_by_what_the_model_has_not_seen(
         return shares[-1]
 
     monkeypatch.setattr(module, "best_share", choose)
-    own_model = dataclasses.replace(model, recipe=dataclasses.replace(model.recipe, popularity=own))
-    assert choose_again(own_model, changes(50), seed=0) == near[-1]
+    assert choose_again(model.items, own, 0.7, changes(50), seed=0) == near[-1]
     lists = {tuple(model.vocab.ids[given["cases"][s]].tolist()) for s in range(len(given["cases"]))}
     assert lists == {(0, 1), (0, 1, 2), (0, 1, 2, 3), (0, 1, 2, 3, 4)}  # each event after those before it
 
 
 def test_few_new_sessions_choose_nothing(model: Word2VecModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "best_share", None)
-    assert choose_again(model, changes(49), seed=0) == model.recipe.popularity
+    assert choose_again(model.items, 0.5, 0.7, changes(49), seed=0) == 0.5
 
 
 def test_a_chosen_exponent_is_chosen_again_and_a_given_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedrec.models.word2vec.recipe.choose_again", lambda model, changes, *, seed: 0.75)
+    monkeypatch.setattr("embedrec.models.word2vec.recipe.choose_again", lambda *given, seed: 0.75)
     new = changes(50)
 
     def continued(model: Word2VecModel, **settings: object) -> Word2VecModel:
