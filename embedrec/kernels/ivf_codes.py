@@ -15,7 +15,7 @@ import numpy as np
 from numba import carray
 
 from embedrec.kernels.byte_products import LANES, QUERIES, compare, compare_alone, load_int32, lowest_bit, transpose
-from embedrec.kernels.prefetch import int64s, uint8s
+from embedrec.kernels.prefetch import LINE, fetch, int64s, uint8s
 from embedrec.kernels.rescore import fetch_row, fetch_rows, keep_best, read_query
 from embedrec.kernels.topk import partition
 
@@ -26,6 +26,7 @@ _MAX_KEPT = 1 << 20  # candidates of a batch
 _MANY_CELLS = 16  # a query that visits more than one in so many compares its products with all of them
 _BINS = 512  # of these products
 _EACH = np.uint64(0x0001000100010001)  # a bit for each query of a comparison
+_FETCHED = 1 << 14  # bytes of a cell that are prefetched while the one before is compared
 _ONE = np.uint64(1)
 _LEAST, _MOST = -(2.0**31), 2.0**31 - 1
 _LOW = 0xFFFFFFFF
@@ -324,6 +325,15 @@ def _order_visits(visited, members, begin, end, visits, starts):  # type: ignore
     return count
 
 
+@numba.njit(nogil=True, cache=True)
+def _fetch_codes(lists, cell, code_size):  # type: ignore[no-untyped-def]
+    """Prefetch the first codes of a cell."""
+    size = min(lists[cell, 2] * code_size, _FETCHED)
+    codes = carray(uint8s(lists[cell, 0]), (size,))
+    for place in range(0, size, LINE):
+        fetch(codes, place)
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k, visitors):  # type: ignore[no-untyped-def]
     """Compare queries with the cells that they visit, and keep candidates for the k best of each."""
@@ -338,6 +348,8 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
             who[m], own_bases[m], thresholds[m] = a, base, _threshold(least[a], base, scales[a])
             m += 1
             at += 1
+        if at < visits.shape[0]:
+            _fetch_codes(lists, visits[at] >> 32, code_size)
         for a in range(m, min(m + QUERIES, thresholds.shape[0])):
             who[a], thresholds[a] = 0, np.int32(_MOST)
         size = lists[cell, 2]
