@@ -35,6 +35,7 @@ class ByteCells:
     code_size  bytes of a code
     steps      (2, d) float32 what 1 of a code stands for in each dimension, of centroids and of vectors
     blocks     (≥ ⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids, a multiple of four blocks
+    halves     (c,) float32 half the squared norms of the centroids, or (0,), see `search_codes`
     residual   whether codes are of differences from centroids
     mean_size  vectors of a cell
     vectors    (n, d) float32 exact vectors
@@ -44,6 +45,7 @@ class ByteCells:
     code_size: int
     steps: np.ndarray
     blocks: np.ndarray
+    halves: np.ndarray
     residual: bool
     mean_size: float
     vectors: np.ndarray
@@ -60,14 +62,18 @@ def byte_cells_of(index: Any, vectors: np.ndarray) -> ByteCells | None:
     small = d <= _MAX_DIM and index.ntotal <= _MAX_VECTORS
     if lists is None or not small or not isinstance(quantizer, faiss.IndexFlat):
         return None
-    centroids = np.ascontiguousarray(quantizer.reconstruct_n(0, index.nlist)[:, :d])
+    whole = quantizer.reconstruct_n(0, index.nlist)
+    by_distance = quantizer.metric_type == faiss.METRIC_L2
+    halves = np.einsum("ij,ij->i", whole, whole) / 2 if by_distance else np.empty(0, dtype=np.float32)
+    centroids = np.ascontiguousarray(whole[:, :d])
     least, range_ = centroids.min(axis=0), np.ptp(centroids, axis=0)
     spans = np.where(range_ > 0, range_, 1)
     codes = np.rint(255 * ((centroids - least) / spans)).astype(np.uint8)
     trained = faiss.vector_to_array(index.sq.trained).reshape(2, index.d)  # least value and range of each dimension
     steps = np.stack([spans, trained[1, :d]]).astype(np.float32) / np.float32(255)
     residual = bool(index.by_residual)
-    return ByteCells(lists, index.code_size, steps, _blocks(codes), residual, float(lists[:, 2].mean()), vectors)
+    halves = (halves - halves.min(initial=np.inf)).astype(np.float32)
+    return ByteCells(lists, index.code_size, steps, _blocks(codes), halves, residual, lists[:, 2].mean(), vectors)
 
 
 def _blocks(codes: np.ndarray) -> np.ndarray:
@@ -147,8 +153,8 @@ def _search(
             labels, rows, scores = (array[block] for array in results)
             complete.append(
                 search_codes(
-                    cells.lists, cells.code_size, cells.steps, cells.blocks, cells.residual, probes, queries[block],
-                    count, labels, cells.vectors, *exact, rows, scores,
+                    cells.lists, cells.code_size, cells.steps, cells.blocks, cells.halves, cells.residual, probes,
+                    queries[block], count, labels, cells.vectors, *exact, rows, scores,
                 )
             )  # fmt: skip
 

@@ -19,23 +19,39 @@ from embedrec.kernels.prefetch import LINE, fetch, int64s, uint8s
 from embedrec.kernels.rescore import fetch_row, fetch_rows, keep_best, read_query
 from embedrec.kernels.topk import partition
 
-_BATCH = 128  # queries that visit cells together
+_BATCH = 256  # queries that visit cells together
 _BLOCKS = 64  # of a cell, arranged at a time
 _BUFFER = 4  # candidates, in units of k, that are kept until the worst are dropped
 _MAX_KEPT = 1 << 20  # candidates of a batch
-_MANY_CELLS = 16  # a query that visits more than one in so many compares its products with all of them
+_MANY_CELLS = 200  # a query that visits more than one in so many compares its products with all of them
 _BINS = 512  # of these products
 _EACH = np.uint64(0x0001000100010001)  # a bit for each query of a comparison
 _FETCHED = 1 << 14  # bytes of a cell that are prefetched while the one before is compared
 _ONE = np.uint64(1)
 _LEAST, _MOST = -(2.0**31), 2.0**31 - 1
 _LOW = 0xFFFFFFFF
+_PLACE = 22  # bits of a column in a visit, below those of the place in the batch
+_COLUMN = (1 << _PLACE) - 1
 _MOST_NORM = 2e18  # of a query, above which scores may overflow
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def search_codes(  # type: ignore[no-untyped-def]
-    lists, code_size, steps, blocks, residual, probes, queries, count, labels, vectors, rows, metric, best_rows, scores
+    lists,
+    code_size,
+    steps,
+    blocks,
+    halves,
+    residual,
+    probes,
+    queries,
+    count,
+    labels,
+    vectors,
+    rows,
+    metric,
+    best_rows,
+    scores,
 ):
     """The vectors of largest inner product in the nearest cells of each query, and the best of them by exact scores.
 
@@ -43,6 +59,8 @@ def search_codes(  # type: ignore[no-untyped-def]
     code_size  bytes from one code to the next, at least d
     steps      (2, d) float32: what 1 of a code stands for in each dimension, of centroids and of vectors
     blocks     (≥ ⌈c / 16⌉, ⌈d / 4⌉, 16) int32 codes of the centroids, a multiple of four blocks, see `arrange`
+    halves     (c,) float32 half the squared norms of the centroids, by which cells are ordered by distance from a query
+               of norm 1; (0,) for an order by products
     residual   whether codes are of differences from centroids
     probes     number of cells that a query visits, at most c
     queries    (q, ≥ d) float32; dimensions beyond d do not count
@@ -60,10 +78,10 @@ def search_codes(  # type: ignore[no-untyped-def]
     for i in range(q):
         norms[i] = _scale_to_unit(queries[i], units[i])
     visited, bases = np.empty((q, probes), dtype=np.int64), np.empty((q, probes), dtype=np.float32)
-    if probes * _MANY_CELLS <= c:
+    if probes * _MANY_CELLS <= c and not halves.shape[0]:
         _find_few_cells(steps[0], c, blocks, units, visited, bases)
     else:
-        _find_many_cells(steps[0], c, blocks, units, visited, bases)
+        _find_many_cells(steps[0], c, blocks, halves, units, visited, bases)
     if not residual:
         bases[:] = 0
     order = np.argsort(visited[:, 0], kind="mergesort") if q > 1 else np.zeros(q, dtype=np.int64)
@@ -210,8 +228,9 @@ def _find_few_cells(steps, c, blocks, queries, visited, bases):  # type: ignore[
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _find_many_cells(steps, c, blocks, queries, visited, bases):  # type: ignore[no-untyped-def]
-    """`_find_few_cells` for a large share of the cells: by a histogram of the products with all of them."""
+def _find_many_cells(steps, c, blocks, halves, queries, visited, bases):  # type: ignore[no-untyped-def]
+    """`_find_few_cells` for a large share of the cells: by a histogram of the products with all of them, less the
+    halves of squared norms, see `search_codes`."""
     q, d, b = visited.shape[0], steps.shape[0], blocks.shape[0]
     codes, who = np.empty((QUERIES, blocks.shape[1]), dtype=np.int32), np.arange(QUERIES)
     scales, thresholds = np.empty(QUERIES, dtype=np.float32), np.full(QUERIES, _LEAST).astype(np.int32)
@@ -226,28 +245,43 @@ def _find_many_cells(steps, c, blocks, queries, visited, bases):  # type: ignore
             compare(blocks, block, codes, who, 0, thresholds, sums)
             products[:, block * LANES : (block + 1) * LANES] = sums
         for a in range(m):
-            _select_cells(products[a, :c], scales[a], uncertain, bins, visited[first + a], bases[first + a])
+            own, less = products[a, :c], 1 / scales[a]
+            for cell in range(halves.shape[0]):
+                own[cell] -= _whole(halves[cell], less)
+            _select_cells(own, uncertain, bins, visited[first + a])
+            for j in range(visited.shape[1]):
+                cell = visited[first + a, j]
+                product = own[cell] + _whole(halves[cell], less) if halves.shape[0] else own[cell]
+                bases[first + a, j] = scales[a] * np.float32(product)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _whole(half, less):  # type: ignore[no-untyped-def]
+    """A half of a squared norm in units of products; far from overflow, where products differ by nothing else."""
+    return np.int32(min(half * less, np.float32(1 << 29)))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _select_cells(products, scale, uncertain, bins, visited, bases):  # type: ignore[no-untyped-def]
-    """The cells of the p largest products (c,): visited (p,), the nearest first, and the scaled products: bases (p,).
+def _select_cells(products, uncertain, bins, visited):  # type: ignore[no-untyped-def]
+    """The cells of the p largest products (c,): visited (p,), the nearest first.
 
     uncertain (c,), bins (_BINS + 1,)  scratch
     """
     c, p = products.shape[0], visited.shape[0]
     highest, lowest = products.max(), products.min()
-    width = (np.int64(highest) - lowest) // _BINS + 1
+    shift = 0  # a bin holds 2 ** shift products: a division takes longer than all the rest
+    while (np.int64(highest) - lowest) >> shift >= _BINS:
+        shift += 1
     bins[:] = 0
     for cell in range(c):
-        bins[(np.int64(highest) - products[cell]) // width] += 1
+        bins[(np.int64(highest) - products[cell]) >> shift] += 1
     last, certain = 0, bins[0]  # the bin in which the p-th largest is, and the number up to it
     while certain < p:
         last += 1
         certain += bins[last]
     hits, count = 0, 0
     for cell in range(c):
-        bin_ = (np.int64(highest) - products[cell]) // width
+        bin_ = (np.int64(highest) - products[cell]) >> shift
         if bin_ < last:
             visited[hits] = cell
             hits += 1
@@ -259,11 +293,9 @@ def _select_cells(products, scale, uncertain, bins, visited, bases):  # type: ig
     for i in range(p - hits):
         visited[hits + i] = uncertain[i] & _LOW
     best = 0
-    for j in range(p):
-        bases[j] = scale * np.float32(products[visited[j]])
-        best = j if bases[j] > bases[best] else best
+    for j in range(1, p):
+        best = j if products[visited[j]] > products[visited[best]] else best
     visited[0], visited[best] = visited[best], visited[0]
-    bases[0], bases[best] = bases[best], bases[0]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -299,14 +331,14 @@ def _quantise(query, steps, codes):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _order_visits(visited, members, begin, end, visits, starts):  # type: ignore[no-untyped-def]
     """Write the visits of the cells visited[members, begin:end], ordered by cell: the cell in the upper half of a
-    number, the place in members and the column in the quarters below. Returns their number."""
+    number, the place in members and the column in the lower, see `_PLACE`. Returns their number."""
     m, c = members.shape[0], starts.shape[0] - 1
     count = m * (end - begin)
     if count < c:  # sorting is faster than counting
         at = 0
         for a in range(m):
             for j in range(begin, end):
-                visits[at] = (visited[members[a], j] << 32) | (a << 24) | j
+                visits[at] = (visited[members[a], j] << 32) | (a << _PLACE) | j
                 at += 1
         if m > 1:
             visits[:count].sort()
@@ -320,7 +352,7 @@ def _order_visits(visited, members, begin, end, visits, starts):  # type: ignore
     for a in range(m):
         for j in range(begin, end):
             cell = visited[members[a], j]
-            visits[starts[cell]] = (cell << 32) | (a << 24) | j
+            visits[starts[cell]] = (cell << 32) | (a << _PLACE) | j
             starts[cell] += 1
     return count
 
@@ -343,8 +375,8 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
     while at < visits.shape[0]:
         cell, m = visits[at] >> 32, 0
         while at < visits.shape[0] and visits[at] >> 32 == cell:
-            a = (visits[at] >> 24) & 255
-            base = bases[members[a], visits[at] & 0xFFFFFF]
+            a = (visits[at] & _LOW) >> _PLACE
+            base = bases[members[a], visits[at] & _COLUMN]
             who[m], own_bases[m], thresholds[m] = a, base, _threshold(least[a], base, scales[a])
             m += 1
             at += 1

@@ -58,8 +58,8 @@ def test_all_cells_have_about_the_nearest_of_faiss(
 
 
 def test_few_cells_have_about_the_recall_of_faiss() -> None:
-    """Cells are found by products with codes of their centroids; those of vectors of different norms by FAISS by
-    distance."""
+    """Cells are found by products with codes of their centroids, less half the squared norms of these where vectors
+    differ in norm."""
     for metric in ("cosine", "dot"):
         index = built(metric, 5000, 16, 100)
         exact = index.embeddings.search(index.embeddings.vectors[::5], 10).rows
@@ -69,7 +69,7 @@ def test_few_cells_have_about_the_recall_of_faiss() -> None:
             found = search_bytes(index.byte_cells, queries, 20, nprobe)  # type: ignore[arg-type]
             of_faiss = index.faiss.search(queries, 20, params=parameters)[1]
             recalls = [(rows[:, None] == exact[:, :, None]).any(axis=2).mean() for rows in (found, of_faiss)]
-            assert recalls[0] >= recalls[1] - (0.005 if metric == "cosine" else 0.03)
+            assert recalls[0] >= recalls[1] - 0.005
 
 
 def test_batches_and_single_queries_have_the_same_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

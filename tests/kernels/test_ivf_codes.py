@@ -26,11 +26,11 @@ class Cells:
         each = zip(self.codes, self.labels, strict=True)
         lists = np.array([[c.ctypes.data if len(c) else 0, m.ctypes.data, len(c)] for c, m in each], dtype=np.int64)
         labels = np.full((len(queries), k), -9, dtype=np.int64)
+        nothing = np.empty(0, dtype=np.float32)
         search_codes(
             read_only(lists), self.codes[0].shape[1], read_only(self.steps), read_only(_blocks(self.centroid_codes)),
-            self.residual, probes, read_only(queries), k, labels, read_only(np.empty((0, self.d), dtype=np.float32)),
-            np.empty(0, dtype=np.int64), 0, np.empty((len(queries), 0), dtype=np.int64),
-            np.empty((len(queries), 0), dtype=np.float32),
+            nothing, self.residual, probes, read_only(queries), k, labels, read_only(nothing.reshape(0, self.d)),
+            np.empty(0, dtype=np.int64), 0, labels[:, :0], np.empty((len(queries), 0), dtype=np.float32),
         )  # fmt: skip
         return labels
 
