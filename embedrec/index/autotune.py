@@ -270,8 +270,8 @@ def _settings_reaching(
 
 
 def _effort_steps(index: Index, fixed: SearchSettings, limit: int | None, first: int) -> Iterator[SearchSettings]:
-    """Settings with a growing number of cells, or candidates of a graph: 1 to 8, then 10, 12, 14, 16, 20, 24 … up to
-    the limit, or all.
+    """Settings with a growing number of cells, 1 to 16, then 18, 20 … 32, 36, 40 … up to the limit, or all; or of
+    candidates of a graph, in steps that are twice as long, as none can be left out there.
 
     first  number of cells below which there are no steps, if the next step is not above it either
     """
@@ -283,7 +283,7 @@ def _effort_steps(index: Index, fixed: SearchSettings, limit: int | None, first:
     value, last = (1, int(innermost(index.faiss).nlist)) if name == "nprobe" else (_FIRST_EF, _LAST_EF)
     last = last if limit is None else min(limit, last)
     while value < last:
-        following = value + max(1, (1 << value.bit_length()) // 8)
+        following = value + max(1, (1 << value.bit_length()) // (16 if name == "nprobe" else 8))
         if name != "nprobe" or following > first:
             yield replace(fixed, **{name: value})
         value = following
