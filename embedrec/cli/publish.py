@@ -13,6 +13,7 @@ import click
 
 from embedrec.cli.shared.artifacts import use_artifacts
 from embedrec.cli.shared.commands import SuggestingGroup
+from embedrec.cli.shared.engine_options import spark_settings
 from embedrec.cli.shared.list_options import export_source, note_effect
 from embedrec.cli.shared.options import emit, note, use_threads
 from embedrec.cli.shared.publish_options import (
@@ -65,6 +66,8 @@ def publish() -> None:
 
     --list prints the generations: number, served or kept, seconds since it was last served, source, fingerprint.
     --rollback serves a kept generation (--keep) again, without loading it.
+
+    With --engine spark, executors compute the lists, and this process sends them.
 
     Credentials are given in the URL or in the environment, and are never printed. Other users of the machine may see
     command-line arguments: prefer the environment.
@@ -254,11 +257,13 @@ def _content(
     threads: int, report: Report, *, items: str | None, stale_ok: bool, workspace: Workspace, **given: Any
 ) -> Iterator[PublishContent]:
     """The content that the options name; afterwards, the effect of policies is printed."""
-    from embedrec.export.select_lists import select_lists
     from embedrec.export.write_lists import ExportSettings
     from embedrec.workflows.export import open_export_source
     from embedrec.workflows.publish import build_publish_content
 
+    spark = spark_settings(given["engine"], given["master"], given["spark_conf"])
+    if spark is not None and items == "vectors":
+        raise click.UsageError("--engine spark computes lists, which --items vectors leaves out; leave it out")
     check_not_both(given["model"], given["index"])
     source = export_source(given, threads)
     settings = ExportSettings(given["count"], given["policies"], given["candidates"])
@@ -267,7 +272,15 @@ def _content(
     for line in opened.messages:
         note(line)
     use_threads(threads)
-    with select_lists(opened.lists, settings, opened.inputs, threads=threads, report=report) as selected:
+    if spark is None:
+        from embedrec.export.select_lists import select_lists
+
+        selecting = select_lists(opened.lists, settings, opened.inputs, threads=threads, report=report)
+    else:
+        from embedrec.workflows.spark_export import select_on_spark
+
+        selecting = select_on_spark(workspace, source, opened, settings, spark, report=report)
+    with selecting as selected:
         yield build_publish_content(opened, source, settings, selected.lists, items=items)
         if selected.result is not None:
             note_effect(selected.result, settings.policies.describe(), min(settings.k, opened.lists.max_k))

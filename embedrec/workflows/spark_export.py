@@ -1,4 +1,4 @@
-"""Export lists on Spark: executors open the index or the model, search, apply policies and write shards.
+"""Export and publish lists on Spark: executors open the index or the model, search, apply policies and write shards.
 
 Blocks are those of one machine, so that the files are equal in every byte. Everything that executors open must be in
 folders that all machines share.
@@ -23,6 +23,7 @@ from embedrec.errors import DataError
 from embedrec.export.files import file_header, write_file, write_rows, write_shard, write_shards
 from embedrec.export.policies.chain import Chain, build_chain
 from embedrec.export.resume import StoredLists
+from embedrec.export.select_lists import SelectedLists
 from embedrec.export.write_lists import ExportResult, ExportSettings, check_export, export_by
 from embedrec.progress import Report, quiet
 from embedrec.spark.session import SparkSettings, spark_session
@@ -103,6 +104,26 @@ def export_on_spark(
     check_export(target, opened.lists, settings.layout, stream=False)
     with spark_engine(workspace, source, opened, settings, target, spark) as engine:
         return export_by(engine, target, opened.about, resume=resume, report=report)
+
+
+@contextmanager
+def select_on_spark(
+    workspace: Workspace,
+    source: ExportSource,
+    opened: Exportable,
+    settings: ExportSettings,
+    spark: SparkSettings,
+    *,
+    report: Report = quiet,
+) -> Iterator[SelectedLists]:
+    """The lists of `export.select_lists.select_lists`, computed on Spark; see `spark_engine`.
+
+    They are stored in a hidden folder of the workspace for the duration of the block.
+    """
+    with spark_engine(workspace, source, opened, settings, workspace.root / "publish", spark) as engine:
+        folder = engine.staging / "lists"
+        folder.mkdir()
+        yield SelectedLists(engine, folder, True, report)
 
 
 def _text(about: Mapping[str, Any]) -> str:

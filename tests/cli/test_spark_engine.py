@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,32 @@ def test_export(run: Run, counted: Path, spark: object) -> None:
 
 
 @pytest.mark.spark
+def test_publish(run: Run, counted: Path, spark: object) -> None:
+    words = ("-n", 2, "--min-score", 1)
+    local = succeed(run, "publish", "parquet", "a", *words)
+    other = succeed(run, "publish", "parquet", "b", *words, *SPARK)
+    assert other.out.split("\t")[:4] == local.out.split("\t")[:4]
+    assert other.err == local.err.replace("to a\n", "to b\n")
+    assert Path("b/neighbours.parquet").read_bytes() == Path("a/neighbours.parquet").read_bytes()
+    again = succeed(run, "publish", "parquet", "a", *words, *SPARK)  # the content has the same fingerprint
+    assert "a already serves this content as generation 1; nothing is written" in again.err
+    assert not [path for path in Path().iterdir() if path.name.startswith(".")]  # no parts are left
+
+
+@pytest.mark.spark
+def test_publish_to_redis(run: Run, counted: Path, spark: object, redis: Any, redis_url: str) -> None:
+    """A second generation on Spark is sent as the same delta, and leaves the same keys."""
+    states, sizes = [], []
+    for engine in ((), SPARK):
+        redis.flushall()
+        succeed(run, "publish", "redis", redis_url, "-n", 1)
+        sizes.append(succeed(run, "publish", "redis", redis_url, "-n", 2, *engine).out.split("\t")[:4])
+        lists = {key: redis.lrange(key, 0, -1) for key in redis.scan_iter() if redis.type(key) == "list"}
+        states.append((lists, redis.get("embedrec:served")))
+    assert states[0] == states[1] and sizes[0] == sizes[1]
+
+
+@pytest.mark.spark
 def test_build_index(run: Run, compass: Path, spark: object) -> None:
     words = ("build-index", "--type", "IVF2,Flat", "--workspace", compass)
     local, other = succeed(run, *words, "--name", "a"), succeed(run, *words, "--name", "b", *SPARK)
@@ -58,6 +85,7 @@ def test_models_that_spark_does_not_train(run: Run, counted: Path) -> None:
         (("train", "svd", "--from", "svd"), "--from cannot be combined with --engine spark"),
         (("train", "svd", "--resume"), "--resume cannot be combined with --engine spark"),
         (("train", "svd", "--log-to", "mlflow:x"), "--log-to cannot be combined with --engine spark"),
+        (("publish", "parquet", "x", "--items", "vectors"), "--engine spark computes lists, which --items vectors lea"),
         (("export", "-"), "--engine spark writes a file or shards, not stdout; leave it out"),
         (("export", "x.vec"), "--engine spark exports lists, not vectors; leave it out"),
     ],

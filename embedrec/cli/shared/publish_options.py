@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from embedrec.cli.shared.artifacts import stale_option
+from embedrec.cli.shared.engine_options import engine_options
 from embedrec.cli.shared.list_options import list_source_options, selection_options
 from embedrec.cli.shared.options import (
     combine_options,
@@ -64,6 +65,7 @@ def content_options(parts: str) -> Callable[[F], F]:
         search_options("the index's"),
         gpu_option,
         stale_option,
+        engine_options,
         click.option("--dry-run", is_flag=True, help="Print what would be written; connect to nothing, write nothing."),
         log_option,
         json_option,
