@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from embedrec.cli.evaluate_grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
+from embedrec.cli.shared.engine_options import engine_options, spark_settings
 from embedrec.cli.shared.evaluation_options import evaluation_options, open_task, positive_integers
 from embedrec.cli.shared.metric_table import by_metric
 from embedrec.cli.shared.options import config_option, emit, note, use_threads
@@ -17,6 +19,9 @@ from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
+    from embedrec.evaluation.case_blocks import Compute
+    from embedrec.spark.session import SparkSettings
+    from embedrec.workflows.evaluate import EvaluationTask
     from embedrec.workflows.evaluation_options import EvaluationOptions
     from embedrec.workflows.train import TrainingOptions
 
@@ -40,6 +45,7 @@ _FOR_RUNS = ("model", "run", "qrels", "at", "as_json", "workspace")  # the optio
 )
 @click.option("--qrels", type=click.Path(path_type=Path), metavar="FILE", help="TREC qrels of the TREC run file.")
 @grid_options
+@engine_options
 @evaluation_options
 def evaluate(
     model: str | None,
@@ -52,6 +58,9 @@ def evaluate(
     neighbours: str,
     expanded: bool,
     out: Path | None,
+    engine: str,
+    master: str | None,
+    spark_conf: tuple[str, ...],
     sessions: str | None,
     evaluation: EvaluationOptions,
     training: TrainingOptions,
@@ -61,7 +70,8 @@ def evaluate(
 ) -> None:
     """Evaluate MODEL on held-out data: a trained model, or a recipe (word2vec, sr …) that is trained now.
 
-    A model that was trained on more than the training part is retrained on that part with the same settings.
+    A model that was trained on more than the training part is retrained on that part with the same settings, always on
+    this machine; --engine spark ranks the test cases in executors.
 
     \b
     embedrec evaluate word2vec
@@ -69,11 +79,13 @@ def evaluate(
     embedrec evaluate popular --set days=14 --split warm-time:share=.2,min_rating=4
     embedrec evaluate word2vec --save-run run/; embedrec evaluate --run run/
     embedrec evaluate sscf --grid --split user-share
+    embedrec evaluate cooccurrence --engine spark --master spark://host:7077
     """
     if (model is None) == (run is None):
         raise click.UsageError("give either MODEL or --run")
     if qrels is not None and run is None:
         raise click.UsageError("--qrels needs a TREC run file; name it with --run")
+    spark = spark_settings(engine, master, spark_conf)
     if run is not None:
         parameters = click.get_current_context().command.params
         ignored = _given(*(str(p.name) for p in parameters if p.expose_value and p.name not in _FOR_RUNS))
@@ -93,7 +105,7 @@ def evaluate(
         sizes = positive_integers(neighbours, "numbers of neighbours")
         evaluate_grid(workspace, str(model), sessions, options, training, GridSettings(sizes, expanded), out, as_json)
     else:
-        _evaluate(workspace, str(model), sessions, evaluation, training, save_run, by, as_json)
+        _evaluate(workspace, str(model), sessions, evaluation, training, spark, save_run, by, as_json)
 
 
 def _given(*keys: str) -> str | None:
@@ -110,6 +122,7 @@ def _evaluate(
     sessions: str | None,
     options: EvaluationOptions,
     training: TrainingOptions,
+    spark: SparkSettings | None,
     run: Path | None,
     by: str | None,
     as_json: bool,
@@ -128,7 +141,10 @@ def _evaluate(
         check_place(run)
     use_threads(training.threads)
     task, settings = open_task(workspace, sessions, options)
-    evaluated, result = evaluate_model(workspace, name, task, settings, options, training, stage=Progress)
+    with _computing(workspace, task, spark) as compute:
+        evaluated, result = evaluate_model(
+            workspace, name, task, settings, options, training, compute=compute, stage=Progress
+        )
     record = {
         "model": name,
         "origin": evaluated.origin,
@@ -144,6 +160,19 @@ def _evaluate(
         emit(by_metric(result.metrics, result.intervals, settings.at), as_json=False)
     if by is not None:
         emit(breakdown(by, result, task.train), as_json)
+
+
+def _computing(
+    workspace: Workspace, task: EvaluationTask, spark: SparkSettings | None
+) -> AbstractContextManager[Compute]:
+    """Where the test cases of a task are computed."""
+    if spark is None:
+        from embedrec.evaluation.case_blocks import compute_here
+
+        return nullcontext(compute_here)
+    from embedrec.workflows.spark_evaluate import computing_on_spark
+
+    return computing_on_spark(workspace, task.protocol, spark)
 
 
 def _evaluate_run(run: Path, qrels: Path | None, at: tuple[int, ...], as_json: bool) -> None:

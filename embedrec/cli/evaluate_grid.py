@@ -55,7 +55,7 @@ def grid_options(command: F) -> F:
 
 
 GRID_ONLY = ("neighbours", "expanded", "out")
-NOT_FOR_GRIDS = ("save_run", "by", "labels", "through", "draws", "device")
+NOT_FOR_GRIDS = ("save_run", "by", "labels", "through", "draws", "device", "engine")
 
 
 def evaluate_grid(

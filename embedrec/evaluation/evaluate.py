@@ -17,6 +17,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation.beyond_accuracy import aggregate_metrics, list_metrics
 from embedrec.evaluation.bootstrap import DRAWS, interval, resampled_means
+from embedrec.evaluation.case_blocks import Compute, compute_here
 from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
@@ -156,11 +157,13 @@ def evaluate(
     train: Sessions,
     settings: EvaluationSettings | None = None,
     *,
+    compute: Compute = compute_here,
     report: Report = quiet,
 ) -> Evaluation:
     """Evaluate a model on test cases, with the whole catalogue ranked.
 
     train   the training sessions: the catalogue, and the items' popularity
+    compute  where blocks of cases are ranked
     report  "progress" with `done` and `total` test cases
 
     Raises DataError if no test case is left, SettingsError for lists longer than the catalogue.
@@ -172,7 +175,8 @@ def evaluate(
     k = settings.at[-1]
     # R-precision needs lists as long as there are targets, up to a useful length
     depth = max(k, min(int(test_cases.relevant.max()), _DEEPEST, len(train.vocab)))
-    ranking = rank(model, test_cases, depth, exclude_seen=settings.exclude_seen, ties=settings.ties, report=report)
+    rules: dict[str, Any] = {"exclude_seen": settings.exclude_seen, "ties": settings.ties}
+    ranking = rank(model, test_cases, depth, **rules, compute=compute, report=report)
     row_of = np.append(train.vocab.rows_of(ranking.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(test_cases), depth), -1, dtype=np.int32)
     scores = np.full(lists.shape, -np.inf, dtype=np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
+from embedrec.evaluation.case_blocks import Compute, case_blocks, compute_here
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import TestCases
@@ -21,8 +21,6 @@ SHARE_BEFORE = {
     "median": 0.5,
 }  # share of tied non-targets ranked before the target
 
-BLOCK_CASES = 4096  # test cases at a time
-BLOCK_EVENTS = 1 << 22  # events of their histories at a time: prefixes of a session grow with its squared length
 BLOCK_RESULTS = 1 << 22  # results at a time of longer lists
 GROWTH_FACTOR = 8  # factor by which lists grow until ties end inside them
 
@@ -53,6 +51,7 @@ def rank(
     *,
     exclude_seen: bool,
     ties: Ties = "conservative",
+    compute: Compute = compute_here,
     report: Report = quiet,
 ) -> Ranking:
     """The lists of a model, and the ranks of the targets among all its items.
@@ -62,6 +61,7 @@ def rank(
     ties  rank of a target among items of equal score: "standard" first (#(>) + 1), "conservative" last (#(≥)),
           "median" in the middle. Several targets of equal score have consecutive ranks. An item without a score is
           never a hit.
+    compute  where blocks of cases are ranked
     report  "progress" with `done` and `total` test cases
     """
     test_cases = test_cases.reindex(model.vocab)
@@ -69,51 +69,47 @@ def rank(
     rows = np.empty((len(test_cases), k), dtype=np.int32)
     scores = np.empty((len(test_cases), k), dtype=np.float32)
     ranks = np.empty(len(test_cases.targets))
-    for start, stop in case_blocks(test_cases.length):
-        rows[start:stop], scores[start:stop], ranks[slice(*test_cases.offsets[[start, stop]])] = _rank_block(
-            model, test_cases, start, stop, k, exclude_seen, ties
-        )
+    blocks = list(case_blocks(test_cases.length))
+    results = compute(model, test_cases, _RankBlock(k, exclude_seen, ties), blocks)
+    for (start, stop), result in zip(blocks, results, strict=True):
+        rows[start:stop], scores[start:stop], ranks[slice(*test_cases.offsets[[start, stop]])] = result
         report("progress", done=stop, total=len(test_cases), unit="test cases")
     return Ranking(model.vocab, rows, scores, test_cases.offsets, ranks)
 
 
-def case_blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges that cover all cases, of at most `BLOCK_CASES` cases, and fewer for long histories (Q,)."""
-    events = np.concatenate([[0], np.cumsum(length)])
-    start = 0
-    while start < len(length):
-        most = int(np.searchsorted(events, events[start] + BLOCK_EVENTS, side="right")) - 1
-        stop = min(start + BLOCK_CASES, max(most, start + 1), len(length))
-        yield start, stop
-        start = stop
+@dataclass(frozen=True)
+class _RankBlock:
+    """A `BlockWork`: lists (b, k), their scores (b, k), and ranks of the targets (t,); see `rank`."""
 
+    k: int
+    exclude_seen: bool
+    ties: Ties
 
-def _rank_block(
-    model: Model, test_cases: TestCases, start: int, stop: int, k: int, exclude_seen: bool, ties: Ties
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of cases start … stop − 1."""
-    n = len(model.vocab)
-    histories = test_cases.histories(start, stop)
-    offsets = test_cases.offsets[start : stop + 1] - test_cases.offsets[start]
-    targets = test_cases.targets[slice(*test_cases.offsets[[start, stop]])]
-    reach = min(k + 1, n)  # one more shows whether ties continue
-    top = model.recommend(histories, reach, exclude_seen=exclude_seen)
-    ranks, undecided = target_ranks(top.rows, top.scores, offsets, targets, k, ties, complete=reach == n)
-    rows, scores = _first(top, offsets, targets, ranks, k)
-    left = np.flatnonzero(undecided)
-    while len(left):
-        reach = min(reach * GROWTH_FACTOR, n)
-        for part in np.array_split(left, -(-len(left) * reach // BLOCK_RESULTS)):
-            wide = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
-            counts = np.diff(offsets)[part]
-            starts = np.concatenate([[0], np.cumsum(counts)])
-            at = np.repeat(offsets[part] - starts[:-1], counts) + np.arange(starts[-1])
-            ranks[at], undecided[part] = target_ranks(
-                wide.rows, wide.scores, starts, targets[at], k, ties, complete=reach == n
-            )
-            rows[part], scores[part] = _first(wide, starts, targets[at], ranks[at], k)
+    def __call__(
+        self, model: Model, test_cases: TestCases, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        k, exclude_seen, ties, n = self.k, self.exclude_seen, self.ties, len(model.vocab)
+        histories = test_cases.histories(start, stop)
+        offsets = test_cases.offsets[start : stop + 1] - test_cases.offsets[start]
+        targets = test_cases.targets[slice(*test_cases.offsets[[start, stop]])]
+        reach = min(k + 1, n)  # one more shows whether ties continue
+        top = model.recommend(histories, reach, exclude_seen=exclude_seen)
+        ranks, undecided = target_ranks(top.rows, top.scores, offsets, targets, k, ties, complete=reach == n)
+        rows, scores = _first(top, offsets, targets, ranks, k)
         left = np.flatnonzero(undecided)
-    return rows, scores, ranks
+        while len(left):
+            reach = min(reach * GROWTH_FACTOR, n)
+            for part in np.array_split(left, -(-len(left) * reach // BLOCK_RESULTS)):
+                wide = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
+                counts = np.diff(offsets)[part]
+                starts = np.concatenate([[0], np.cumsum(counts)])
+                at = np.repeat(offsets[part] - starts[:-1], counts) + np.arange(starts[-1])
+                ranks[at], undecided[part] = target_ranks(
+                    wide.rows, wide.scores, starts, targets[at], k, ties, complete=reach == n
+                )
+                rows[part], scores[part] = _first(wide, starts, targets[at], ranks[at], k)
+            left = np.flatnonzero(undecided)
+        return rows, scores, ranks
 
 
 def _first(

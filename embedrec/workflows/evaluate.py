@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from embedrec.config import build
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
+from embedrec.evaluation.case_blocks import Compute, compute_here
 from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.evaluation.item_similarity import evaluate_similar
 from embedrec.models.base import Model
@@ -152,12 +152,19 @@ def target_ids(task: EvaluationTask, settings: EvaluationSettings) -> np.ndarray
 
 
 def evaluate_task(
-    task: EvaluationTask, model: Model, settings: EvaluationSettings, *, labels: Any = None, report: Report = quiet
+    task: EvaluationTask,
+    model: Model,
+    settings: EvaluationSettings,
+    *,
+    labels: Any = None,
+    compute: Compute = compute_here,
+    report: Report = quiet,
 ) -> Evaluation:
     """Evaluate a model on the test cases of a task; `labels` are for "similar"."""
+    given = (model, task.test_cases, task.train, settings)
     if task.protocol == "similar":
-        return evaluate_similar(model, task.test_cases, task.train, settings, labels=labels, report=report)
-    return evaluate(model, task.test_cases, task.train, settings, report=report)
+        return evaluate_similar(*given, labels=labels, compute=compute, report=report)
+    return evaluate(*given, compute=compute, report=report)
 
 
 def test_part_metrics(source: Artifact) -> Callable[[Model], dict[str, float]]:

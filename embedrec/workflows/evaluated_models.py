@@ -9,6 +9,7 @@ from typing import Any
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.evaluation.case_blocks import Compute, compute_here
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models import MODELS, recipe_class, settings_class
 from embedrec.models.base import Model, Recipe, ThreadedModel
@@ -173,13 +174,19 @@ def search_through_index(
 
 
 def exact_metrics(
-    evaluated: EvaluatedModel, task: EvaluationTask, settings: EvaluationSettings, *, report: Report = quiet
+    evaluated: EvaluatedModel,
+    task: EvaluationTask,
+    settings: EvaluationSettings,
+    *,
+    compute: Compute = compute_here,
+    report: Report = quiet,
 ) -> dict[str, float]:
     """Recall and MRR with exact search, at the longest list, of a model that searches an index; {} for other models."""
     if evaluated.exact is None:
         return {}
     k = settings.at[-1]
-    metrics = evaluate_task(task, evaluated.exact, replace(settings, at=(k,), draws=0), report=report).metrics
+    shorter = replace(settings, at=(k,), draws=0)
+    metrics = evaluate_task(task, evaluated.exact, shorter, compute=compute, report=report).metrics
     return {key: metrics[key] for key in (f"recall@{k}", f"mrr@{k}")}
 
 

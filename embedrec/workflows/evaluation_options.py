@@ -8,6 +8,7 @@ from typing import Literal
 
 from embedrec.config import check_bounds, check_seed
 from embedrec.errors import SettingsError
+from embedrec.evaluation.case_blocks import Compute, compute_here
 from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, check_list_lengths
 from embedrec.progress import Stage, quiet_stage
 from embedrec.storage.artifacts import Artifact
@@ -105,10 +106,12 @@ def evaluate_model(
     options: EvaluationOptions,
     training: TrainingOptions = DEFAULTS,
     *,
+    compute: Compute = compute_here,
     stage: Stage = quiet_stage,
 ) -> tuple[EvaluatedModel, Evaluation]:
     """Train the model of a name if necessary, and evaluate it.
 
+    compute  where blocks of test cases are computed
     stage  of training, indexing and evaluation; "note" (message) with the model's origin, and the loss of an
            approximate index
 
@@ -126,8 +129,8 @@ def evaluate_model(
         with stage(f"index {name}") as report:
             model = search_through_index(model, options.through, task, seed=options.seed, report=report)
     with stage(f"evaluate {name}") as report:
-        result = evaluate_task(task, model.model, settings, labels=labels, report=report)
-        for key, exact in exact_metrics(model, task, settings, report=report).items():
+        result = evaluate_task(task, model.model, settings, labels=labels, compute=compute, report=report)
+        for key, exact in exact_metrics(model, task, settings, compute=compute, report=report).items():
             approximate = result.metrics[key]
             loss = f", a loss of {round(1 - approximate / exact, 4) or 0.0:.2%}" if exact else ""
             message = f"{key} of {name}: {approximate:.4f} through the index, {exact:.4f} exactly{loss}"

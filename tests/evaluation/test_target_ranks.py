@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import embedrec.evaluation.target_ranks as module
 from embedrec.data import Vocab
 from embedrec.errors import SettingsError
+from embedrec.evaluation import case_blocks, target_ranks
 from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.baselines.popular import Popular
 from embedrec.splitting.test_cases import TestCases
@@ -64,9 +64,9 @@ def test_ranks_and_lists_equal_a_slow_reference(case: Case, k: int, exclude_seen
 def test_results_do_not_depend_on_block_sizes(case: Case, k: int, ties: Ties) -> None:
     whole = rank(case.model(), case.test_cases(), k, exclude_seen=False, ties=ties)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_CASES", 2)
-        patch.setattr(module, "GROWTH_FACTOR", 2)
-        patch.setattr(module, "BLOCK_RESULTS", 4)
+        patch.setattr(case_blocks, "BLOCK_CASES", 2)
+        patch.setattr(target_ranks, "GROWTH_FACTOR", 2)
+        patch.setattr(target_ranks, "BLOCK_RESULTS", 4)
         reported: list[dict[str, Any]] = []
         parts = rank(
             case.model(),
@@ -172,15 +172,3 @@ def test_vectors_and_an_index_of_them_give_the_same_ranks() -> None:
     )
     case = Case(60, histories, np.split(test_cases.targets, test_cases.offsets[1:-1]), scores.tolist())
     assert exact.ranks.tolist() == slow_ranks(case, 20, exclude_seen=True, ties="conservative")
-
-
-@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 4), st.integers(1, 20))
-def test_blocks_are_bounded_in_test_cases_and_events(length: list[int], test_cases: int, events: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_CASES", test_cases)
-        patch.setattr(module, "BLOCK_EVENTS", events)
-        blocks = list(module.case_blocks(np.array(length, dtype=np.int64)))
-    assert [q for start, stop in blocks for q in range(start, stop)] == list(range(len(length)))
-    for start, stop in blocks:
-        assert 0 < stop - start <= test_cases
-        assert sum(length[start:stop]) <= events or stop - start == 1
