@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from embedrec.cli.shared.artifacts import find_sessions, note_outdated
+from embedrec.cli.shared.engine_options import engine_options, spark_settings
 from embedrec.cli.shared.options import emit, json_option, log_option, note, seed_option, workspace_option
 from embedrec.storage.workspace import Workspace
 
@@ -14,10 +15,21 @@ from embedrec.storage.workspace import Workspace
 @click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the result [default: SESSIONS-RULE].")
 @seed_option
+@engine_options
 @log_option
 @json_option
 @workspace_option
-def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json: bool, workspace: Workspace) -> None:
+def split(
+    rule: str,
+    sessions: str | None,
+    name: str | None,
+    seed: int,
+    engine: str,
+    master: str | None,
+    spark_conf: tuple[str, ...],
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
     """Hold out a part of the latest sessions and write both parts: `train` uses the training part, `evaluate` the
     held-out part.
 
@@ -35,16 +47,23 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     \b
     embedrec split time:days=7
     embedrec split last-item --sessions movielens
+    embedrec split random --engine spark --master spark://host:7077
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.splitting import rules
     from embedrec.workflows.split import write_split
 
+    spark = spark_settings(engine, master, spark_conf)
     source = find_sessions(workspace, sessions)
     chosen = rules.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
     with Progress("split"):
-        done, checked = write_split(source, folder, chosen, seed=seed)
+        if spark is None:
+            done, checked = write_split(source, folder, chosen, seed=seed)
+        else:
+            from embedrec.workflows.spark_split import split_on_spark
+
+            done, checked = split_on_spark(source, folder, chosen, spark, seed=seed)
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")

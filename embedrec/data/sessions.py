@@ -441,7 +441,11 @@ def check_sessions(sessions: Any) -> None:
 
 def rank_by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the vocabulary that occur in `items` (E,), by descending count, ties by id; and their counts."""
-    counts = count_rows(items, len(vocab))  # (n,)
+    return rank_counts(count_rows(items, len(vocab)), vocab)
+
+
+def rank_counts(counts: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with a count (n,) above 0, by descending count, ties by id; and their counts."""
     used = np.flatnonzero(counts)
     order = used[np.lexsort((vocab.ids[used], -counts[used]))]
     return order, counts[order]

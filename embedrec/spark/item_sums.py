@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
 
-_ITEMS, _LENGTHS = 0, 1  # tables of `_SumSessions`
+ITEMS, _LENGTHS = 0, 1  # what rows are: items, lengths of sessions
 
 
 def count_mentions(frame: SessionsFrame) -> np.ndarray:
     """How often each item of the vocabulary is mentioned: (n,) int64."""
-    counted = frame.slices.mapInArrow(_CountMentions(frame.folder, frame.part), _SCHEMA)
-    return _table(counted, _ITEMS, frame.n_items)[0].astype(np.int64)
+    counted = frame.slices.mapInArrow(_CountMentions(frame.folder, frame.part), SUMS_SCHEMA)
+    return sums_of(counted, ITEMS, frame.n_items)[0].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,17 @@ def sum_sessions(frame: SessionsFrame, rules: PairRules, new: Broadcast[np.ndarr
     """The sums of all sessions; `new` as in `read_block`."""
     task = _SumSessions(frame.folder, frame.part, rules, new, n)
     summed = (
-        frame.slices.mapInArrow(task, _SCHEMA).groupBy("of", "row").sum("a", "b").toDF("of", "row", "a", "b").cache()
+        frame.slices.mapInArrow(task, SUMS_SCHEMA)
+        .groupBy("of", "row")
+        .sum("a", "b")
+        .toDF("of", "row", "a", "b")
+        .cache()
     )
     try:
         longest = summed.where(f"of = {_LENGTHS}").agg({"row": "max"}).first()
         size = 1 + ((longest[0] if longest else None) or 0)
-        lengths = _table(summed, _LENGTHS, size)[0].astype(np.int64)
-        mentions, loads = _table(summed, _ITEMS, n)
+        lengths = sums_of(summed, _LENGTHS, size)[0].astype(np.int64)
+        mentions, loads = sums_of(summed, ITEMS, n)
     finally:
         summed.unpersist()
     lengths[0] = frame.n_sessions - lengths[1:].sum()
@@ -66,15 +70,15 @@ def sum_weights(
     weights  (l+1,) exact float64 by the length of a session
     """
     task = _SumWeights(frame.folder, frame.part, rules, new, n, weights)
-    summed = frame.slices.mapInArrow(task, _SCHEMA)
-    norms, totals = _table(summed, _ITEMS, n)
+    summed = frame.slices.mapInArrow(task, SUMS_SCHEMA)
+    norms, totals = sums_of(summed, ITEMS, n)
     return norms, totals
 
 
-_SCHEMA = "of int, row int, a double, b double"
+SUMS_SCHEMA = "of int, row int, a double, b double"  # numbers a and b of a row, which are added up
 
 
-def _table(frame: DataFrame, of: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+def sums_of(frame: DataFrame, of: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The sums a and b of n rows: (n,) float64 each."""
     table = frame.where(f"of = {of}").groupBy("row").sum("a", "b").toDF("row", "a", "b").toArrow()
     rows = table.column("row").to_numpy()
@@ -86,7 +90,7 @@ def _table(frame: DataFrame, of: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return columns[0], columns[1]
 
 
-def _rows(of: int, a: np.ndarray, b: np.ndarray) -> Any:
+def sum_rows(of: int, a: np.ndarray, b: np.ndarray) -> Any:
     """The record batch of the rows where one of the arrays is not 0."""
     import pyarrow as pa
 
@@ -105,7 +109,7 @@ class _CountMentions:
         items = mapped(self.folder, f"{self.part}items")
         for start, stop in slices_in(batches):
             counts = np.bincount(items[start:stop]).astype(np.float64)
-            yield _rows(_ITEMS, counts, np.zeros(len(counts)))
+            yield sum_rows(ITEMS, counts, np.zeros(len(counts)))
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,12 @@ class _SumSessions:
         for start, stop in slices_in(batches):
             block = read_block(self.folder, self.part, start, stop, self.rules, self.new.value, self.n)
             lengths = np.bincount(np.diff(block.offsets)).astype(np.float64)
-            yield _rows(_LENGTHS, lengths, np.zeros(len(lengths)))
+            yield sum_rows(_LENGTHS, lengths, np.zeros(len(lengths)))
             bounds = block.offsets[:-1], block.offsets[1:]
             mentions, _ = add_loads(block.items, *bounds, np.diff(block.offsets), self.n)
             pieces = cut(block, self.rules)
             _, loads = add_loads(block.items, pieces.starts, pieces.ends, pieces.stops - pieces.begins, self.n)
-            yield _rows(_ITEMS, mentions, loads)
+            yield sum_rows(ITEMS, mentions, loads)
 
 
 @dataclass(frozen=True)
@@ -149,4 +153,4 @@ class _SumWeights(_SumSessions):
             norms = sum_factors(block.items, session, factor, self.n)
             reach = self.rules.window or max(1, int(lengths.max(initial=0)))
             totals = count_reached(block.offsets, block.items, self.n, reach, self.rules.back, factor)
-            yield _rows(_ITEMS, norms, totals)
+            yield sum_rows(ITEMS, norms, totals)

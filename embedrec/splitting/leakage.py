@@ -9,7 +9,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
 from embedrec.splitting.holdout import HeldOut
 
-_LONG = 3  # items; shorter sessions are equal by chance
+LONG = 3  # items; shorter sessions are equal by chance
 _MANY, _MOST = 100, 0.9  # of at least 100 sessions, 90 % are not equal by chance
 _BY_CHANCE = 0.01  # share of the sessions with the same id that may be equal by chance
 
@@ -37,14 +37,19 @@ def _vocabulary(train: Sessions) -> str:
             f"leak: {len(absent):,} items of the training vocabulary, such as {train.vocab.id(int(absent[0]))!r}, are "
             "in no training session; build the vocabulary from the training part only"
         )
-    return f"all {len(train.vocab):,} items of the training vocabulary are in training sessions"
+    return known_items(len(train.vocab))
+
+
+def known_items(items: int) -> str:
+    """What the check says of a training vocabulary whose items all occur."""
+    return f"all {items:,} items of the training vocabulary are in training sessions"
 
 
 def _sessions(train: Sessions, test: HeldOut) -> str:
     rows = np.array(_find_rows(train.ids, test.sessions.ids), dtype=np.int64)  # (S,) −1 where training has no such id
     shared = int((rows >= 0).sum())
     if not shared:
-        return f"none of the {len(test):,} held-out sessions has the id of a training session"
+        return shared_ids(0, len(test))
     leaked = np.flatnonzero(_find_leaked(train, rows, test))
     # two files may use the same ids for other sessions, of which a few short ones are equal by chance
     if len(leaked) > _BY_CHANCE * shared:
@@ -54,8 +59,16 @@ def _sessions(train: Sessions, test: HeldOut) -> str:
         )
     if len(leaked):
         return f"{len(leaked):,} of {shared:,} held-out sessions have the id and items of a training session"
+    return shared_ids(shared, len(test))
+
+
+def shared_ids(shared: int, sessions: int) -> str:
+    """What the check says of so many held-out sessions, of which `shared` have the id of a training session that has
+    nothing beyond their given part."""
+    if not shared:
+        return f"none of the {sessions:,} held-out sessions has the id of a training session"
     return (
-        f"training has the ids of {shared:,} of the {len(test):,} held-out sessions too, but nothing beyond the "
+        f"training has the ids of {shared:,} of the {sessions:,} held-out sessions too, but nothing beyond the "
         "given part"
     )
 
@@ -98,41 +111,64 @@ def _find_leaked(train: Sessions, rows: np.ndarray, test: HeldOut) -> np.ndarray
 def _copies(train: Sessions, test: HeldOut) -> list[str]:
     """The number of held-out sessions that equal a training session item by item, under another id."""
     code = _codes(train, test.sessions)
-    long = np.flatnonzero((test.sessions.lengths >= _LONG) & (test.given == 0))
+    long = np.flatnonzero((test.sessions.lengths >= LONG) & (test.given == 0))
     if not len(long):
         return []
     lengths = set(test.sessions.lengths[long].tolist())
     known = {train[s].tobytes() for s in np.flatnonzero(np.isin(train.lengths, list(lengths))).tolist()}
     copies = sum(code[test.sessions[s]].tobytes() in known for s in long.tolist())
-    if len(long) >= _MANY and copies > _MOST * len(long):
+    return check_copies(copies, len(long))
+
+
+def check_copies(copies: int, long: int) -> list[str]:
+    """What the check says of `long` held-out sessions of LONG items or more without a given part, of which so many
+    equal a training session item by item. Raises DataError if these are too many."""
+    if not long:
+        return []
+    if long >= _MANY and copies > _MOST * long:
         raise DataError(
-            f"leak: {copies:,} of {len(long):,} held-out sessions of {_LONG} items or more equal a training session "
+            f"leak: {copies:,} of {long:,} held-out sessions of {LONG} items or more equal a training session "
             "item by item, under other ids; remove the held-out part from training"
         )
-    return [
-        f"{copies:,} of {len(long):,} held-out sessions of {_LONG} items or more equal a training session item by item"
-    ]
+    return [f"{copies:,} of {long:,} held-out sessions of {LONG} items or more equal a training session item by item"]
 
 
 def _times(train: Sessions, test: HeldOut, *, in_time: bool) -> list[str]:
     times = test.sessions.times
     if train.times is None or times is None or not len(train.times):
-        return ["there are no times, so the order of training and held-out events was not checked"]
+        return [NO_TIMES]
     lengths = test.sessions.lengths
     targets = times[test.sessions.position_of >= np.repeat(np.maximum(test.given, 1), lengths)]
     if not len(targets):
         return []
+    given = bool(test.given.any())
     if not in_time:
-        later = float((train.times >= targets.min()).mean())
-        if not later:
-            return ["all training events are before the first target"]
-        return [f"{later:.1%} of training events are not before the first target: the split is not by time"]
+        return [other_order(float((train.times >= targets.min()).mean()))]
     # a whole session may begin before the cut-off, but ends after it
-    bound = targets if test.given.any() else times[test.sessions.offsets[1:][lengths > 0] - 1]
-    if train.times.max() >= bound.min():
+    bound = targets if given else times[test.sessions.offsets[1:][lengths > 0] - 1]
+    return [check_order(int(train.times.max()), int(bound.min()), given=given)]
+
+
+NO_TIMES = "there are no times, so the order of training and held-out events was not checked"
+
+
+def other_order(later: float) -> str:
+    """What the check says of a split that is not by time; `later` is the share of training events that are not before
+    the first target."""
+    if not later:
+        return "all training events are before the first target"
+    return f"{later:.1%} of training events are not before the first target: the split is not by time"
+
+
+def check_order(last: int, bound: int, *, given: bool) -> str:
+    """What the check says of a split in time, in ms: the last training event, and the first of the events that must
+    come later. Raises DataError unless they do.
+
+    given  whether a part of the held-out sessions is given: then these are all held-out events, else the last ones
+    """
+    if last >= bound:
         raise DataError("leak: a training event is not before all held-out events, though the split is by time")
-    what = "all held-out events" if test.given.any() else "the end of every held-out session"
-    return [f"all training events are before {what}"]
+    return f"all training events are before {'all held-out events' if given else 'the end of every held-out session'}"
 
 
 def _codes(train: Sessions, other: Sessions) -> np.ndarray:

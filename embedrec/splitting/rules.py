@@ -1,11 +1,13 @@
 """Split rules: they divide sessions into a training part and a held-out part. `SPLITS` is the registry.
 
-A rule is a frozen dataclass of settings with one method, `split(sessions, seed=0) -> Split`. The vocabulary
-of a training part contains only its own items. A validation part is cut from the training part by the same rule.
+A rule is a frozen dataclass of settings, with `split(sessions, seed=0) -> Split`. It first learns some facts of all
+sessions, and then selects from them; on Spark, slice by slice. The vocabulary of a training part contains only its own
+items. A validation part is cut from the training part by the same rule.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.selection import ArrayMoments, Facts, Moments, Selection
 
 
 class Split(NamedTuple):
@@ -36,9 +39,71 @@ class Rule(Protocol):
         """Raises DataError if the sessions lack a column that the rule needs, or if a part would be empty."""
         ...
 
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """What `select` needs to know of all sessions. Raises DataError if they lack a column that the rule needs."""
+        ...
+
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """The parts of some of the sessions; `facts.held` is that of these sessions."""
+        ...
+
+    def check_parts(self, train: int, test: int) -> None:
+        """Raises DataError if a part of so many sessions is empty."""
+        ...
+
 
 @dataclass(frozen=True)
-class Time(Settings):
+class _Rule(Settings):
+    """A rule that splits by its selection from all sessions."""
+
+    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
+        """See `Rule.split`."""
+        rule: Any = self
+        selection = rule.select(sessions, rule.facts(sessions, seed=seed))
+        rule.check_parts(int(selection.train.sum()), int(selection.test.sum()))
+        test = selection.test_part(sessions)
+        return Split(
+            selection.train_part(sessions).drop_unused_items(), HeldOut(test.sessions.drop_unused_items(), test.given)
+        )
+
+    def check_parts(self, train: int, test: int) -> None:
+        """See `Rule.check_parts`."""
+        for count, what in ((train, "training"), (test, "held-out")):
+            if not count:
+                raise DataError(f"the split leaves no session in the {what} part; choose another rule or setting")
+
+
+@dataclass(frozen=True)
+class _InTime(_Rule):
+    """A rule with a cut-off time; `usual` is the share if none is set."""
+
+    at: str | None = None
+    days: float | None = None
+    share: float | None = None
+    usual: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_one(self)
+
+    def cut(self, times: Moments | None) -> int:
+        """The cut-off in ms. Raises DataError without times and without events."""
+        if times is None:
+            raise DataError(
+                "a split in time needs times, but the sessions have none; use tail (for sessions in order of time), "
+                "random or last-item"
+            )
+        if not len(times):
+            raise DataError("there are no events to split; prepare the data again")
+        if self.at is not None:
+            return _milliseconds(self.at)
+        if self.days is not None:
+            return int(times.last() - self.days * DAY)
+        return times.nth(min(int((1 - (self.share or self.usual)) * len(times) + 1e-9), len(times) - 1))
+
+
+@dataclass(frozen=True)
+class Time(_InTime):
     """Holds out whole sessions that end at or after a cut-off time; training ends before it.
 
     at     the cut-off, ISO 8601, in UTC unless it has a time zone
@@ -46,26 +111,24 @@ class Time(Settings):
     share  or: share of all events at or after the cut-off; .1 if none of the three is set
     """
 
-    at: str | None = None
-    days: float | None = None
-    share: float | None = None
     name: ClassVar[str] = "time"
+    usual: ClassVar[float] = 0.1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_one(self)
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """See `Rule.facts`."""
+        return Facts(self.cut(_moments(sessions)))
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        times, cut = _cutoff(sessions, self)
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """See `Rule.select`."""
         nonempty = np.flatnonzero(sessions.lengths)  # (m,)
         last = np.full(len(sessions), np.iinfo(np.int64).min)
-        last[nonempty] = np.maximum.reduceat(times, sessions.offsets[:-1][nonempty])
-        return _whole(sessions, last >= cut)
+        if len(nonempty):
+            last[nonempty] = np.maximum.reduceat(_times(sessions), sessions.offsets[:-1][nonempty])
+        return Selection.whole(last >= facts.cut)
 
 
 @dataclass(frozen=True)
-class WarmTime(Settings):
+class WarmTime(_InTime):
     """Holds out events at or after a cut-off time, of users (sessions) and items that training knows.
 
     at, days, share  as in `Time`; .2 of the events if none of the three is set
@@ -75,67 +138,120 @@ class WarmTime(Settings):
     (the protocol of the two-tower article, with `min_rating=4`).
     """
 
-    at: str | None = None
-    days: float | None = None
-    share: float | None = None
     min_rating: float | None = None
     name: ClassVar[str] = "warm-time"
+    usual: ClassVar[float] = 0.2
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_one(self)
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """See `Rule.facts`."""
+        cut = self.cut(_moments(sessions))
+        self.check_weights(sessions.weights is not None)
+        early = sessions.items[_times(sessions) < cut]
+        return Facts(cut, np.bincount(early, minlength=len(sessions.vocab)) > 0)
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        times, cut = _cutoff(sessions, self, share=0.2)
-        early = times < cut  # (E,)
+    def check_weights(self, present: bool) -> None:
+        """Raises DataError if weights are needed and not present."""
+        if self.min_rating is not None and not present:
+            raise DataError("min_rating needs ratings, but the events have none; remove it")
+
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """See `Rule.select`."""
+        early = _times(sessions) < facts.cut  # (E,)
         targets = ~early
-        if self.min_rating is not None:
-            if sessions.weights is None:
-                raise DataError("min_rating needs ratings, but the events have none; remove it")
+        if self.min_rating is not None and sessions.weights is not None:
             targets &= sessions.weights >= self.min_rating
-        train = sessions.filter_events(early)
-        known = np.bincount(train.items, minlength=len(sessions.vocab)) > 0  # (n,)
-        targets &= known[sessions.items]
-        parts = sessions.filter_events(early | targets)
-        held = np.flatnonzero((train.lengths > 0) & (parts.lengths > train.lengths))
-        _check_parts(int((train.lengths > 0).sum()), len(held))
-        kept = train.take(np.flatnonzero(train.lengths)).drop_unused_items()
-        return Split(kept, HeldOut(parts.take(held).drop_unused_items(), train.lengths[held]))
+        if facts.known is not None:
+            targets &= facts.known[sessions.items]
+        session, count = sessions.session_of, len(sessions)
+        given = np.bincount(session[early], minlength=count)
+        train = given > 0
+        held = train & (np.bincount(session[targets], minlength=count) > 0)
+        return Selection(train, held, given, early, early | targets)
 
 
 @dataclass(frozen=True)
-class LastItem(Settings):
+class LastItem(_Rule):
     """Holds out the last item of every session of two or more; training has the items before it."""
 
     name: ClassVar[str] = "last-item"
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """See `Rule.facts`."""
+        return Facts()
+
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """See `Rule.select`."""
         long = sessions.lengths >= 2  # (S,)
-        if not long.any():
+        first = np.ones(len(sessions.items), dtype=bool)
+        first[sessions.offsets[1:][long] - 1] = False
+        return Selection(np.ones(len(sessions), dtype=bool), long, np.maximum(sessions.lengths - 1, 0), first)
+
+    def check_parts(self, train: int, test: int) -> None:
+        """See `Rule.check_parts`."""
+        if not test:
             raise DataError("no session has two items, so no item can be held out; prepare longer sessions")
-        last = np.zeros(len(sessions.items), dtype=bool)
-        last[sessions.offsets[1:][long] - 1] = True
-        held = sessions.take(np.flatnonzero(long)).drop_unused_items()
-        return Split(sessions.filter_events(~last).drop_unused_items(), HeldOut(held, held.lengths - 1))
 
 
 @dataclass(frozen=True)
-class LastSession(Settings):
+class ByUser(_Rule, ABC):
+    """A rule that holds out whole sessions by their place among those of their user."""
+
+    @abstractmethod
+    def holds(self, nth: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """Which sessions (S,) are held out.
+
+        nth    (S,) int64 place among the sessions of the user, from 0
+        count  (S,) int64 sessions of the user
+        """
+        ...
+
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """See `Rule.facts`."""
+        self.check_users(sessions.users is not None)
+        return Facts(held=self.holds(*_nth_of_user(sessions)))
+
+    def check_users(self, present: bool) -> None:
+        """Raises DataError if there are no users."""
+        if not present:
+            raise DataError(
+                "the rule needs users, but the sessions have none; use another rule, or prepare a user column"
+            )
+
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """See `Rule.select`."""
+        return Selection.whole(_held(facts))
+
+
+@dataclass(frozen=True)
+class LastSession(ByUser):
     """Holds out the last session of every user with two or more."""
 
     name: ClassVar[str] = "last-session"
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        nth, count = _nth_of_user(sessions)
-        return _whole(sessions, (nth == count - 1) & (count > 1))
+    def holds(self, nth: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """See `ByUser.holds`."""
+        return np.asarray((nth == count - 1) & (count > 1))
 
 
 @dataclass(frozen=True)
-class _ShareRule(Settings):
-    """A rule with a share as its setting."""
+class UserShare(ByUser):
+    """Trains on the first ⌈share · n⌉ of each user's n sessions and holds out the others (as in the SSCF article)."""
+
+    share: float = 0.8
+    name: ClassVar[str] = "user-share"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_share(self.share)
+
+    def holds(self, nth: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """See `ByUser.holds`."""
+        return np.asarray(nth >= np.ceil(np.round(self.share * count, 9)))
+
+
+@dataclass(frozen=True)
+class ByNumber(_Rule, ABC):
+    """A rule that holds out a share of the sessions: ⌊share · S⌋ of them, at least one."""
 
     share: float = 0.1
 
@@ -143,44 +259,46 @@ class _ShareRule(Settings):
         super().__post_init__()
         _check_share(self.share)
 
+    def holds(self, sessions: int, seed: int) -> np.ndarray:
+        """Which of so many sessions (S,) are held out."""
+        held = np.zeros(sessions, dtype=bool)
+        held[self.chosen(sessions, max(1, int(round(self.share * sessions, 9))), seed)] = True
+        return held
+
+    @abstractmethod
+    def chosen(self, sessions: int, count: int, seed: int) -> np.ndarray | slice:
+        """The `count` sessions that are held out."""
+        ...
+
+    def facts(self, sessions: Sessions, *, seed: int = 0) -> Facts:
+        """See `Rule.facts`."""
+        return Facts(held=self.holds(len(sessions), seed))
+
+    def select(self, sessions: Sessions, facts: Facts) -> Selection:
+        """See `Rule.select`."""
+        return Selection.whole(_held(facts))
+
 
 @dataclass(frozen=True)
-class UserShare(_ShareRule):
-    """Trains on the first ⌈share · n⌉ of each user's n sessions and holds out the others (as in the SSCF article)."""
-
-    share: float = 0.8
-    name: ClassVar[str] = "user-share"
-
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        nth, count = _nth_of_user(sessions)
-        return _whole(sessions, nth >= np.ceil(np.round(self.share * count, 9)))
-
-
-@dataclass(frozen=True)
-class Random(_ShareRule):
+class Random(ByNumber):
     """Holds out a random share of the sessions: ⌊share · S⌋ of them, at least one."""
 
     name: ClassVar[str] = "random"
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        held = np.zeros(len(sessions), dtype=bool)
-        count = max(1, int(round(self.share * len(sessions), 9)))
-        held[np.random.default_rng(seed).permutation(len(sessions))[:count]] = True
-        return _whole(sessions, held)
+    def chosen(self, sessions: int, count: int, seed: int) -> np.ndarray:
+        """See `ByNumber.chosen`."""
+        return np.random.default_rng(seed).permutation(sessions)[:count]
 
 
 @dataclass(frozen=True)
-class Tail(_ShareRule):
+class Tail(ByNumber):
     """Holds out the last share of the sessions in their order: for sessions without times that are in order of time."""
 
     name: ClassVar[str] = "tail"
 
-    def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
-        """See `Rule.split`."""
-        count = max(1, int(round(self.share * len(sessions), 9)))
-        return _whole(sessions, np.arange(len(sessions)) >= len(sessions) - count)
+    def chosen(self, sessions: int, count: int, seed: int) -> slice:
+        """See `ByNumber.chosen`."""
+        return slice(max(sessions - count, 0), sessions)
 
 
 SPLITS: dict[str, Callable[..., Rule]] = {
@@ -200,7 +318,7 @@ def default_rule(sessions: Sessions) -> Rule:
     return Time() if sessions.times is not None and alone else LastItem()
 
 
-def _check_one(rule: Time | WarmTime) -> None:
+def _check_one(rule: _InTime) -> None:
     given = [name for name in ("at", "days", "share") if getattr(rule, name) is not None]
     if len(given) > 1:
         raise SettingsError(f"a split in time takes one of at, days and share, but has {' and '.join(given)}; keep one")
@@ -225,29 +343,25 @@ def _milliseconds(at: str) -> int:
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _cutoff(sessions: Sessions, rule: Time | WarmTime, *, share: float = 0.1) -> tuple[np.ndarray, int]:
-    """Times (E,) and the cut-off of the rule, in ms."""
-    if sessions.times is None:
-        raise DataError(
-            "a split in time needs times, but the sessions have none; use tail (for sessions in order of time), "
-            "random or last-item"
-        )
-    times = sessions.times
-    if not len(times):
-        raise DataError("there are no events to split; prepare the data again")
-    if rule.at is not None:
-        return times, _milliseconds(rule.at)
-    if rule.days is not None:
-        return times, int(times.max() - rule.days * DAY)
-    first = min(int((1 - (rule.share or share)) * len(times) + 1e-9), len(times) - 1)
-    return times, int(np.partition(times, first)[first])
+def _moments(sessions: Sessions) -> Moments | None:
+    return None if sessions.times is None else ArrayMoments(sessions.times)
+
+
+def _times(sessions: Sessions) -> np.ndarray:
+    """The times (E,) of sessions that have some, see `_InTime.cut`."""
+    return np.zeros(0, dtype=np.int64) if sessions.times is None else sessions.times
+
+
+def _held(facts: Facts) -> np.ndarray:
+    """The mask of rules that choose among all sessions."""
+    return np.zeros(0, dtype=bool) if facts.held is None else facts.held
 
 
 def _nth_of_user(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
     """The position of every session among its user's, from 0, in order of time if there are times; and the number of
     the user's sessions: both (S,)."""
-    if sessions.users is None:
-        raise DataError("the rule needs users, but the sessions have none; use another rule, or prepare a user column")
+    if sessions.users is None:  # checked before
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     _, user = np.unique(sessions.users.astype(object).astype(str), return_inverse=True)  # (S,)
     keys: list[Any] = [np.arange(len(sessions))]
     if sessions.times is not None:
@@ -261,20 +375,6 @@ def _nth_of_user(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
     nth = np.empty(len(sessions), dtype=np.int64)
     nth[order] = np.arange(len(sessions)) - np.repeat(first, count)
     return nth, count[user]
-
-
-def _whole(sessions: Sessions, held: np.ndarray) -> Split:
-    """Hold out the sessions of a mask (S,)."""
-    _check_parts(int((~held).sum()), int(held.sum()))
-    train = sessions.take(np.flatnonzero(~held)).drop_unused_items()
-    test = sessions.take(np.flatnonzero(held)).drop_unused_items()
-    return Split(train, HeldOut(test, np.zeros(len(test), dtype=np.int64)))
-
-
-def _check_parts(train: int, test: int) -> None:
-    for count, what in ((train, "training"), (test, "held-out")):
-        if not count:
-            raise DataError(f"the split leaves no session in the {what} part; choose another rule or setting")
 
 
 def rule_class(name: str) -> Any:

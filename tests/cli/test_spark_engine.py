@@ -1,4 +1,4 @@
-"""`--engine spark` of train, export and build-index: the files and the output of one machine, and refused options."""
+"""`--engine spark` of the commands: the files and the output of one machine, and refused options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run, succeed
+from embedrec.errors import DataError
+from embedrec.spark.session import SparkSettings
+from embedrec.workflows import spark_split
+from tests.cli.conftest import Run, fails, succeed
 
 SPARK = ("--engine", "spark")
 
@@ -64,6 +67,21 @@ def test_publish_to_redis(run: Run, counted: Path, spark: object, redis: Any, re
 
 
 @pytest.mark.spark
+def test_split(run: Run, counted: Path, spark: object) -> None:
+    local = succeed(run, "split", "last-item", "--sessions", "log", "--name", "a")
+    other = succeed(run, "split", "last-item", "--sessions", "log", "--name", "b", *SPARK)
+    assert other.out == local.out
+    assert other.err == local.err.replace("sessions a (sessions/a)", "sessions b (sessions/b)")
+
+
+@pytest.mark.spark
+def test_evaluate(run: Run, clicks: Path, spark: object) -> None:
+    words = ("evaluate", "popular", "--at", "1,3", "--draws", 50)
+    local, other = succeed(run, *words), succeed(run, *words, *SPARK)
+    assert (other.out, other.err) == (local.out, local.err)
+
+
+@pytest.mark.spark
 def test_build_index(run: Run, compass: Path, spark: object) -> None:
     words = ("build-index", "--type", "IVF2,Flat", "--workspace", compass)
     local, other = succeed(run, *words, "--name", "a"), succeed(run, *words, "--name", "b", *SPARK)
@@ -86,6 +104,7 @@ def test_models_that_spark_does_not_train(run: Run, counted: Path) -> None:
         (("train", "svd", "--resume"), "--resume cannot be combined with --engine spark"),
         (("train", "svd", "--log-to", "mlflow:x"), "--log-to cannot be combined with --engine spark"),
         (("publish", "parquet", "x", "--items", "vectors"), "--engine spark computes lists, which --items vectors lea"),
+        (("evaluate", "sknn", "--grid"), "--grid measures hit rate and MRR of exact search only; leave out --engine"),
         (("export", "-"), "--engine spark writes a file or shards, not stdout; leave it out"),
         (("export", "x.vec"), "--engine spark exports lists, not vectors; leave it out"),
     ],
@@ -101,3 +120,22 @@ def test_devices_are_not_replaced(run: Run, counted: Path) -> None:
         "embedrec: /dev/null is no file, but this export is put in place when it is whole; name a file"
     )
     assert Path("/dev/null").is_char_device()
+
+
+def test_settings_in_a_file(run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(source: object, folder: Path, rule: object, spark: SparkSettings, *, seed: int) -> None:
+        raise DataError(f"{spark.master} {dict(spark.conf)}")
+
+    monkeypatch.setattr(spark_split, "split_on_spark", shown)
+    Path("s.toml").write_text('[big]\nmaster = "spark://h:1"\nconf = {"spark.a" = true, "spark.b" = 2}\n[odd]\nn = 1\n')
+    words = (*SPARK, "--spark-config", "s.toml:big")
+    assert fails(run, "split", "tail", *words) == "spark://h:1 {'spark.a': 'true', 'spark.b': '2'}"
+    words = (*words, "--master", "local", "--spark-conf", "spark.b=3")
+    assert fails(run, "split", "tail", *words) == "local {'spark.a': 'true', 'spark.b': '3'}"
+    for given, message in (
+        ("s.toml:bigg", "s.toml has no table [bigg]; did you mean 'big'?"),
+        ("s.toml:odd", "[odd] in s.toml takes master and conf, a table; correct n"),
+    ):
+        assert fails(run, "split", "tail", *SPARK, "--spark-config", given) == message
+    for words in ((*SPARK, "--spark-config", "s.toml"), ("--spark-config", "s.toml:big")):
+        assert "--spark-config" in run("split", "tail", *words).err and run("split", "tail", *words).code == 2
