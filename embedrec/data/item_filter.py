@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from embedrec.errors import DataError, SettingsError, reason
 if TYPE_CHECKING:
     from embedrec.data.feature_conditions import Condition
     from embedrec.data.features import Features
+    from embedrec.storage.remote import ReadPath
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ItemFilter:
     where: tuple[Condition, ...] = ()
     only: IdList | None = None
     exclude: IdList | None = None
-    attributes: Path | None = None
+    attributes: ReadPath | None = None
 
     def __bool__(self) -> bool:
         return bool(self.where) or self.only is not None or self.exclude is not None

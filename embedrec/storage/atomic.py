@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedrec.storage.remote import ReadPath
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old|unlocked)")
 _LOCK = ".lock"
@@ -234,7 +237,7 @@ def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:
                 return None
 
 
-def sha256(path: Path) -> str:
+def sha256(path: ReadPath) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()

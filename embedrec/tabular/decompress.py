@@ -9,6 +9,7 @@ import lzma
 from pathlib import Path
 from typing import IO, Any
 
+from embedrec.storage.remote import RemotePath
 from embedrec.tabular.text_decoders import unpacking
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -26,7 +27,7 @@ def without_packing(name: str) -> str:
     return name[: len(name) - len(packing(name))]
 
 
-def open_unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[bytes]:
+def open_unpacked(stored: IO[bytes] | Path | RemotePath, suffix: str, source: object) -> IO[bytes]:
     """The content of a compressed stream or file. Its errors are DataErrors that name the source.
 
     suffix  of the compression, "" for a plain one
@@ -37,8 +38,8 @@ def open_unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[b
 class _Unpacked(io.RawIOBase):
     """Reads forward; a seek backwards starts again at the beginning."""
 
-    def __init__(self, stored: IO[bytes] | Path, suffix: str, source: object) -> None:
-        self.stored = stored.open("rb") if isinstance(stored, Path) else stored
+    def __init__(self, stored: IO[bytes] | Path | RemotePath, suffix: str, source: object) -> None:
+        self.stored = stored.open("rb") if isinstance(stored, Path | RemotePath) else stored
         self.suffix = suffix
         self.source = source
         self.position = 0

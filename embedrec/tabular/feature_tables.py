@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from embedrec.data.features import ID, Features
 from embedrec.data.parquet_io import to_arrow
 from embedrec.data.vocab import WHOLE, Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
+from embedrec.storage.remote import ReadPath
 from embedrec.tabular import parse_values
 from embedrec.tabular.arrow_columns import display_names
 from embedrec.tabular.bad_rows import BadRows
@@ -148,9 +148,9 @@ def add_side_tables(
     return events
 
 
-def side_table(table: str | Path | Sequence[Rows], role: Role, column: str) -> SideTable:
+def side_table(table: str | ReadPath | Sequence[Rows], role: Role, column: str) -> SideTable:
     """The side table in a file, an archive or a folder, or in sources. Raises DataError if no column can hold ids."""
-    sources = _sources(table) if isinstance(table, str | Path) else table
+    sources = _sources(table) if isinstance(table, str | ReadPath) else table
     first, form = sources[0]
     columns = form.columns(first)
     key = column if column in columns else column_of_role(role, None, first, columns) or guess(("id",), columns)
@@ -163,9 +163,9 @@ def side_table(table: str | Path | Sequence[Rows], role: Role, column: str) -> S
     return SideTable(sources, key, name)
 
 
-def _sources(path: str | Path) -> list[Rows]:
+def _sources(path: str | ReadPath) -> list[Rows]:
     sources: list[Rows] = []
-    for source in expand([path], table_suffixes([path])):
+    for source in expand([str(path)], table_suffixes([str(path)])):
         form = format_of(source)
         sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
     return sources

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedrec.errors import DataError
+from embedrec.storage.remote import RemotePath
 from embedrec.tabular import nested_json
 from embedrec.tabular.arrow_columns import invalid_utf8, simplify
 from embedrec.tabular.background import prefetch
@@ -113,7 +114,7 @@ class Parquet:
         import pyarrow.parquet as pq
 
         with decoding(source, "Parquet"):
-            content = source.path if source.plain else io.BytesIO(source.read())
+            content = _content(source)
             # by default Arrow keeps the whole file in memory until its last batch
             given: dict[str, Any] = {"pre_buffer": False, "buffer_size": _BUFFER}
             with pq.ParquetFile(content, **given) as file:
@@ -124,6 +125,13 @@ class Parquet:
                 metadata = file.metadata
             with pq.ParquetFile(content, **given, metadata=metadata, read_dictionary=packed) as file:
                 yield file
+
+
+def _content(source: Source) -> Any:
+    """What pyarrow opens: the path of a plain file, a file at a URL, or the unpacked bytes."""
+    if not source.plain:
+        return io.BytesIO(source.read())
+    return source.path.open_arrow() if isinstance(source.path, RemotePath) else source.path
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from embedrec.data.features import Features, Lists
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
+from embedrec.storage.remote import ReadPath
 from embedrec.tabular.bad_rows import BadRows
 from embedrec.tabular.feature_tables import SideTable
 from embedrec.tabular.formats import JsonLines
@@ -16,14 +15,14 @@ from embedrec.tabular.guess_columns import SUFFIXES, format_columns, format_of
 from embedrec.tabular.source_files import expand
 
 
-def read_labels(path: Path, vocab: Vocab) -> Lists:
+def read_labels(path: ReadPath, vocab: Vocab) -> Lists:
     """The lists of labels (n rows) that a table of two columns, item and labels, gives n items.
 
     The first column holds ids or display names, whichever match more items; the other holds lists (of Parquet and JSON
     lines, or texts split at "|"). The first row of a duplicate name counts. Raises DataError for another layout, and if
     no item matches.
     """
-    source = expand([path], tuple(SUFFIXES))[0]
+    source = expand([str(path)], tuple(SUFFIXES))[0]
     form = format_of(source)
     sources = [(source, JsonLines(lists=True) if isinstance(form, JsonLines) else form)]
     columns = sources[0][1].columns(source)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from embedrec.errors import DataError, did_you_mean
+from embedrec.storage.remote import RemotePath, input_path
 from embedrec.tabular import tar
 from embedrec.tabular.decompress import FACTOR, open_unpacked, packing, without_packing
 from embedrec.tabular.decompress import SUFFIXES as PACKED
@@ -29,14 +30,14 @@ _ARCHIVES = (".zip", *tar.SUFFIXES)
 class Source:
     """One stream of data: a file, or a member of an archive.
 
-    path      the file on disk
+    path      the file, on disk or at a URL
     member    its name in the archive, or None
     size      bytes on disk (compressed)
     unpacked  expected bytes of the content (an estimate if compressed)
     tarred    the member of a .tar archive, plain or compressed
     """
 
-    path: Path
+    path: Path | RemotePath
     member: str | None
     size: int
     unpacked: int
@@ -62,7 +63,7 @@ class Source:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a file on disk, neither compressed nor in an archive."""
+        """Whether it is a file that is neither compressed nor in an archive."""
         return self.member is None and not packing(self.path.name)
 
     @contextmanager
@@ -119,10 +120,10 @@ def _read_at_most(stream: IO[bytes], most: int) -> bytearray:
 
 
 @contextmanager
-def _open_zip_member(path: Path, member: str, source: Source) -> Iterator[IO[bytes]]:
+def _open_zip_member(path: Path | RemotePath, member: str, source: Source) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         with unpacking(source):
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(path.open("rb"))))
             stream = stack.enter_context(archive.open(member))
         yield stack.enter_context(open_unpacked(stream, "", source))
 
@@ -141,7 +142,8 @@ def reading(source: object) -> Iterator[None]:
 
 
 def expand(paths: Sequence[str | Path | Source], suffixes: Sequence[str], *, any_file: bool = False) -> list[Source]:
-    """The sources of files, folders (with sub-folders) and globs, each once, in natural order.
+    """The sources of files, folders (with sub-folders) and globs, each once, in natural order; also at URLs, see
+    `storage.remote`.
 
     Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so the result does not depend on how
     the files are named. Every suffix is also accepted compressed (".gz", ".bz2", ".xz", ".zst") and inside ".zip",
@@ -159,11 +161,11 @@ def expand(paths: Sequence[str | Path | Source], suffixes: Sequence[str], *, any
     if known:
         return known
     inside = (*suffixes, *(f"{s}{packed}" for packed in PACKED for s in suffixes))
-    files: list[Path] = []
+    files: list[Path | RemotePath] = []
     for given in paths:
-        files += _files(Path(str(given)), (*inside, *_ARCHIVES), any_file)
+        files += _files(input_path(str(given)), (*inside, *_ARCHIVES), any_file)
     files.sort(key=lambda path: natural(str(path)))
-    seen: set[Path] = set()
+    seen: set[Path | RemotePath] = set()
     for path in files:
         if path.resolve() in seen:
             raise DataError(f"{path} is given twice; give every file once")
@@ -182,7 +184,7 @@ def find_beside(source: Source, sources: Sequence[Source], name: str) -> Source 
         return next((s for s in inside if str(s.member).rpartition("/")[0] == folder), None)
     for path in (source.path.with_name(f"{name}{packed}") for packed in ("", *PACKED)):
         if path.is_file():
-            return expand([path], (), any_file=True)[0]
+            return expand([str(path)], (), any_file=True)[0]
     return None
 
 
@@ -192,11 +194,11 @@ def natural(text: str) -> list[tuple[int, str]]:
     return [(len(n := part.lstrip("0")), n) if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
+def _files(given: Path | RemotePath, wanted: Sequence[str], any_file: bool) -> list[Path | RemotePath]:
     looked_for = _format_suffixes(wanted)
     if given.is_dir():
         with reading(given):
-            inside = [p for p in files_below(given) if _fits(p.relative_to(given).as_posix(), wanted)]
+            inside = [path for path, name in _below(given) if _fits(name, wanted)]
         if not inside:
             raise DataError(f"the folder {given} contains no data files; looked for {looked_for}")
         return inside
@@ -204,8 +206,8 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         if not any_file and not given.name.lower().endswith(tuple(wanted)):
             raise DataError(f"{given} is not a data file of this layout; names must end with {looked_for}")
         return [given]
-    if has_magic(str(given)):
-        matches = expand_glob(str(given))
+    if has_magic(str(given) if isinstance(given, Path) else given.place):
+        matches: Sequence[Path | RemotePath] = expand_glob(str(given)) if isinstance(given, Path) else given.glob()
         inside = [p for p in matches if p.is_file() and (any_file or _fits(p.name, wanted))]
         folders = [p for p in matches if p.is_dir()]
         for folder in folders:
@@ -215,6 +217,13 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         return inside
     siblings = [p.name for p in given.parent.iterdir()] if given.parent.is_dir() else []
     raise DataError(f"there is no file or folder {given}{did_you_mean(given.name, siblings) or '; check the path'}")
+
+
+def _below(folder: Path | RemotePath) -> list[tuple[Path | RemotePath, str]]:
+    """The files in a folder and in all folders below it, with their names relative to it."""
+    if isinstance(folder, RemotePath):
+        return [(path, path.relative_to(folder).as_posix()) for path in folder.files_below()]
+    return [(path, path.relative_to(folder).as_posix()) for path in files_below(folder)]
 
 
 def _format_suffixes(wanted: Sequence[str]) -> str:
@@ -228,7 +237,7 @@ def _fits(name: str, wanted: Sequence[str]) -> bool:
     return not hidden and name.lower().endswith(tuple(wanted))
 
 
-def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
+def _sources(path: Path | RemotePath, inside: Sequence[str]) -> list[Source]:
     """The file itself, or the members of an archive with a suffix of `inside`."""
     name = path.name.lower()
     with reading(path):
@@ -249,8 +258,8 @@ def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
     return members
 
 
-def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:
-    with unpacking(path), zipfile.ZipFile(path) as archive:
+def _members_of_zip(path: Path | RemotePath, inside: Sequence[str]) -> list[Source]:
+    with unpacking(path), path.open("rb") as stored, zipfile.ZipFile(stored) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and _fits(m.filename, inside)]
     for member in members:
         if member.flag_bits & _ENCRYPTED:
@@ -259,7 +268,7 @@ def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:
     return [Source(path, m.filename, m.compress_size, m.file_size) for m in members]
 
 
-def _members_of_tar(path: Path, inside: Sequence[str]) -> list[Source]:
+def _members_of_tar(path: Path | RemotePath, inside: Sequence[str]) -> list[Source]:
     archive = tar.Tar(path)
     members = archive.members(lambda name: _fits(name, inside))
     if not archive.packing:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from embedrec.errors import DataError
+from embedrec.storage.remote import RemotePath
 from embedrec.tabular import decompress
 from embedrec.tabular.text_decoders import unpacking
 
@@ -47,12 +48,12 @@ class TarMember:
 
 
 class Tar:
-    """An archive on disk. Another process opens its own stream of it.
+    """An archive on disk or at a URL. Another process opens its own stream of it.
 
     packing  the suffix of the compression, "" for a plain .tar
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | RemotePath) -> None:
         self.path = path
         self.packing = _PACKED.get(path.suffix.lower()) or decompress.packing(path.name)
         self._idle: list[IO[bytes]] = []  # the compressed stream, at the end of the last member

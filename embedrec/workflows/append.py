@@ -19,6 +19,7 @@ from embedrec.readers import reader
 from embedrec.splitting.holdout import has_held_out
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.remote import input_path
 from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.read_settings import ReadLog, ReadSettings
 
@@ -56,7 +57,7 @@ def append_sessions(
         raise SettingsError(f"sessions {source.name} were made of a data frame; append a data frame, or prepare files")
     given = {**source.about["reader"], **(tables or {})}
     for name in TABLES:
-        if given.get(name) and name not in (tables or {}) and not Path(given[name]).exists():
+        if given.get(name) and name not in (tables or {}) and not input_path(given[name]).exists():
             settings.report("note", message=f"{given[name]} is gone, so no new {name} are read from it")
             given[name] = ""
     read: Any = build(reader(source.about["source"]), given, source="the manifest")

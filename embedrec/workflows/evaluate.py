@@ -32,6 +32,7 @@ from embedrec.splitting.rules import (
 )
 from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.remote import input_path
 from embedrec.tabular.item_labels import read_labels
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.split import split_sessions
@@ -131,8 +132,8 @@ def load_labels(task: EvaluationTask, text: str) -> Any:
     available = [] if features is None else list(features.lists)
     if features is not None and text in available:
         lists = features.align(vocab).lists[text]
-    elif Path(text).is_file():
-        lists = read_labels(Path(text), vocab)
+    elif (path := input_path(text)).is_file():
+        lists = read_labels(path, vocab)
     else:
         hint = f"; its items have the lists {', '.join(available)}" if available else "; its items have no lists"
         raise SettingsError(f"{text!r} is neither a file nor a list of the items of {task.source.name}{hint}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -23,6 +22,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.readers.table import Table
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import sha256
+from embedrec.storage.remote import ReadPath
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.vectors.embeddings import Embeddings
@@ -56,9 +56,9 @@ class ExportSource:
     search: SearchSettings = AS_BUILT
     popularity: float | None = None
     device: str = "cpu"
-    attributes: Path | None = None
+    attributes: ReadPath | None = None
     allowed: ItemFilter | None = None
-    histories: Path | None = None
+    histories: ReadPath | None = None
     exclude_seen: bool = True
     threads: int = 1
 
@@ -156,7 +156,7 @@ def _recommendations(workspace: Workspace, given: ExportSource) -> Exportable:
     names = (given.model, given.index)
     opened = open_recommender(workspace, *names, given.search, popularity=given.popularity, threads=given.threads)
     source, used_model = opened.source, opened.model
-    histories = sessionize(Table().read([path], ReadSettings()))
+    histories = sessionize(Table().read([str(path)], ReadSettings()))
     vocab = used_model.vocab
     known = _known(histories, vocab)
     if not len(known.items):
@@ -224,7 +224,7 @@ def _about(given: ExportSource, used: tuple[Artifact, ...]) -> dict[str, Any]:
     }
 
 
-def _table(path: Path | None) -> dict[str, str] | None:
+def _table(path: ReadPath | None) -> dict[str, str] | None:
     """What identifies a table. Raises DataError if the file does not exist."""
     if path is not None and not path.is_file():
         raise DataError(f"no file {path}; check the path")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from embedrec.data.features import Features
     from embedrec.data.item_filter import ItemFilter
     from embedrec.data.sessions import Sessions
+    from embedrec.storage.remote import ReadPath
 
 
 def counts(sessions: Sessions) -> dict[str, int]:
@@ -96,7 +96,7 @@ def item_features(
     workspace: Workspace,
     model: Callable[[], Artifact],
     vocab: Vocab,
-    attributes: Path | None,
+    attributes: ReadPath | None,
     index: Artifact | None = None,
 ) -> Callable[[], Features]:
     """A function that loads item features: from a table, from an index that stores some, or from a model's sessions.

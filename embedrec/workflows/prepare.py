@@ -24,6 +24,7 @@ from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact, plain_from
+from embedrec.storage.remote import input_path
 from embedrec.tabular.decompress import without_packing
 from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.read_settings import ReadLog, ReadSettings
@@ -37,7 +38,7 @@ def default_name(source: str, reader: Any, paths: Sequence[str | Path]) -> str:
     naming = READERS[source].naming
     if naming == "level":
         return f"{source}-{reader.level}"
-    name = without_packing(Path(paths[0]).name)
+    name = without_packing(input_path(paths[0]).name)
     stem = plain_from(Path(name[: -len(".tar")] if name.lower().endswith(".tar") else name).stem)
     return stem or source if naming == "file" else source
 

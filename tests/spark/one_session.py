@@ -24,6 +24,8 @@ SMALL = {  # settings that start in seconds and take little memory
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.executorEnv.PYTHONPATH": str(ROOT),  # tasks of tests are in modules of tests
+    "spark.executorEnv.AWS_ACCESS_KEY_ID": "key",  # of `tests.storage.s3`
+    "spark.executorEnv.AWS_SECRET_ACCESS_KEY": "secret",
 }
 
 

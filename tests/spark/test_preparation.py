@@ -17,6 +17,7 @@ from embedrec.spark import prepare
 from embedrec.spark.preparation import TaskSizes
 from embedrec.tabular.read_settings import NoRowsError
 from tests.spark.twins import SMALL, assert_same, prepare_both, write_clicks
+from tests.storage.s3 import s3_server
 
 pytestmark = pytest.mark.spark
 
@@ -77,6 +78,15 @@ def test_sessions_of_several_users_are_split(spark: Any, tmp_path: Path, regroup
 def test_gaps_without_users(spark: Any, tmp_path: Path) -> None:
     paths = write_clicks(tmp_path / "given")
     assert_same(*prepare_both(spark, tmp_path, "table", paths, regroup=Regroup(gap="5min"))[:2])
+
+
+def test_files_at_urls(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    paths = write_clicks(tmp_path / "given")
+    with s3_server({f"logs/{path.name}": path.read_bytes() for path in paths}) as options:
+        local, other, _, _ = prepare_both(spark, tmp_path, "table", [f"s3a://logs/*.csv{options}"])
+    assert_same(local, other)
 
 
 def test_ids_of_split_sessions_stay_distinct(spark: Any, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def prepare_both(
     spark: Any,
     folder: Path,
     source: str,
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     filters: Filters | None = None,
     regroup: Regroup = AS_READ,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.options import combine_options, note
+from embedrec.cli.shared.options import INPUT_FILE, combine_options, note
 from embedrec.cli.shared.policy_options import policy_options
 from embedrec.cli.shared.search_options import filter_options_beside_attributes, source_options
 
@@ -28,7 +27,7 @@ list_source_options = combine_options(
         source_options,
         click.option(
             "--histories",
-            type=click.Path(path_type=Path),
+            type=INPUT_FILE,
             metavar="FILE",
             help="Table of histories to recommend for: session, item and, optionally, time.",
         ),
@@ -48,7 +47,7 @@ selection_options = combine_options(
         ),
         click.option(
             "--attributes",
-            type=click.Path(path_type=Path),
+            type=INPUT_FILE,
             metavar="FILE",
             help="Table of item features for --cap and --where [default: the features of the training sessions].",
         ),

@@ -34,6 +34,22 @@ LOG_JSON = "embedrec.logged"  # key in the meta of a context: present with --log
 _SEED = "Random seed; training is reproducible to the byte with --threads 1 or deterministic=true."
 
 
+class InputFile(click.Path):
+    """A file to read, on this machine or at a URL."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from embedrec.storage.remote import RemotePath, input_path
+
+        path = input_path(value)
+        return path if isinstance(path, RemotePath) else super().convert(path, param, ctx)
+
+
+INPUT_FILE = InputFile()
+
+
 def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Workspace:
     return Workspace(Path(value))
 

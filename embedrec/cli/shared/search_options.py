@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from embedrec.cli.shared.options import (
+    INPUT_FILE,
     combine_options,
     json_option,
     popularity_option,
@@ -20,6 +21,7 @@ from embedrec.cli.shared.options import (
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import IdList, ItemFilter
+    from embedrec.storage.remote import ReadPath
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,7 +98,7 @@ _options = combine_options(
 
 _attributes = click.option(
     "--attributes",
-    type=click.Path(path_type=Path),
+    type=INPUT_FILE,
     metavar="FILE",
     help="Table of item features for --where [default: the features of the training sessions].",
 )
@@ -125,7 +127,7 @@ def filter_options_beside_attributes(command: F) -> F:
     return _options(parse)  # type: ignore[return-value]
 
 
-def _allowed(given: dict[str, Any], attributes: Path | None) -> ItemFilter | None:
+def _allowed(given: dict[str, Any], attributes: ReadPath | None) -> ItemFilter | None:
     """The item filter of the options, which are removed from `given`; None if none is given."""
     where, only, exclude = (given.pop(name) for name in ("where", "only", "exclude"))
     if not where and only is None and exclude is None:
