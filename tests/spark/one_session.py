@@ -17,10 +17,16 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+_BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # half the processor time of a process of a minute
 SMALL = {  # settings that start in seconds and take little memory
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
     "spark.driver.memory": "512m",
+    "spark.driver.extraJavaOptions": _BRIEF_JAVA,
+    "spark.executor.extraJavaOptions": _BRIEF_JAVA,
+    "spark.sql.codegen.wholeStage": "false",  # compiling a plan takes longer than the plan of a test
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.executorEnv.PYTHONPATH": str(ROOT),  # tasks of tests are in modules of tests
