@@ -227,11 +227,14 @@ def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:
     """
     while True:
         try:
-            before = folder.stat()
-            names, known = {file.name for file in folder.iterdir()}, own(folder)
-            other = min(names - known, default=None)
-            if other is None or os.path.samestat(before, folder.stat()):
-                return other
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # no new folder has its number
+            try:
+                names, known = {file.name for file in folder.iterdir()}, own(folder)
+                other = min(names - known, default=None)
+                if other is None or os.path.samestat(os.fstat(descriptor), folder.stat()):
+                    return other
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             if not folder.exists():
                 return None

@@ -106,7 +106,7 @@ def test_the_vectors_of_users_rotate() -> None:
     ("recipe", "least"),
     [
         (Word2Vec(dim=8, epochs=40, min_count=1, sample=0.0), 0.95),
-        (Spectral(dim=4, min_count=1), 0.99),
+        (Spectral(dim=6, min_count=1), 0.99),
         (MatrixFactorisation(dim=6, min_count=1), 0.9),
         (TwoTower(dim=8, epochs=30, patience=None), 0.8),
     ],

@@ -16,17 +16,16 @@ from embedrec.spark.written_parts import staging
 from embedrec.storage.memory_budget import spill
 from tests.spark.killed import killing
 
-RECIPES = ("cooccurrence", "sr")
-SPLIT = 600
+SIZES = {"cooccurrence": 600, "sr": 12_000}  # mentions of a part
 
 
 def fit_all(spark: Any, folder: Path, kills: int) -> int:
     """Fit and save all recipes, while executors are killed; returns how many were."""
     with killing(kills, 1, 4, seed=1) as killed:
-        for name in RECIPES:
+        for name, size in SIZES.items():
             target = folder / "models" / name
             with open_sessions(spark, folder / "sessions", size=400) as frame, staging(spark, target) as parts:
-                model = fit_on_spark(recipe_class(name)(), frame, FitContext(parts, spill(folder), size=SPLIT))
+                model = fit_on_spark(recipe_class(name)(), frame, FitContext(parts, spill(folder), size=size))
                 save_model(model, target, {})
     return len(killed)
 
@@ -34,8 +33,8 @@ def fit_all(spark: Any, folder: Path, kills: int) -> int:
 def check(folder: Path) -> None:
     """Compare with one machine; no parts are left."""
     sessions = Sessions.load(folder / "sessions")
-    assert sorted(path.name for path in (folder / "models").iterdir()) == sorted(RECIPES)
-    for name in RECIPES:
+    assert sorted(path.name for path in (folder / "models").iterdir()) == sorted(SIZES)
+    for name in SIZES:
         local, model = recipe_class(name)().fit(sessions), load_model(folder / "models" / name)
         for array, values in local.arrays.items():
             assert np.asarray(model.arrays[array]).tobytes() == np.asarray(values).tobytes(), (name, array)

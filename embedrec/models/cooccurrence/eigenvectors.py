@@ -66,10 +66,17 @@ def leading_eigenvectors(
     positive = values > 1e-6 * abs(values).max()
     values = np.where(positive, values, 0)
     # M·v/λ instead of v: exactly 0 for items without pairs, and one more iteration
-    scale = np.where(positive, 1 / np.where(positive, values, 1), 0)
+    scale = np.where(positive, 1 / np.where(positive, values, 1), 0) * _signs(product, rotation, seed)
     vectors = memory.empty(n * len(values), np.float32).reshape(n, -1)
     np.matmul(product, (rotation * scale).astype(np.float32), out=vectors)
     return values, vectors
+
+
+def _signs(product: np.ndarray, rotation: np.ndarray, seed: int) -> np.ndarray:
+    """Signs (d,) of the columns of product · rotation, (n, k) · (k, d), that make their products with a random
+    direction positive: else rounding errors would decide on the signs of eigenvectors."""
+    direction = np.random.default_rng(seed).standard_normal(len(product))
+    return np.where((direction @ product) @ rotation < 0, -1.0, 1.0)
 
 
 def _fill_columns(basis: np.ndarray, start: Start) -> None:
