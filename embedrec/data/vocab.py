@@ -160,6 +160,10 @@ class Vocab(Described):
         hint = did_you_mean(first, self.ids.tolist()) if searched else ""
         raise UnknownItemError(f"no item {first!r}{more} among the {len(self)} of the vocabulary{hint}")
 
+    def open(self) -> None:
+        """Read what lookups of ids need now instead of at the first ones."""
+        _ = self._sorted if self.integer else self._row_of
+
     @cached_property
     def _first_lookup(self) -> bool:
         """Whether no row was looked up yet: a process that answers one query needs no dict."""

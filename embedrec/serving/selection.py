@@ -69,7 +69,7 @@ def select(
         for kind in ("index", "model")
         for folder, error in workspace.unreadable(kind).items()
     ]
-    excluded = set(skipped)
+    excluded, opened = set(skipped), _Opened(workspace.root, settings.device, old)
     while True:
         chosen = _choose(_Without(workspace.root, frozenset(excluded)), settings, old, refused)
         sources: dict[str, Source] = {}
@@ -78,7 +78,7 @@ def select(
             before = _source_of(old, role)
             try:
                 rolled_back = before is not None and _is_older(artifact, before)
-                sources[role] = _open(workspace.root, settings, artifact, old, before, force or rolled_back)
+                sources[role] = opened.checked(artifact, None if force or rolled_back else before)
             except EmbedrecError as e:
                 refused.append(Refusal(artifact.kind, artifact.name, str(e)))
                 if before is not None:
@@ -186,22 +186,38 @@ def _source_of(old: Served | None, role: str) -> Source | None:
     return old.sources.get((kind, name))
 
 
-def _open(
-    root: Path, settings: ServeSettings, artifact: Artifact, old: Served | None, before: Source | None, force: bool
-) -> Source:
-    """The source of an artifact: that of the old ones, or a new one that passed its checks."""
-    known = None if old is None else old.sources.get((artifact.kind, artifact.name))
-    if known is not None and known.artifact.digest == artifact.digest:
-        return known
-    pinned = PinnedWorkspace(root)
-    pinned.pin_sources(artifact)
-    source = Source(artifact, pinned, settings.device)
-    with decoding(lambda why: ArtifactError(f"{artifact.name} cannot be opened ({why})")):
+class _Opened:
+    """Sources that are opened once, whatever number of questions they answer.
+
+    old  what is served: its sources are used again where artifacts have not changed
+    """
+
+    def __init__(self, root: Path, device: str, old: Served | None) -> None:
+        self.root, self.device, self.old = root, device, old
+        self._sources: dict[tuple[str, str, str], Source] = {}
+
+    def checked(self, artifact: Artifact, before: Source | None) -> Source:
+        """The source of an artifact, which is not worse than `before`. Raises EmbedrecError as `check` does, or if it
+        cannot be opened."""
+        known = None if self.old is None else self.old.sources.get((artifact.kind, artifact.name))
+        if known is not None and known.artifact.digest == artifact.digest:
+            return known
+        key = (artifact.kind, artifact.name, artifact.digest)
+        with decoding(lambda why: ArtifactError(f"{artifact.name} cannot be opened ({why})")):
+            source = self._sources.get(key)
+            if source is None:
+                source = self._sources[key] = self._open(artifact)
+            if self.old is not None:
+                check(source, before)
+        return source
+
+    def _open(self, artifact: Artifact) -> Source:
+        pinned = PinnedWorkspace(self.root)
+        pinned.pin_sources(artifact)
+        source = Source(artifact, pinned, self.device)
         source.open()
         answer_once(source)
-        if old is not None:
-            check(source, None if force else before)
-    return source
+        return source
 
 
 def answer_once(source: Source) -> None:

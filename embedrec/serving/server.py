@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -9,9 +10,10 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from threading import Event, Thread
 from typing import Any
 
@@ -21,6 +23,8 @@ from embedrec.serving.settings import ServeSettings
 _BACKLOG = 2048
 _SWITCH = 0.0005  # seconds that a thread may compute before the event loop has its turn
 _LOOK = 0.2  # seconds between two looks at the workers and at signals
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LIBRARIES = ("uvicorn", "faiss", "numba", "pyarrow.parquet", "embedrec.serving.service", "embedrec.serving.app")
 
 
 def bind(settings: ServeSettings) -> socket.socket:
@@ -99,15 +103,22 @@ def _end_with(sentinel: int) -> None:
 
 
 def supervise(make_application: Callable[[], Any], bound: socket.socket, settings: ServeSettings) -> None:
-    """Keep the workers running until a signal, then stop them; one that ends is started again."""
-    context = get_context("spawn")
+    """Keep the workers running until a signal, then stop them; one that ends is started again.
+
+    On Linux workers are forks of this process, which has loaded what they import, so that they share its memory.
+    """
+    context: Any = get_context("fork" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        load_libraries()
     stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: stopping.set())
 
-    def start() -> SpawnProcess:
-        worker = context.Process(target=run_worker, args=(make_application, bound, settings))
+    def start() -> BaseProcess:
+        worker: BaseProcess = context.Process(target=_work, args=(make_application, bound, settings))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the worker has its own handlers
         worker.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return worker
 
     workers = [start() for _ in range(settings.workers)]
@@ -120,3 +131,22 @@ def supervise(make_application: Callable[[], Any], bound: socket.socket, setting
         worker.terminate()
     for worker in workers:
         worker.join()
+
+
+def load_libraries() -> None:
+    """Load what all workers import, with BLAS in one thread: a process is forked safely only if it has no other.
+
+    What is loaded is hidden from the garbage collector, which would write to its memory and so end the sharing.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in _LIBRARIES:
+        import_module(name)
+    gc.freeze()
+
+
+def _work(make_application: Callable[[], Any], bound: socket.socket, settings: ServeSettings) -> None:
+    """`run_worker` in a process that may be a fork, with the signal handlers of its parent."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    run_worker(make_application, bound, settings)

@@ -13,6 +13,7 @@ from typing import Any
 from embedrec.errors import EmbedrecError
 from embedrec.progress import Report
 from embedrec.runtime import limit_threads
+from embedrec.runtime.freed_memory import return_freed_memory
 from embedrec.serving import schemas
 from embedrec.serving.answers import Computing
 from embedrec.serving.batches import Batches
@@ -101,6 +102,7 @@ class Service:
 
     def _serve(self, served: Served) -> None:
         self.previous, self.served = self.served, served
+        return_freed_memory()
         self.control.mark_ready()
         self.report("serving", version=served.version, names=[source.version for source in served.sources.values()])
 

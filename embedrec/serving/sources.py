@@ -85,7 +85,7 @@ class Source:
     def open(self) -> None:
         """Open what is asked most. Raises EmbedrecError if the artifact is damaged or does not fit its sources."""
         if "similar" in self.questions:
-            self.similar()
+            self.similar().vocab.open()
         if "recommend" in self.questions:
             _ = self.recommender
         if self.artifact.kind == "index" and "neighbours" in self.questions:

@@ -85,8 +85,7 @@ class Server:
         """The process ids of the workers; that of the server if it is its own worker."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        workers = [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
-        return workers or [pid]
+        return [int(child) for child in children] or [pid]
 
     def memory(self) -> dict[str, float]:
         """Megabytes of all workers: resident, and of these not shared with files."""
@@ -95,6 +94,12 @@ class Server:
             for name, kilobytes in re.findall(r"(VmRSS|RssAnon):\s+(\d+)", Path(f"/proc/{pid}/status").read_text()):
                 sums[name] += int(kilobytes)
         return {name: kilobytes / 1024 for name, kilobytes in sums.items()}
+
+    def proportional_memory(self) -> float:
+        """Megabytes of all processes of the service; a page that several share counts once."""
+        pids = {self.process.pid, *self.workers()}
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+        return sum(int(kilobytes) for text in rollups for kilobytes in re.findall(r"^Pss:\s+(\d+)", text, re.M)) / 1024
 
     def processor_seconds(self) -> float:
         """Processor time of all workers until now."""
@@ -362,7 +367,7 @@ def memory(given: argparse.Namespace) -> None:
 
 
 def start(given: argparse.Namespace) -> None:
-    """Seconds from the command to the first answer of /health/ready; files are in the disk cache."""
+    """Seconds from the command to the first answer of /health/ready, files are in the disk cache; memory by workers."""
     with tempfile.TemporaryDirectory() as folder:
         indexed(Path(folder), given.items, given.dim, "flat")
         size = sum(file.stat().st_size for file in (Path(folder) / "indexes" / "bench").iterdir())
@@ -370,8 +375,16 @@ def start(given: argparse.Namespace) -> None:
         for _ in range(4):
             with serving(Path(folder)) as server:
                 seconds.append(server.seconds)
+        requests = similar_requests(given.items)
+        megabytes = []
+        for workers in (1, 2, 3):
+            with serving(Path(folder), "--workers", str(workers)) as server:
+                offer(server.address, requests, 200, 3)
+                megabytes.append(server.proportional_memory())
     print(f"{size / 1e9:.2f} GB; seconds from the command to ready, the first time and later: ", end="")
     print(", ".join(f"{one:.2f}" for one in seconds))
+    print("memory of one, two and three workers after requests, shared pages once: ", end="")
+    print(", ".join(f"{one:.0f}" for one in megabytes), "MB")
 
 
 def main() -> None:

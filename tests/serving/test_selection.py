@@ -19,7 +19,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.serving import selection
 from embedrec.serving.selection import check, newest_artifacts, sample_recall, select
 from embedrec.serving.settings import ServeSettings
-from embedrec.serving.sources import Served
+from embedrec.serving.sources import Served, Source
 from embedrec.storage.switch import Staged, switch
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
@@ -56,6 +56,19 @@ def test_an_empty_workspace_is_refused(plays: Workspace) -> None:
     shutil.rmtree(plays.root / "indexes")
     with pytest.raises(ArtifactError, match=r"no model artifact in .*; make one with"):
         select(plays, ServeSettings())
+
+
+def test_an_artifact_that_answers_several_questions_is_opened_once(
+    plays: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(Source, "open", lambda source: opened.append(source.name))
+    served = select(plays, ServeSettings(model=("vectors",))).served
+    assert opened == ["vectors"] and set(map(id, served.defaults.values())) == {id(served.sources["model", "vectors"])}
+    opened.clear()
+    shutil.rmtree(plays.folder("index", "flat"))
+    served = select(plays, ServeSettings()).served
+    assert "vectors" in opened and len(opened) == len(served.sources) == len(set(map(id, served.defaults.values())))
 
 
 def test_unchanged_sources_are_kept(plays: Workspace) -> None:

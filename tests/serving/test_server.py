@@ -59,8 +59,7 @@ class Running:
     def children(self) -> list[int]:
         """The process ids of the workers."""
         parent = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        children = map(int, Path(parent).read_text().split())
-        return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return list(map(int, Path(parent).read_text().split()))
 
     def stop(self) -> int:
         if self.process.poll() is None:
