@@ -13,8 +13,8 @@ genre     mpd only: mean share of its 10 nearest that share a genre with it, art
 next      Recall@20 of the item after a new one, given the session up to there
 found     Recall@20 of new items, given the session before them
 
-Each is summed over the days; the last columns are the means of frozen and of full training, and their quotient, with
-the standard error of the difference, divided by the mean of full training. Processor seconds of both are of all days.
+Each is the mean over the cases of all days. Printed are those of frozen and of full training, their quotient, and the
+standard error of the difference as a share of full training. Processor seconds of both are of all days.
 """
 
 from __future__ import annotations
