@@ -49,7 +49,7 @@ def list_digests(results: np.ndarray, lists: TopK, *, scores: bool) -> np.ndarra
     results  (n + 1,) digests of the ids of all results, see `with_missing`
     scores   whether lists with other scores are different
     """
-    total: np.ndarray = results[lists.rows] @ _multipliers(_RESULTS, lists.k)
+    total: np.ndarray = results.take(lists.rows) @ _multipliers(_RESULTS, lists.k)
     if scores:
         bits = np.where(lists.rows >= 0, lists.scores, np.float32(0)).astype("<f4").view("<u4")
         total += bits.astype(np.uint64) @ _multipliers(_SCORES, lists.k)

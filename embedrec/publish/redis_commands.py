@@ -95,7 +95,7 @@ class Packing:
     """Ids that are packed once for all commands of a generation.
 
     seeds      the ids of the seeds
-    results    (n,) ids of the results, as arguments of commands
+    results    ids of the results, as arguments of commands: (n, width) uint8 if all have one length, else (n,) bytes
     kind       type of the values
     """
 
@@ -110,7 +110,7 @@ class Packing:
             raise SettingsError("redis supports neighbours only; publish without vectors")
         seeds = encode_ids(content.vocab)
         ids = seeds if content.results is content.vocab else encode_ids(content.results)
-        return cls(seeds, pack_arguments(ids), kind)
+        return cls(seeds, _one_length(ids) if len(set(map(len, ids))) == 1 else pack_arguments(ids), kind)
 
     def ids(self, rows: np.ndarray) -> list[bytes]:
         """The ids of seeds."""
@@ -151,6 +151,16 @@ def pack_arguments(values: Sequence[bytes]) -> np.ndarray:
     return result
 
 
+def _one_length(values: Sequence[bytes]) -> np.ndarray:
+    """`pack_arguments` of values of one length, as rows of bytes: (n, width) uint8."""
+    head, size = b"$%d\r\n" % len(values[0]), len(values[0])
+    table = np.empty((len(values), len(head) + size + 2), dtype=np.uint8)
+    table[:, : len(head)] = np.frombuffer(head, np.uint8)
+    table[:, len(head) : -2] = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)
+    table[:, -2:] = np.frombuffer(b"\r\n", np.uint8)
+    return table
+
+
 def exists_command(start: bytes, seeds: Sequence[bytes]) -> bytes:
     """EXISTS of the keys of seeds, which begin with `start`; its response is the number of those that exist."""
     heads = {size: b"$%d\r\n%s" % (len(start) + size, start) for size in set(map(len, seeds))}
@@ -164,15 +174,19 @@ def exists_command(start: bytes, seeds: Sequence[bytes]) -> bytes:
 
 def _list_commands(names: list[bytes], neighbours: TopK, arguments: np.ndarray) -> Batch:
     """One list per item; an item without neighbours has no key."""
-    keys, lengths, commands = [], [], []
-    for name, row in zip(names, neighbours.rows, strict=True):
-        others = arguments[row[row >= 0]].tolist()
-        if others:
+    found = neighbours.rows >= 0
+    chosen, lengths = arguments[neighbours.rows[found]], found.sum(axis=1).tolist()
+    data: Any = chosen.tobytes() if chosen.ndim == 2 else chosen.tolist()
+    width = chosen.shape[1] if chosen.ndim == 2 else 1  # of an argument in `data`
+    keys, commands, start = [], [], 0
+    for name, length in zip(names, lengths, strict=True):
+        if length:
+            end = start + length * width
             keys.append(name)
-            lengths.append(len(others))
-            commands.append(b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%s\r\n" % (len(others) + 2, len(name), name))
-            commands += others
-    return Batch(keys, b"".join(commands), lengths)
+            commands.append(b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%s\r\n" % (length + 2, len(name), name))
+            commands += [data[start:end]] if chosen.ndim == 2 else data[start:end]
+            start = end
+    return Batch(keys, b"".join(commands), [length for length in lengths if length])
 
 
 def _json_commands(names: list[bytes], neighbours: TopK) -> Batch:

@@ -39,7 +39,9 @@ def all_batches(publication: Any, kind: Any) -> list[Batch]:
     return list(batches(publication, "p:3:", kind))
 
 
-@pytest.mark.parametrize("ids", [None, list(range(-3, 17)), ["a\r\nb", "$1", "*2", *map(str, range(17))]])
+@pytest.mark.parametrize(
+    "ids", [None, list(range(-3, 17)), list(range(100, 120)), ["a\r\nb", "$1", "*2", *map(str, range(17))]]
+)
 def test_lists(ids: Any) -> None:
     """An item with neighbours has one RPUSH; its response is the length of the list."""
     some = content(20, 4, ids=ids, parts="neighbours")
