@@ -73,12 +73,11 @@ def pack_ids(ids: Sequence[bytes]) -> bytes:
     return np.fromiter(map(len, ids), "<u4", len(ids)).tobytes() + b"".join(ids)
 
 
-def unpack_ids(digests: Sequence[bytes], blocks: Sequence[bytes], places: np.ndarray) -> list[bytes]:
-    """The ids at places (m,) of all blocks of `pack_ids`, next to those of `pack`; in the order of the blocks."""
+def unpack_ids(counts: Sequence[int], blocks: Sequence[bytes], places: np.ndarray) -> list[bytes]:
+    """The ids at places (m,) of blocks of `pack_ids`, which have `counts` ids each; in the order of the blocks."""
     result: list[bytes] = []
     first = 0
-    for one, data in zip(digests, blocks, strict=True):
-        count = len(one) // 16
+    for count, data in zip(counts, blocks, strict=True):
         ends = 4 * count + np.cumsum(np.frombuffer(data, "<u4", count)).astype(np.int64)
         starts = np.concatenate([[4 * count], ends])
         chosen = places[(places >= first) & (places < first + count)] - first
@@ -93,10 +92,12 @@ class StoredDigests:
 
     seeds   (m,) uint64, each once
     values  (m,) uint64, of the entries
+    counts  of the entries of each block
     """
 
     seeds: np.ndarray
     values: np.ndarray
+    counts: Sequence[int]
 
     @classmethod
     def unpack(cls, blocks: Sequence[bytes]) -> StoredDigests | None:
@@ -104,7 +105,7 @@ class StoredDigests:
         halves = [np.frombuffer(block, "<u8").reshape(2, -1) for block in blocks]
         seeds, values = np.concatenate([np.empty((2, 0), np.uint64), *halves], axis=1)
         ordered = np.sort(seeds)
-        return None if (ordered[1:] == ordered[:-1]).any() else cls(seeds, values)
+        return None if (ordered[1:] == ordered[:-1]).any() else cls(seeds, values, [h.shape[1] for h in halves])
 
     def __len__(self) -> int:
         return len(self.seeds)

@@ -106,7 +106,7 @@ class Digested:
         gone[known[(known >= 0) & self.exists[part]]] = False
         if differs.sum() + gone.sum() > limit:
             return None
-        ids = unpack_ids([digests for digests, _ in stored], [data for _, data in stored], np.flatnonzero(gone))
+        ids = unpack_ids(base.counts, [data for _, data in stored], np.flatnonzero(gone))
         return Difference(np.flatnonzero(differs), ids)
 
     def save(self, session: Session, part: str, number: int) -> None:

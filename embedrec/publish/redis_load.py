@@ -166,7 +166,7 @@ class Loading:
         if len(self.changes) + count > self.base.limit(total):
             return False
         if count:
-            ids = read_ids(self.session, self.base.number, gone)
+            ids = read_ids(self.session, self.base, gone)
             if ids is None or len(ids) != count:
                 return False
             self.changes += ids
@@ -193,13 +193,19 @@ def read_digests(session: Session, number: int, blocks: int) -> StoredDigests | 
     return None if data is None else StoredDigests.unpack(data)
 
 
-def read_ids(session: Session, number: int, places: np.ndarray) -> list[bytes] | None:
-    """The ids of a generation at places (m,) in the order in which its digests are stored; None if some are lost."""
-    fields = digest_fields(session, number)
-    blocks = len(fields) // 2
-    digests = _read_blocks(session, [f"{number}:{block}" for block in range(blocks)])
-    ids = _read_blocks(session, [f"{number}:{block}:ids" for block in range(blocks)])
-    return None if digests is None or ids is None else unpack_ids(digests, ids, places)
+def read_ids(session: Session, base: Base, places: np.ndarray) -> list[bytes] | None:
+    """The ids of a generation at places (m,) in the order in which its digests are stored; None if some are lost.
+
+    Only the blocks with these places are read.
+    """
+    counts = np.array(base.digests.counts, dtype=np.int64)
+    block = np.searchsorted(np.cumsum(counts), places, side="right")  # (m,)
+    blocks = np.unique(block)
+    data = _read_blocks(session, [f"{base.number}:{one}:ids" for one in blocks.tolist()])
+    if data is None:
+        return None
+    starts, packed = np.cumsum(counts) - counts, np.cumsum(counts[blocks]) - counts[blocks]
+    return unpack_ids(counts[blocks].tolist(), data, places - starts[block] + packed[np.searchsorted(blocks, block)])
 
 
 def digest_fields(session: Session, number: int) -> list[bytes]:

@@ -70,6 +70,16 @@ def test_only_changed_new_and_gone_lists_travel(redis: Any, redis_url: str) -> N
     assert publish(of_lists(first), target(redis_url)).written == {} and served(redis) == expected(first)
 
 
+def test_gone_lists_are_found_in_their_blocks(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "BLOCK", 8)
+    first, gone = {**pairs(60), "i50": []}, {"i3", "i4", "i45", "i59"}  # a block of seven keys
+    second = {a: [(o, s) for o, s in others if o not in gone] for a, others in first.items() if a not in gone}
+    written(redis_url, first)
+    done = written(redis_url, second)
+    assert done["unchanged"] and served(redis) == expected(second)
+    assert gone < set(redis.lrange("embedrec:changes:2", 0, -1))
+
+
 @pytest.mark.parametrize("kind", ["list", "json"])
 def test_scores_matter_in_json_only(redis: Any, redis_url: str, kind: Any) -> None:
     first = pairs(20)
