@@ -174,8 +174,8 @@ def exists_command(start: bytes, seeds: Sequence[bytes]) -> bytes:
 
 def _list_commands(names: list[bytes], neighbours: TopK, arguments: np.ndarray) -> Batch:
     """One list per item; an item without neighbours has no key."""
-    found = neighbours.rows >= 0
-    chosen, lengths = arguments[neighbours.rows[found]], found.sum(axis=1).tolist()
+    valid = neighbours.rows >= 0
+    chosen, lengths = arguments[neighbours.rows[valid]], valid.sum(axis=1).tolist()
     data: Any = chosen.tobytes() if chosen.ndim == 2 else chosen.tolist()
     width = chosen.shape[1] if chosen.ndim == 2 else 1  # of an argument in `data`
     keys, commands, start = [], [], 0
