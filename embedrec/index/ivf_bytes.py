@@ -7,7 +7,9 @@ about those of FAISS: here the query is a code, too.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import faiss
@@ -24,6 +26,7 @@ _MAX_VECTORS = 1 << 31  # so that labels have 32 bits, also those of vectors tha
 _MANY_COMPARISONS = 1 << 26  # that take longer than the import of the compiled kernel
 _SERIAL_COMPARISONS = 1 << 17  # that take less time than the start of threads
 _MAX_VISITS = 1 << 22  # held at a time by a thread: 64 MB
+_FLOAT = np.dtype(np.float32)
 _SAME = np.empty(0, dtype=np.int64)  # labels are rows
 
 
@@ -117,7 +120,7 @@ class ByteSearch:
     def search(self, queries: np.ndarray) -> TopK | None:
         """The k nearest (q, k) of queries; None if they are not contiguous (q, d) float32, finite and of norms below
         2e18, or some have fewer results."""
-        if type(queries) is not np.ndarray or queries.dtype != np.float32 or queries.ndim != 2:
+        if type(queries) is not np.ndarray or queries.dtype is not _FLOAT or queries.ndim != 2:
             return None
         q, d = queries.shape
         if d != self.cells.vectors.shape[1] or not queries.flags.c_contiguous:
@@ -142,24 +145,26 @@ def _search(
     exact    rows and metric
     results  labels, best rows and scores, written
     """
-    from embedrec.kernels.ivf_codes import search_codes
-
-    probes, q, complete = min(nprobe, len(cells.lists)), len(queries), []
-    step = max(1, _MAX_VISITS // probes)
+    probes, q, search_codes = min(nprobe, len(cells.lists)), len(queries), _kernel()
+    whole = cells.lists, cells.code_size, cells.steps, cells.blocks, cells.halves, cells.residual, probes
+    if q * probes * cells.mean_size < _SERIAL_COMPARISONS:
+        return bool(search_codes(*whole, queries, count, results[0], cells.vectors, *exact, *results[1:]))
+    step, complete = max(1, _MAX_VISITS // probes), []
 
     def search(part: slice) -> None:
         for start in range(part.start, part.stop, step):
             block = slice(start, min(start + step, part.stop))
             labels, rows, scores = (array[block] for array in results)
-            complete.append(
-                search_codes(
-                    cells.lists, cells.code_size, cells.steps, cells.blocks, cells.halves, cells.residual, probes,
-                    queries[block], count, labels, cells.vectors, *exact, rows, scores,
-                )
-            )  # fmt: skip
+            complete.append(search_codes(*whole, queries[block], count, labels, cells.vectors, *exact, rows, scores))
 
-    if q * probes * cells.mean_size < _SERIAL_COMPARISONS:
-        search(slice(0, q))
-    else:
-        run_parallel(q, search)
+    run_parallel(q, search)
     return all(complete)
+
+
+@cache
+def _kernel() -> Callable[..., bool]:
+    """The kernel, which takes a while to import."""
+    from embedrec.kernels.ivf_codes import search_codes
+
+    kernel: Callable[..., bool] = search_codes
+    return kernel

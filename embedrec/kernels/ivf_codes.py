@@ -240,7 +240,13 @@ def _find_many_cells(steps, c, blocks, halves, queries, visited, bases):  # type
         m = min(QUERIES, q - first)
         for a in range(QUERIES):
             scales[a] = _quantise(queries[min(first + a, q - 1), :d], steps, codes[a])
-        for block in range(b):
+        if m == 1:
+            for block in range(0, b, QUERIES):
+                sums[:] = _LEAST
+                compare_alone(blocks, block, codes, who, 0, thresholds, sums)
+                for i in range(QUERIES):
+                    products[0, (block + i) * LANES : (block + i + 1) * LANES] = sums[i]
+        for block in range(b if m > 1 else 0):
             sums[:] = _LEAST
             compare(blocks, block, codes, who, 0, thresholds, sums)
             products[:, block * LANES : (block + 1) * LANES] = sums
