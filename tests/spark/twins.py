@@ -18,7 +18,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.prepare import prepare_sessions
 
-SMALL = TaskSizes(shard_bytes=600, ids=25, events=60)  # many shards, parts and partitions of little data
+SMALL = TaskSizes(shard_bytes=1200, ids=60, events=150)  # many shards, parts and partitions of little data
 ENTRIES = (
     "source",
     "reader",
