@@ -36,8 +36,8 @@ from embedrec.vectors.faiss_structure import centroids_of, innermost
 
 MAX_EXACT = 8_000  # vectors up to which an exact search is as fast as any other
 MAX_VISITED = 1000  # vectors visited by an IVF query up to which no graph is faster
-# The same for codes of a byte a dimension, as a multiple: one takes .7 ns in a batch and a vector of a graph's search 21
-# to 34 ns, of which vectors that are spread over many cells need thousands, too
+# The same for codes of a byte a dimension, as a multiple: one takes .7 ns in a batch, and a vector of a graph's search
+# 21 to 34 ns, of which vectors that are spread over many cells need thousands, too
 _BYTES_FASTER = 100
 _CACHE_BYTES = 1 << 26  # larger vectors make a graph wait for memory, so IVF may visit proportionally more
 _CENTROIDS_PER_VECTOR = 8  # centroids compared in the time of one vector
