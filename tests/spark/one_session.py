@@ -57,7 +57,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session with two threads; it is the active one of this process until the last test."""
     from embedrec.spark.session import SparkSettings, spark_session
 
-    local = {"spark.local.dir": str(tmp_path_factory.mktemp("spark"))}
+    local = {
+        "spark.local.dir": str(tmp_path_factory.mktemp("spark")),
+        "spark.sql.codegen.wholeStage": "false",  # compiling a query takes longer than running it on so few rows
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+    }
     with spark_session(SparkSettings("local[2]", {**SMALL, **local})) as session:
         yield session
 
