@@ -24,9 +24,6 @@ SMALL = {  # settings that start in seconds and take little memory
     "spark.driver.memory": "512m",
     "spark.driver.extraJavaOptions": _BRIEF_JAVA,
     "spark.executor.extraJavaOptions": _BRIEF_JAVA,
-    "spark.sql.codegen.wholeStage": "false",  # compiling a plan takes longer than the plan of a test
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.executorEnv.PYTHONPATH": str(ROOT),  # tasks of tests are in modules of tests
