@@ -24,7 +24,7 @@ def choose_again(items: Embeddings, own: float, decay: float, changes: SessionCh
     """
     sessions = changes.added_sessions.reindex(items.vocab)
     events = np.flatnonzero(sessions.position_of > 0)
-    if len(events) < _LEAST:
+    if len(events) < _LEAST or own not in SHARES:
         return own
     chosen = np.sort(np.random.default_rng(seed).permutation(events)[:_MOST])
     cases = sessions.take(sessions.session_of[chosen], sessions.position_of[chosen] + 1)
