@@ -49,7 +49,7 @@ class TopK(Described):
 
     @classmethod
     def checked(cls, rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
-        """Results that are known to be valid: int64 and float32, in order."""
+        """Results that are known to be valid: rows (q, k) int64 and scores (q, k) float32, in order."""
         results = object.__new__(cls)
         vars(results).update(rows=rows, scores=scores, vocab=vocab)
         return results

@@ -149,9 +149,12 @@ def training(run: Run, playlists: Path, tmp_path: Path) -> Iterator[subprocess.P
     succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
     command = [sys.executable, "-m", "embedrec", "train", "word2vec", "--set", "epochs=100000"]
     environment = {**os.environ, "EMBEDREC_WORKSPACE": str(tmp_path)}
+    # the process inherits that SIGINT is ignored where the tests run in the background of a shell
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
+        signal.signal(signal.SIGINT, previous)
         yield process
         process.kill()
 

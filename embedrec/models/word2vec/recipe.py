@@ -165,6 +165,8 @@ class Word2Vec(Word2VecSettings):
                 if most < 1:
                     raise DataError("the most mentions of an item of a word2vec model must be at least 1")
             vectors = smooth(vectors, contexts, self.smoothing, most)
+        if _CHOSEN in arrays:
+            shaped(arrays, _CHOSEN, (1,), self.name, "int64")
         items = Embeddings(vectors, vocab, "cosine")
         encoder = mean_encoder(items.vectors, self.decay)
         similar = scale_norms(items, self.similar_popularity)
