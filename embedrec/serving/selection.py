@@ -209,6 +209,7 @@ class _Opened:
                 source = self._sources[key] = self._open(artifact)
             if self.old is not None:
                 check(source, before)
+                source.read_ids()
         return source
 
     def _open(self, artifact: Artifact) -> Source:

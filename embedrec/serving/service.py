@@ -102,9 +102,11 @@ class Service:
 
     def _serve(self, served: Served) -> None:
         self.previous, self.served = self.served, served
-        return_freed_memory()
         self.control.mark_ready()
         self.report("serving", version=served.version, names=[source.version for source in served.sources.values()])
+        for source in served.sources.values():  # at the start, requests are answered meanwhile
+            source.read_ids()
+        return_freed_memory()
 
     def tick(self) -> None:
         """Follow commands, look for new artifacts, forget sessions; called several times a second, in a thread."""

@@ -85,11 +85,16 @@ class Source:
     def open(self) -> None:
         """Open what is asked most. Raises EmbedrecError if the artifact is damaged or does not fit its sources."""
         if "similar" in self.questions:
-            self.similar().vocab.open()
+            self.similar()
         if "recommend" in self.questions:
             _ = self.recommender
         if self.artifact.kind == "index" and "neighbours" in self.questions:
             _ = self.past_sessions
+
+    def read_ids(self) -> None:
+        """Read the ids of items now instead of at the first request."""
+        if "similar" in self.questions:
+            self.similar().vocab.open()
 
     def similar(self, popularity: float | None = None) -> Any:
         """An `ItemNeighbourSource`. Raises SettingsError if it has no item neighbours."""
