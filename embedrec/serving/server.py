@@ -134,7 +134,8 @@ def supervise(make_application: Callable[[], Any], bound: socket.socket, setting
 
 
 def load_libraries() -> None:
-    """Load what all workers import, with BLAS in one thread: a process is forked safely only if it has no other.
+    """Load what all workers import, with BLAS in one thread: other threads do not survive a fork. Arrow's allocator has
+    one, which it starts again.
 
     What is loaded is hidden from the garbage collector, which would write to its memory and so end the sharing.
     """
