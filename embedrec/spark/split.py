@@ -199,8 +199,7 @@ class _CountParts:
         for number in numbers_in(batches):
             if number >= len(self.slices):  # there are no sessions
                 continue
-            sessions = self.slices.read(number)
-            selection = self.rule.select(self.slices, number, sessions)
+            sessions, selection = self.rule.select(self.slices, number)
             parts = selection.train_part(sessions), selection.test_part(sessions).sessions
             sizes = [np.array([len(part)], dtype=np.float64) for part in parts]
             counts = [np.bincount(part.items, minlength=len(part.vocab)).astype(np.float64) for part in parts]
@@ -229,8 +228,7 @@ class _WriteParts:
         import pyarrow as pa
 
         (number,) = numbers_in(batches)
-        sessions = self.slices.read(number)
-        selection = self.rule.select(self.slices, number, sessions)
+        sessions, selection = self.rule.select(self.slices, number)
         train, held = selection.train_part(sessions), selection.test_part(sessions)
         test = held.sessions
         out = Path(self.staging) / fresh_name("part", number)
@@ -252,14 +250,14 @@ class _WriteParts:
             lengths = test.lengths
             targets = test.times[test.position_of >= np.repeat(np.maximum(held.given, 1), lengths)]
             ends = test.times[test.offsets[1:][lengths > 0] - 1]
-            about |= {"last": _least(train.times, np.max), "target": _least(targets, np.min)}
-            about["end"] = _least(ends, np.min)
+            about |= {"last": _extreme(train.times, np.max), "target": _extreme(targets, np.min)}
+            about["end"] = _extreme(ends, np.min)
         if isinstance(self.rule.rule, WarmTime):
             about["ordered"] = _in_order(sessions)
         return about
 
 
-def _least(times: np.ndarray, of: Any) -> int | None:
+def _extreme(times: np.ndarray, of: Any) -> int | None:
     return int(of(times)) if len(times) else None
 
 
@@ -285,8 +283,7 @@ class _Digests:
         import pyarrow as pa
 
         for number in numbers_in(batches):
-            sessions = self.slices.read(number)
-            selection = self.rule.select(self.slices, number, sessions)
+            sessions, selection = self.rule.select(self.slices, number)
             long = np.flatnonzero(sessions.lengths >= LONG)
             digests = [hashlib.blake2b(sessions[s].tobytes(), digest_size=16).digest() for s in long.tolist()]
             yield pa.record_batch(

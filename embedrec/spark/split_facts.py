@@ -100,13 +100,13 @@ class SliceRule:
     known: np.ndarray | None
     staging: str
 
-    def select(self, slices: SessionSlices, number: int, sessions: Sessions) -> Selection:
-        """The parts of the sessions of a slice, in a task."""
-        held = None
+    def select(self, slices: SessionSlices, number: int) -> tuple[Sessions, Selection]:
+        """The sessions of a slice, and their parts, in a task."""
+        sessions, held = slices.read(number), None
         if isinstance(self.rule, ByUser | ByNumber):
             start, stop = slices.range(number)
             held = np.array(load_part(Path(self.staging) / HELD)[start:stop])
-        return self.rule.select(sessions, Facts(self.cut, self.known, held))
+        return sessions, self.rule.select(sessions, Facts(self.cut, self.known, held))
 
 
 def learn_facts(
