@@ -127,20 +127,6 @@ class PublishContent:
             yield block, self.vectors.vectors[block]
 
 
-def encode_ids(vocab: Vocab) -> list[bytes]:
-    """The ids as UTF-8. Raises DataError for a text that is not Unicode (a lone surrogate)."""
-    ids = vocab.ids.tolist()
-    if not ids:
-        return []
-    try:
-        joined = "\0".join(map(str, ids)).encode()  # one text is encoded several times faster than its parts
-        encoded = joined.split(b"\0")
-        return encoded if len(encoded) == len(ids) else [str(i).encode() for i in ids]
-    except UnicodeEncodeError as e:
-        bad = next(i for i in map(str, ids) if any("\ud800" <= c <= "\udfff" for c in i))
-        raise DataError(f"the text {bad!r} is not valid Unicode; repair it") from e
-
-
 def round_to_seven_digits(scores: np.ndarray) -> np.ndarray:
     """Scores (…) as float64, rounded to the seven significant digits of float32, for a shorter text."""
     wide = scores.astype(np.float64)

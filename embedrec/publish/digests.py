@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from embedrec.data.topk import TopK
+from embedrec.publish.encoded_ids import EncodedIds
 
 _IDS, _RESULTS, _SCORES, _VECTORS = 1, 2, 3, 4  # seeds of the multipliers; a change makes all stored digests differ
 _BLOCK = 4096  # ids digested at a time
@@ -24,17 +25,20 @@ def _multipliers(seed: int, count: int) -> np.ndarray:
     return np.random.PCG64(seed).random_raw(count) | np.uint64(1)
 
 
-def id_digests(ids: Sequence[bytes]) -> np.ndarray:
+def id_digests(ids: EncodedIds) -> np.ndarray:
     """The digests (n,) uint64 of ids."""
-    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    lengths, data = ids.lengths, np.frombuffer(ids.data, np.uint8)
     weights = _multipliers(_IDS, int(lengths.max(initial=0)) + 1)
     result = (lengths.astype(np.uint64) + np.uint64(1)) * weights[0]
     for size in np.unique(lengths).tolist():
         places = np.flatnonzero(lengths == size)
         for start in range(0, len(places) if size else 0, _BLOCK):
             part = places[start : start + _BLOCK]
-            data = np.frombuffer(b"".join([ids[i] for i in part.tolist()]), np.uint8).reshape(-1, size)
-            result[part] += data.astype(np.uint64) @ weights[1 : size + 1]
+            if part[-1] - part[0] == len(part) - 1:
+                letters = data[ids.offsets[part[0]] : ids.offsets[part[-1] + 1]].reshape(-1, size)
+            else:
+                letters = data[ids.offsets[part][:, None] + np.arange(size)]  # (b, size)
+            result[part] += letters.astype(np.uint64) @ weights[1 : size + 1]
     return result
 
 
@@ -68,9 +72,14 @@ def pack(seeds: np.ndarray, values: np.ndarray) -> bytes:
     return seeds.astype("<u8").tobytes() + values.astype("<u8").tobytes()
 
 
-def pack_ids(ids: Sequence[bytes]) -> bytes:
-    """Ids as bytes that a target stores."""
-    return np.fromiter(map(len, ids), "<u4", len(ids)).tobytes() + b"".join(ids)
+def pack_ids(ids: EncodedIds, rows: np.ndarray) -> bytes:
+    """The ids of rows (m,), in ascending order, as bytes that a target stores."""
+    starts, ends = ids.offsets[:-1][rows], ids.offsets[1:][rows]
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        data = ids.data[starts[0] : ends[-1]]
+    else:
+        data = b"".join(ids.take(rows))
+    return (ends - starts).astype("<u4").tobytes() + data
 
 
 def unpack_ids(counts: Sequence[int], blocks: Sequence[bytes], places: np.ndarray) -> list[bytes]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from embedrec.data.result_lists import BLOCK
 from embedrec.data.topk import TopK
-from embedrec.publish.content import PublishContent, encode_ids
+from embedrec.publish.content import PublishContent
 from embedrec.publish.digests import (
     StoredDigests,
     id_digests,
@@ -23,6 +23,7 @@ from embedrec.publish.digests import (
     vector_digests,
     with_missing,
 )
+from embedrec.publish.encoded_ids import EncodedIds
 from embedrec.publish.postgres_rows import HEAD, TAIL, column_types, id_rows, item_type
 from embedrec.publish.postgres_session import Session
 
@@ -55,14 +56,14 @@ class Digested:
 
     source: PublishContent
     content: PublishContent = field(init=False)
-    ids: list[bytes] = field(init=False)
+    ids: EncodedIds = field(init=False)
     seeds: np.ndarray = field(init=False)
     values: dict[str, np.ndarray] = field(init=False)
     exists: dict[str, np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
         source, n = self.source, len(self.source.vocab)
-        self.ids = encode_ids(source.vocab)
+        self.ids = EncodedIds.of(source.vocab)
         self.seeds = id_digests(self.ids)
         self.values = {part: np.zeros(n, np.uint64) for part in source.parts}
         self.exists = {part: np.full(n, part == "vectors") for part in source.parts}
@@ -72,7 +73,7 @@ class Digested:
         if lists is None:
             self.content = source
             return
-        ids = self.seeds if source.results is source.vocab else id_digests(encode_ids(source.results))
+        ids = self.seeds if source.results is source.vocab else id_digests(EncodedIds.of(source.results))
         results = with_missing(ids)
 
         def best(rows: np.ndarray, k: int) -> TopK:
@@ -115,7 +116,7 @@ class Digested:
         for block, start in enumerate(range(0, len(rows), BLOCK)):
             chosen = rows[start : start + BLOCK]
             data = pack(self.seeds[chosen], self.values[part][chosen])
-            ids = pack_ids([self.ids[row] for row in chosen.tolist()])
+            ids = pack_ids(self.ids, chosen)
             statement = "INSERT INTO {} VALUES (%s, %s, %s, %s, %s)"
             session.execute(statement, "digests", values=(number, part, block, data, ids))
 
@@ -131,8 +132,7 @@ def copy_unchanged(
 ) -> int:
     """Copy the rows of a generation that neither changed nor went, within the server; returns their number."""
     columns = list(column_types(part, content))
-    ids = encode_ids(content.vocab)
-    others = [*(ids[row] for row in difference.changed.tolist()), *difference.gone]
+    others = [*EncodedIds.of(content.vocab).take(difference.changed), *difference.gone]
     session.execute(f"CREATE TEMPORARY TABLE embedrec_differs (id {item_type(content.vocab)} PRIMARY KEY)")
     statement = "COPY embedrec_differs FROM STDIN (FORMAT binary)"
     with session.connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -13,7 +13,8 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.publish.content import PublishContent, encode_ids
+from embedrec.publish.content import PublishContent
+from embedrec.publish.encoded_ids import EncodedIds
 
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TAIL = b"\xff\xff"
@@ -71,7 +72,7 @@ def vector_rows(
 
 
 def id_rows(vocab: Vocab, ids: Sequence[bytes]) -> bytes:
-    """Rows of one id each; `ids` are those of `encode_ids`, of the type of the vocabulary."""
+    """Rows of one id each; `ids` are those of `EncodedIds`, of the type of the vocabulary."""
     if vocab.integer:
         return b"".join(b"\x00\x01\x00\x00\x00\x08" + int(i).to_bytes(8, "big", signed=True) for i in ids)
     return b"".join(b"\x00\x01" + len(i).to_bytes(4, "big") + i for i in ids)
@@ -89,7 +90,7 @@ def _fields(vocab: Vocab) -> list[bytes]:
     """The ids as fields: bigint or text. Raises DataError for a text that PostgreSQL cannot contain."""
     if vocab.integer:
         return [b"\x00\x00\x00\x08" + i.to_bytes(8, "big", signed=True) for i in vocab.ids.tolist()]
-    texts = encode_ids(vocab)
+    texts = EncodedIds.of(vocab).tolist()
     bad = next((t for t in texts if b"\x00" in t), None)
     if bad is not None:
         raise DataError(f"the id {bad.decode()!r} contains a zero byte, which PostgreSQL does not support; repair it")

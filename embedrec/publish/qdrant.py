@@ -29,7 +29,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from embedrec.errors import EmbedrecError, PublishError, SettingsError
 from embedrec.progress import Report
-from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
+from embedrec.publish.content import PublishContent, round_to_seven_digits
+from embedrec.publish.encoded_ids import EncodedIds
 from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 from embedrec.publish.generations import Generation, Size
 from embedrec.vectors.embeddings import Embeddings
@@ -303,7 +304,7 @@ def _vectors(content: PublishContent) -> Embeddings:
 def _batches(content: PublishContent) -> Iterator[tuple[list[Point], int]]:
     """The points of a generation, and items so far."""
     _vectors(content)
-    encode_ids(content.vocab)  # raises for ids that are not Unicode
+    EncodedIds.of(content.vocab)  # raises for ids that are not Unicode
     items = content.vocab.ids.tolist()
     missing_neighbours = repeat((None, None))
     neighbours: Iterable[Any] = content.list_blocks() if content.lists is not None else missing_neighbours

@@ -179,7 +179,7 @@ class Redis:
         packing, existing = Packing.of(content, self.format), 0
         start = self.session.key(str(store), "").encode()
         for part in parts(len(packing.seeds)):
-            existing += int(self.session.ask(exists_command(start, packing.seeds[part])))
+            existing += int(self.session.ask(exists_command(start, packing.seeds.take(part))))
         return abs(int(states[number]["keys"]) - existing)
 
     def lost(self, number: int) -> int:

@@ -13,7 +13,8 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.errors import SettingsError
-from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
+from embedrec.publish.content import PublishContent, round_to_seven_digits
+from embedrec.publish.encoded_ids import EncodedIds
 
 Format = Literal["list", "json"]
 _BATCH = 2048  # keys written between two responses
@@ -99,7 +100,7 @@ class Packing:
     kind       type of the values
     """
 
-    seeds: list[bytes]
+    seeds: EncodedIds
     results: np.ndarray
     kind: Format
 
@@ -108,17 +109,14 @@ class Packing:
         """Raises SettingsError for vectors, DataError for ids that are not Unicode."""
         if content.vectors is not None:
             raise SettingsError("redis supports neighbours only; publish without vectors")
-        seeds = encode_ids(content.vocab)
-        ids = seeds if content.results is content.vocab else encode_ids(content.results)
-        return cls(seeds, _one_length(ids) if len(set(map(len, ids))) == 1 else pack_arguments(ids), kind)
-
-    def ids(self, rows: np.ndarray) -> list[bytes]:
-        """The ids of seeds."""
-        return [self.seeds[row] for row in rows.tolist()]
+        seeds = EncodedIds.of(content.vocab)
+        ids = seeds if content.results is content.vocab else EncodedIds.of(content.results)
+        table = ids.table()
+        return cls(seeds, pack_arguments(ids.tolist()) if table is None else _pack_table(table), kind)
 
     def batch(self, start: bytes, rows: np.ndarray, lists: TopK) -> Batch:
         """The commands that write the keys of seeds (b,) with their lists (b, k)."""
-        names = [start + seed for seed in self.ids(rows)]
+        names = [start + seed for seed in self.seeds.take(rows)]
         return _list_commands(names, lists, self.results) if self.kind == "list" else _json_commands(names, lists)
 
 
@@ -151,12 +149,13 @@ def pack_arguments(values: Sequence[bytes]) -> np.ndarray:
     return result
 
 
-def _one_length(values: Sequence[bytes]) -> np.ndarray:
-    """`pack_arguments` of values of one length, as rows of bytes: (n, width) uint8."""
-    head, size = b"$%d\r\n" % len(values[0]), len(values[0])
-    table = np.empty((len(values), len(head) + size + 2), dtype=np.uint8)
+def _pack_table(values: np.ndarray) -> np.ndarray:
+    """`pack_arguments` of values of one length (n, size) uint8, as rows of bytes: (n, width) uint8."""
+    n, size = values.shape
+    head = b"$%d\r\n" % size
+    table = np.empty((n, len(head) + size + 2), dtype=np.uint8)
     table[:, : len(head)] = np.frombuffer(head, np.uint8)
-    table[:, len(head) : -2] = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)
+    table[:, len(head) : -2] = values
     table[:, -2:] = np.frombuffer(b"\r\n", np.uint8)
     return table
 

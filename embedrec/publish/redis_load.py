@@ -9,7 +9,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.progress import Report
-from embedrec.publish.content import PublishContent, encode_ids
+from embedrec.publish.content import PublishContent
 from embedrec.publish.digests import (
     StoredDigests,
     id_digests,
@@ -19,6 +19,7 @@ from embedrec.publish.digests import (
     unpack_ids,
     with_missing,
 )
+from embedrec.publish.encoded_ids import EncodedIds
 from embedrec.publish.generations import Size
 from embedrec.publish.redis_commands import Batch, Packing, exists_command, pack_arguments, parts
 from embedrec.publish.redis_session import Session
@@ -80,7 +81,7 @@ class Loading:
         ones only, and the ids of changed, new and gone keys to PREFIX:changes:NUMBER.
         """
         seeds = id_digests(self.packing.seeds)
-        ids = seeds if content.results is content.vocab else id_digests(encode_ids(content.results))
+        ids = seeds if content.results is content.vocab else id_digests(EncodedIds.of(content.results))
         results = with_missing(ids)
         if self.base is not None:
             self._stored = self.base.digests.find(seeds)
@@ -132,7 +133,7 @@ class Loading:
             equal[equal] = self._exist(rows[equal])
         differs = ~equal & has_key
         self._equal.append(rows[equal])
-        self.changes += self.packing.ids(rows[differs])
+        self.changes += self.packing.seeds.take(rows[differs])
         self.replaced += int((differs & (stored >= 0)).sum())
         return np.flatnonzero(differs)
 
@@ -142,7 +143,7 @@ class Loading:
         exist = np.ones(len(rows), dtype=bool)
         start = self.session.key(str(self.base.store), "").encode()
         for part in parts(len(rows)):
-            ids = self.packing.ids(rows[part])
+            ids = self.packing.seeds.take(rows[part])
             if self.session.ask(exists_command(start, ids)) != len(ids):
                 exist[part] = [self.session.ask(exists_command(start, [one])) for one in ids]
         return exist
@@ -182,7 +183,7 @@ class Loading:
 
     def _save_digests(self, rows: np.ndarray, seeds: np.ndarray, values: np.ndarray) -> None:
         fields = {f"{self.number}:{self.blocks}": pack(seeds[rows], values)}
-        fields[f"{self.number}:{self.blocks}:ids"] = pack_ids(self.packing.ids(rows))
+        fields[f"{self.number}:{self.blocks}:ids"] = pack_ids(self.packing.seeds, rows)
         self.session.call(lambda: self.session.client.hset(self.session.key("digests"), mapping=fields))
         self.blocks += 1
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.data.result_lists import ResultLists
 from embedrec.errors import DataError, SettingsError
-from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
+from embedrec.publish.content import PublishContent, round_to_seven_digits
 from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.parquet import measure_folder
 from embedrec.publish.postgres import Postgres
@@ -50,9 +50,6 @@ def test_invalid_content_is_refused() -> None:
         PublishContent(None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):
         PublishContent(_lists(Vocab([])), None, 1, {})
-    assert encode_ids(Vocab([1, -2])) == [b"1", b"-2"]
-    with pytest.raises(DataError, match="not valid Unicode"):
-        encode_ids(Vocab(["a", "\ud800"]))
 
 
 @given(st.floats(width=32, allow_nan=False))

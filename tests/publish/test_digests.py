@@ -20,23 +20,24 @@ from embedrec.publish.digests import (
     vector_digests,
     with_missing,
 )
+from embedrec.publish.encoded_ids import EncodedIds
 
 IDS = st.lists(st.binary(max_size=40), unique=True, max_size=30)
 VOCAB = Vocab(list("abcdef"))
-DIGESTS = with_missing(id_digests([b"a", b"b", b"c", b"d", b"e", b"f"]))
+DIGESTS = with_missing(id_digests(EncodedIds.of(VOCAB)))
 
 
 @given(IDS)
 def test_ids_have_their_own_digests(ids: list[bytes]) -> None:
     """They depend on the id only, not on the others."""
-    digests = id_digests(ids)
+    digests = id_digests(EncodedIds.join(ids))
     assert len(set(digests.tolist())) == len(ids)
-    assert digests.tolist() == [int(id_digests([one])[0]) for one in ids]
+    assert digests.tolist() == [int(id_digests(EncodedIds.join([one]))[0]) for one in ids]
 
 
 def test_digests_are_the_same_on_every_machine() -> None:
     """Stored digests are compared with those of later versions."""
-    assert id_digests([b"", b"a", "ä".encode()]).tolist() == [
+    assert id_digests(EncodedIds.join([b"", b"a", "ä".encode()])).tolist() == [
         9441442522235856127, 4032860264706054405, 9556559778707069126,
     ]  # fmt: skip
     assert vector_digests(np.array([[1.0, -2.5]], np.float32)).tolist() == [3708610307940155392]
@@ -75,14 +76,17 @@ def test_vectors_that_differ_in_one_bit_have_other_digests() -> None:
 @given(IDS, st.integers(1, 7), st.randoms(use_true_random=False))
 def test_stored_digests_are_found(ids: list[bytes], size: int, random: Random) -> None:
     """Slow reference: a dictionary; some queries are at the same place, others at another, or unknown."""
-    seeds, values = id_digests(ids), np.arange(len(ids), dtype=np.uint64) * np.uint64(7)
+    encoded = EncodedIds.join(ids)
+    seeds, values = id_digests(encoded), np.arange(len(ids), dtype=np.uint64) * np.uint64(7)
     blocks = [slice(at, at + size) for at in range(0, len(ids), size)]
     stored = StoredDigests.unpack([pack(seeds[b], values[b]) for b in blocks])
     assert stored is not None and len(stored) == len(ids)
-    packed = stored.counts, [pack_ids(ids[b]) for b in blocks]
+    packed = stored.counts, [pack_ids(encoded, np.arange(len(ids))[b]) for b in blocks]
     assert (
         unpack_ids(*packed, np.arange(len(ids))) == ids and unpack_ids(*packed, np.arange(len(ids))[1::3]) == ids[1::3]
     )
+    second = np.arange(len(ids))[1::2]
+    assert unpack_ids([len(second)], [pack_ids(encoded, second)], np.arange(len(second))) == ids[1::2]
     known = dict(zip(seeds.tolist(), range(len(ids)), strict=True))
     moved = seeds.tolist()
     random.shuffle(moved)

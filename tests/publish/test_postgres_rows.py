@@ -14,7 +14,8 @@ from embedrec.data.result_lists import ResultLists
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.publish.content import PublishContent, encode_ids
+from embedrec.publish.content import PublishContent
+from embedrec.publish.encoded_ids import EncodedIds
 from embedrec.publish.postgres_rows import (
     HEAD,
     ROWS,
@@ -118,7 +119,7 @@ def test_rows_of_chosen_seeds(part: str) -> None:
 @pytest.mark.parametrize("ids", [["a", "ä", ""], [5, -7, 2**62]])
 def test_rows_of_ids(ids: Any) -> None:
     vocab = Vocab(ids)
-    rows = decode(id_rows(vocab, encode_ids(vocab)))
+    rows = decode(id_rows(vocab, EncodedIds.of(vocab).tolist()))
     assert [text_or_integer(row[0], None if isinstance(ids[0], str) else 1) for row in rows] == ids
 
 
