@@ -15,7 +15,7 @@ from embedrec.spark.written_parts import Part, open_parts, write_arrays
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TASK_VECTORS = 1 << 18
+TASK_VECTORS = 1 << 18  # of a task, about
 _INDEX = "trained.faiss"
 
 Vectors = Callable[[Any], np.ndarray]
@@ -59,7 +59,6 @@ class SparkEncoding:
     staging       folder of the parts; all machines share it
     open_vectors  opens them in an executor: augmented, max_norm → a slice → (m, d) float32
     budget        bytes of memory, see `on_disk_ivf.block_size`
-    size          vectors of a task, about
     """
 
     spark: SparkSession
@@ -67,7 +66,6 @@ class SparkEncoding:
     n: int
     open_vectors: Callable[[bool, float], Vectors]
     budget: int
-    size: int = TASK_VECTORS
 
     def __call__(self, index: Any, augmented: bool, max_norm: float) -> EncodedParts:
         """The cells and codes of the vectors for a trained IVF index."""
@@ -78,7 +76,7 @@ class SparkEncoding:
 
         faiss.write_index(index, str(self.staging / _INDEX))
         block = block_size(index, self.budget)
-        size = max(1, self.size // block) * block  # so that blocks are those of one machine
+        size = max(1, TASK_VECTORS // block) * block  # so that blocks are those of one machine
         count = -(-self.n // size)
         work = _Encode(str(self.staging), self.open_vectors, augmented, max_norm, self.n, block, size)
         parts = open_parts(self.staging, run_numbered(self.spark, work, count))

@@ -17,6 +17,7 @@ from uuid import uuid4
 from embedrec import errors
 from embedrec.errors import DataError, EmbedrecError, SettingsError, need_package, reason
 from embedrec.runtime import child_interpreters
+from embedrec.spark.log_file import LEVEL, kept_log, start_java
 from embedrec.spark.tasks import numbered
 from embedrec.version import __version__
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _CONF = {  # settings of new sessions, which `SparkSettings.conf` overrides
     "spark.app.name": "embedrec",
-    "spark.log.level": "ERROR",
+    LEVEL: "WARN",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.session.timeZone": "UTC",
@@ -123,22 +124,23 @@ def check_master(master: str | None) -> None:
 
 
 def _start(settings: SparkSettings) -> SparkSession:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder
     conf = dict(_CONF)
     if settings.master is not None:
-        builder = builder.master(settings.master)
+        conf["spark.master"] = settings.master
     if settings.master is None or settings.master.startswith("local"):
         conf["spark.pyspark.python"] = child_interpreters.path()  # not the python3 of the PATH
-    for key, value in (conf | dict(settings.conf)).items():
-        builder = builder.config(key, value)
+    conf |= settings.conf
     try:
-        spark = builder.getOrCreate()
+        if LEVEL not in settings.conf:  # who sets it sees the log on stderr
+            start_java(SparkConf(loadDefaults=False).setAll(list(conf.items())))
+        spark = SparkSession.builder.config(map=conf).getOrCreate()
     except Exception as e:  # of the JVM, in many types
         raise SettingsError(
             f"Spark could not be started with the master {settings.master or 'of its configuration'} ({_reason(e)}); "
-            "check --master, --spark-conf and that Java is 17 or newer"
+            f"check --master, --spark-conf and that Java is 17 or newer; {kept_log()}"
         ) from e
     python = spark.conf.get("spark.pyspark.python", None)
     if python is not None and "PYSPARK_PYTHON" not in os.environ:
@@ -272,31 +274,34 @@ def translated(error: Exception) -> EmbedrecError:
     if own:
         kind = getattr(errors, own[-1][0])
         return kind(own[-1][1]) if isinstance(kind, type) and issubclass(kind, EmbedrecError) else DataError(own[-1][1])
-    why = _reason(error)
+    return DataError(f"{_sentence(text, _reason(error))}; {kept_log()}")
+
+
+def _sentence(text: str, why: str) -> str:
+    """What to do about an error of Spark with this text and this cause."""
     if "ExecutorLostFailure" in text or "OutOfMemoryError" in text:
-        return DataError(
+        return (
             f"Spark lost its executors ({why}); give them more memory with `--spark-conf spark.executor.memory=4g`, or "
             "smaller tasks with `--spark-conf spark.sql.shuffle.partitions=1000`"
         )
     if "No space left on device" in text:
-        return DataError(
+        return (
             f"Spark has no space left on a disk ({why}); name a larger one with `--spark-conf spark.local.dir=FOLDER`"
         )
     if "AccessControlException" in text or "AccessDenied" in text or "Permission denied" in text:
-        return DataError(
-            f"Spark may not use a path ({why}); check its permissions and the credentials of the executors"
-        )
+        return f"Spark may not use a path ({why}); check its permissions and the credentials of the executors"
     if "PATH_NOT_FOUND" in text or "Path does not exist" in text or "FileNotFoundException" in text:
-        return DataError(f"Spark finds no file ({why}); check the paths")
-    return DataError(f"Spark failed ({why}); its log has the details")
+        return f"Spark finds no file ({why}); check the paths"
+    return f"Spark failed ({why})"
 
 
 def _reason(error: Exception) -> str:
-    """The cause in the message of an error of Spark: of a Python worker, else of Java, else its first line."""
+    """The cause in the message of an error of Spark: of Java, else of a Python worker, else its first line."""
     text = str(error)
     python = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception|Interrupt): .+)$", text, re.MULTILINE)
     java = re.findall(r"^Caused by: (?:[\w$]+\.)*([\w$]+: .+)$", text, re.MULTILINE)
-    for causes in (java, python):
+    called = re.findall(r"^: (?:[\w$]+\.)*([\w$]+: .+)$", text, re.MULTILINE)  # by Python
+    for causes in (java, python, called):
         if causes:
             return str(causes[-1]).strip()[:300]
     return reason(error)[:300]
