@@ -26,7 +26,7 @@ KILLS = 2
 
 
 def executors(pid: int) -> list[int]:
-    """The executor processes that descend from a process."""
+    """The executor processes that descend from a process, and have started a process of Python for a task."""
     listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [fields for line in listed.splitlines() if len(fields := line.split(None, 2)) == 3]  # ending ones lack args
     children: dict[int, list[tuple[int, str]]] = {}
@@ -36,14 +36,14 @@ def executors(pid: int) -> list[int]:
     while waiting:
         for child, words in children.get(waiting.pop(), []):
             waiting.append(child)
-            if "CoarseGrainedExecutorBackend" in words:
+            if "CoarseGrainedExecutorBackend" in words and child in children:
                 found.append(child)
     return found
 
 
 @contextmanager
 def killing(kills: int, shortest: float, longest: float, seed: int) -> Iterator[list[int]]:
-    """Kill executors of this process at random during the block, up to `kills`; their process ids.
+    """Kill executors of this process that work, at random during the block, up to `kills`; their process ids.
 
     shortest, longest  seconds before each
     """
