@@ -79,7 +79,7 @@ def slope_lines(
         f"    {to:,} events: {hours:,.1f} core-hours, {hours * price:,.2f} at {price:g} a core-hour, "
         f"{shuffled:,.2f} TB shuffled; " + ", ".join(f"{hours / count:,.2f} h on {count} cores" for count in cores),
     ]
-    if local:
+    if local and len({*events}) > 1:
         own = Line.through([row["events"] for row in local], [row["seconds"] for row in local])
         start = max(0.0, Line.through(events, [row["seconds"] for row in spark]).start)
         points = ((count, crossing(start, used.slope, count, own)) for count in cores)

@@ -53,9 +53,9 @@ def test_an_error_names_the_log(tmp_path: Path) -> None:
     (log,) = logs(tmp_path)
     assert done.returncode == 1 and done.stderr == (
         "embedrec: Spark could not be started with the master local[1] (SparkIllegalArgumentException: "
-        "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value 'perhaps' in the config \"spark.ui.enabled\" is invalid. It should "
-        "be a/an 'boolean' value. SQLSTATE: 22022); check --master, --spark-conf and that Java is 17 or newer; its log "
-        f"is {log}\n"
+        "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value 'perhaps' in the config \"spark.ui.enabled\" is invalid. It "
+        "should be a/an 'boolean' value. SQLSTATE: 22022); check --master, --spark-conf and that Java is 17 or newer; "
+        f"its log is {log}\n"
     )
     assert "SparkIllegalArgumentException" in log.read_text()
     log.unlink()
