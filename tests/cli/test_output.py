@@ -52,6 +52,7 @@ def test_version_prints_the_version(run: Run) -> None:
 
 def test_a_closed_pipe_is_no_error(compass: Path) -> None:
     command = [sys.executable, "-m", "embedrec", "export", "-", "--workspace", str(compass)]
+    subprocess.run(command, capture_output=True, check=True)  # may compile kernels, which is reported
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.close()  # as `head` does when it has seen enough
