@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from typing import Any
 
 import faiss
@@ -126,10 +126,26 @@ class ByteSearch:
         if d != self.cells.vectors.shape[1] or not queries.flags.c_contiguous:
             return None
         rows, scores = np.empty((q, self.k), dtype=np.int64), np.empty((q, self.k), dtype=np.float32)
+        if q == 1:
+            return TopK.checked(rows, scores, self.vocab) if self._search_one(queries, rows, scores) else None
         exact = _SAME if self.rows is None else self.rows, self.metric
         if not _search(self.cells, self.nprobe, queries, self.count, exact, (rows[:, :0], rows, scores)):
             return None
         return TopK.checked(rows, scores, self.vocab)
+
+    @cached_property
+    def _search_one(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], bool]:
+        """The search of one query: see `kernels.ivf_query.search_query`."""
+        from embedrec.kernels.ivf_query import search_query
+
+        cells, rows = self.cells, _SAME if self.rows is None else self.rows
+        arrays = [cells.lists, cells.steps, cells.blocks, cells.halves, cells.vectors, rows]
+        (blocks, groups, _), (n, d) = cells.blocks.shape, cells.vectors.shape
+        sizes = [len(cells.lists), d, blocks, groups, len(cells.halves), n, len(rows)]
+        probes = min(self.nprobe, len(cells.lists))
+        numbers = [cells.code_size, cells.residual, probes, self.count, self.metric]
+        header = np.array([*(array.ctypes.data for array in arrays), *sizes, *numbers], dtype=np.int64)
+        return partial(search_query, header)
 
 
 def _search(

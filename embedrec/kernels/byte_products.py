@@ -135,31 +135,79 @@ def _compared(
         for at in places:
             member = builder.load(builder.gep(members.data, [at]))
             rows.append(builder.gep(given.data, [builder.mul(member, groups)]))
-        totals = [cgutils.alloca_once_value(builder, ir.Constant(_block, [0] * LANES)) for _ in range(QUERIES)]
-        add = _adder(builder, how(context))
-        with cgutils.for_range(builder, groups) as loop:
-            values = []
-            for block in starts:
-                at = builder.gep(block, [builder.mul(loop.index, lanes)])
-                values.append(builder.load(builder.bitcast(at, _block.as_pointer())))
-                values[-1].align = 4
-            wanted = [builder.load(builder.gep(row, [loop.index])) for row in rows]
-            pairs = [(value, query) for value in values for query in wanted]
-            for (value, query), total in zip(pairs, totals, strict=True):
-                builder.store(add(builder.load(total), value, query), total)
+        totals = _totals(builder, _adder(builder, how(context)), starts, rows, groups)
         bits = ir.Constant(_i64, 0)
         for i, (at, total) in enumerate(zip(places * (QUERIES // len(places)), totals, strict=True)):
             threshold = splat(builder, builder.load(builder.gep(least.data, [at])), LANES)
-            above = builder.icmp_signed(">", builder.load(total), threshold)
+            above = builder.icmp_signed(">", total, threshold)
             mask = builder.zext(builder.bitcast(above, _short), _i64)
             bits = builder.or_(bits, builder.shl(mask, ir.Constant(_i64, LANES * i)))
         with builder.if_then(builder.icmp_unsigned("!=", bits, ir.Constant(_i64, 0)), likely=False):
             for i, total in enumerate(totals):
                 at = builder.gep(out.data, [ir.Constant(_i64, LANES * i)])
-                builder.store(builder.load(total), builder.bitcast(at, _block.as_pointer())).align = 4
+                builder.store(total, builder.bitcast(at, _block.as_pointer())).align = 4
         return bits
 
     return signature, generate
+
+
+@intrinsic
+def multiply(_: Any, blocks: Any, queries: Any, products: Any) -> Any:
+    """The products of all blocks with four queries.
+
+    blocks    (b, g, 16) int32, codes of 0 to 255
+    queries   (≥ 4, g) int32, codes of −127 to 127
+    products  (≥ 4, 16 · b) int32, written
+    """
+    return _multiplied(blocks, queries, products, _compiled_for)
+
+
+@intrinsic
+def multiply_alone(_: Any, blocks: Any, queries: Any, products: Any) -> Any:
+    """`multiply` of the first query alone, four blocks at a time; their number is a multiple of four."""
+    return _multiplied(blocks, queries, products, _compiled_for, alone=True)
+
+
+def _multiplied(blocks: Any, queries: Any, products: Any, how: Callable[[Any], str], *, alone: bool = False) -> Any:
+    signature = types.void(blocks, queries, products)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        codes, given, out = (context.make_array(sig.args[i])(context, builder, args[i]) for i in range(3))
+        count, groups, _ = cgutils.unpack_tuple(builder, codes.shape)
+        lanes, add = ir.Constant(_i64, LANES), _adder(builder, how(context))
+        size, width = builder.mul(groups, lanes), builder.mul(count, lanes)
+        queries_ = [ir.Constant(_i64, i) for i in range(1 if alone else QUERIES)]
+        rows = [builder.gep(given.data, [builder.mul(i, groups)]) for i in queries_]
+        results = [builder.gep(out.data, [builder.mul(i, width)]) for i in queries_]
+        step = ir.Constant(_i64, QUERIES if alone else 1)
+        with cgutils.for_range_slice(builder, ir.Constant(_i64, 0), count, step, _i64) as (first, _):
+            numbers = [builder.add(first, ir.Constant(_i64, i)) for i in range(QUERIES if alone else 1)]
+            starts = [builder.gep(codes.data, [builder.mul(number, size)]) for number in numbers]
+            places = [builder.gep(row, [builder.mul(number, lanes)]) for number in numbers for row in results]
+            for place, total in zip(places, _totals(builder, add, starts, rows, groups), strict=True):
+                builder.store(total, builder.bitcast(place, _block.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _totals(builder: Any, add: Adder, starts: list[Any], rows: list[Any], groups: Any) -> list[Any]:
+    """The sums of products of the blocks from some addresses on with each of some queries."""
+    lanes, zero = ir.Constant(_i64, LANES), ir.Constant(_block, [0] * LANES)
+    totals = [cgutils.alloca_once(builder, _block) for _ in range(len(starts) * len(rows))]
+    for total in totals:
+        builder.store(zero, total)
+    with cgutils.for_range(builder, groups) as loop:
+        values = []
+        for block in starts:
+            at = builder.gep(block, [builder.mul(loop.index, lanes)])
+            values.append(builder.load(builder.bitcast(at, _block.as_pointer())))
+            values[-1].align = 4
+        wanted = [builder.load(builder.gep(row, [loop.index])) for row in rows]
+        pairs = [(value, query) for value in values for query in wanted]
+        for (value, query), total in zip(pairs, totals, strict=True):
+            builder.store(add(builder.load(total), value, query), total)
+    return [builder.load(total) for total in totals]
 
 
 Adder = Callable[[Any, Any, Any], Any]  # sums (16 × i32), codes (16 × 4 bytes), four bytes of a query → sums

@@ -14,25 +14,35 @@ import numba
 import numpy as np
 from numba import carray
 
-from embedrec.kernels.byte_products import LANES, QUERIES, compare, compare_alone, load_int32, lowest_bit, transpose
+from embedrec.kernels.byte_products import (
+    LANES,
+    QUERIES,
+    compare,
+    compare_alone,
+    load_int32,
+    lowest_bit,
+    multiply,
+    multiply_alone,
+    transpose,
+)
 from embedrec.kernels.prefetch import LINE, fetch, int64s, uint8s
 from embedrec.kernels.rescore import fetch_row, fetch_rows, keep_best, read_query
 from embedrec.kernels.topk import partition
 
 _BATCH = 256  # queries that visit cells together
-_BLOCKS = 64  # of a cell, arranged at a time
-_BUFFER = 4  # candidates, in units of k, that are kept until the worst are dropped
+BLOCKS = 64  # of a cell, arranged at a time
+BUFFER = 4  # candidates, in units of k, that are kept until the worst are dropped
 _MAX_KEPT = 1 << 20  # candidates of a batch
-_MANY_CELLS = 200  # a query that visits more than one in so many compares its products with all of them
-_BINS = 512  # of these products
+_FEW_CELLS = 2  # a query that visits fewer cells than one in so many blocks selects them among the best of blocks
+_BINS = 512  # of the products of a query that visits more
 _EACH = np.uint64(0x0001000100010001)  # a bit for each query of a comparison
 _FETCHED = 1 << 14  # bytes of a cell that are prefetched while the one before is compared
 _ONE = np.uint64(1)
 _LEAST, _MOST = -(2.0**31), 2.0**31 - 1
-_LOW = 0xFFFFFFFF
+LOW = 0xFFFFFFFF
 _PLACE = 22  # bits of a column in a visit, below those of the place in the batch
 _COLUMN = (1 << _PLACE) - 1
-_MOST_NORM = 2e18  # of a query, above which scores may overflow
+MAX_NORM = 2e18  # of a query, above which scores may overflow
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -76,39 +86,40 @@ def search_codes(  # type: ignore[no-untyped-def]
     q, c, d, groups = queries.shape[0], lists.shape[0], steps.shape[1], blocks.shape[1]
     units, norms = np.empty((q, d), dtype=np.float32), np.empty(q)
     for i in range(q):
-        norms[i] = _scale_to_unit(queries[i], units[i])
+        norms[i] = scale_to_unit(queries[i], units[i])
     visited, bases = np.empty((q, probes), dtype=np.int64), np.empty((q, probes), dtype=np.float32)
-    if probes * _MANY_CELLS <= c and not halves.shape[0]:
-        _find_few_cells(steps[0], c, blocks, units, visited, bases)
-    else:
-        _find_many_cells(steps[0], c, blocks, halves, units, visited, bases)
+    find_cells(steps[0], c, blocks, halves, units, visited, bases)
     if not residual:
         bases[:] = 0
     order = np.argsort(visited[:, 0], kind="mergesort") if q > 1 else np.zeros(q, dtype=np.int64)
-    width = _BUFFER * count + 1
+    width = BUFFER * count + 1
     batch = max(1, min(_BATCH, q, _MAX_KEPT // width))
     kept, counts = np.empty((batch, width), dtype=np.int64), np.empty(batch, dtype=np.int64)
     least, scales = np.empty(batch, dtype=np.float32), np.empty(batch, dtype=np.float32)
-    codes, arranged = np.empty((batch, groups), dtype=np.int32), np.empty((_BLOCKS, groups, LANES), dtype=np.int32)
+    codes, arranged = np.empty((batch, groups), dtype=np.int32), np.empty((BLOCKS, groups, LANES), dtype=np.int32)
     visits, starts = np.empty(batch * probes, dtype=np.int64), np.empty(c + 1, dtype=np.int64)
-    state, visitors = (codes, scales, least, counts, kept), _visitors(batch)
+    state, visitors = (codes, scales, least, counts, kept), visitors_of(batch)
     exact, complete = (vectors, rows, queries, norms, metric, best_rows, scores), True
     for first in range(0, q, batch):
         members = order[first : first + batch]
         counts[:] = 0
         least[:] = -np.inf
         for a in range(members.shape[0]):
-            scales[a] = _quantise(units[members[a]], steps[1], codes[a])
+            scales[a] = quantise(units[members[a]], steps[1], codes[a])
         # the nearest cell first: few vectors of the other cells exceed its best
         for begin, end in ((0, 1), (1, probes)):
             number = _order_visits(visited, members, begin, end, visits, starts)
             _visit_cells(visits[:number], members, lists, code_size, d, arranged, bases, state, count, visitors)
             for a in range(members.shape[0]):
                 if counts[a] > count:
-                    least[a] = _score_of(partition(None, kept[a], counts[a], count))
+                    least[a] = score_of(partition(None, kept[a], counts[a], count))
                     counts[a] = count
         for a in range(members.shape[0]):
-            _labels_of_keys(kept[a, : counts[a]], labels[members[a]] if labels.shape[1] else kept[a, :count])
+            if labels.shape[1]:
+                kept[a, : counts[a]].sort()
+                _labels_of_keys(kept[a, : counts[a]], labels[members[a]])
+            else:
+                _labels_of_keys(kept[a, : counts[a]], kept[a, :count])
         if best_rows.shape[1]:
             complete &= _rescore(members, kept[:, :count], exact)
     return complete
@@ -116,17 +127,16 @@ def search_codes(  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _labels_of_keys(keys, labels):  # type: ignore[no-untyped-def]
-    """Write the labels of the best keys, best first, and −1 after them; both may be one array."""
-    keys.sort()
+    """Write the labels of the keys, the last first, and −1 after them; both may be one array."""
     size = keys.shape[0]
     for i in range((size + 1) // 2):
-        low, high = keys[i] & _LOW, keys[size - 1 - i] & _LOW
+        low, high = keys[i] & LOW, keys[size - 1 - i] & LOW
         labels[i], labels[size - 1 - i] = high, low
     labels[size:] = -1
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _scale_to_unit(query, scaled):  # type: ignore[no-untyped-def]
+def scale_to_unit(query, scaled):  # type: ignore[no-untyped-def]
     """Write the first d dimensions of a query, over its norm, to scaled (d,); returns the norm."""
     total = 0.0
     for j in range(scaled.shape[0]):
@@ -152,7 +162,7 @@ def _rescore(members, labels, exact):  # type: ignore[no-untyped-def]
             keep_best(vectors, labels[a], query, read_query(queries, i, query), metric, best_rows[i], keys)
             for j in range(keys.shape[0]):
                 scores[i, j] = keys[j]
-            complete &= best_rows[i, keys.shape[0] - 1] >= 0 and norms[i] <= _MOST_NORM
+            complete &= best_rows[i, keys.shape[0] - 1] >= 0 and norms[i] <= MAX_NORM
     return complete
 
 
@@ -196,65 +206,32 @@ def arrange(address, code_size, d, size, blocks):  # type: ignore[no-untyped-def
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _find_few_cells(steps, c, blocks, queries, visited, bases):  # type: ignore[no-untyped-def]
-    """The cells of the centroids with the largest products with each query: visited (q, p), the nearest first, and
-    these products, up to a constant of each query: bases (q, p)."""
-    q, p = visited.shape
-    d, groups, width = steps.shape[0], blocks.shape[1], _BUFFER * p + 1
-    batch = max(1, min(_BATCH, q))
-    kept, counts = np.empty((batch, width), dtype=np.int64), np.empty(batch, dtype=np.int64)
-    least, scales = np.empty(batch, dtype=np.float32), np.empty(batch, dtype=np.float32)
-    codes, cells, visitors = np.empty((batch, groups), dtype=np.int32), np.arange(c), _visitors(batch)
-    who, own_bases, thresholds, _ = visitors
-    who[:], own_bases[:] = 0, 0
-    who[:batch] = np.arange(batch)
-    for first in range(0, q, batch):
-        m = min(batch, q - first)
-        counts[:] = 0
-        least[:] = -np.inf
-        thresholds[:] = np.int32(_MOST)
-        thresholds[:m] = np.int32(_LEAST)
-        for a in range(m):
-            scales[a] = _quantise(queries[first + a, :d], steps, codes[a])
-        _compare_blocks(blocks, c, cells, m, (codes, scales, least, counts, kept), p, visitors)
-        for a in range(m):
-            if counts[a] > p:
-                partition(None, kept[a], counts[a], p)
-            keys = kept[a, :p]
-            keys.sort()
-            for j in range(p):
-                key = keys[p - 1 - j]
-                visited[first + a, j], bases[first + a, j] = key & _LOW, _score_of(key)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _find_many_cells(steps, c, blocks, halves, queries, visited, bases):  # type: ignore[no-untyped-def]
-    """`_find_few_cells` for a large share of the cells: by a histogram of the products with all of them, less the
-    halves of squared norms, see `search_codes`."""
-    q, d, b = visited.shape[0], steps.shape[0], blocks.shape[0]
-    codes, who = np.empty((QUERIES, blocks.shape[1]), dtype=np.int32), np.arange(QUERIES)
-    scales, thresholds = np.empty(QUERIES, dtype=np.float32), np.full(QUERIES, _LEAST).astype(np.int32)
-    sums, products = np.empty((QUERIES, LANES), dtype=np.int32), np.empty((QUERIES, b * LANES), dtype=np.int32)
-    uncertain, bins = np.empty(c, dtype=np.int64), np.empty(_BINS + 1, dtype=np.int64)
+def find_cells(steps, c, blocks, halves, queries, visited, bases):  # type: ignore[no-untyped-def]
+    """The cells of the centroids with the largest products with each query, less the halves of squared norms, see
+    `search_codes`: visited (q, p), the nearest first, and these products, up to a constant of each query: bases
+    (q, p)."""
+    q, d, filled = visited.shape[0], steps.shape[0], -(-c // LANES)
+    codes, scales = np.empty((QUERIES, blocks.shape[1]), dtype=np.int32), np.empty(QUERIES, dtype=np.float32)
+    products = np.empty((QUERIES, blocks.shape[0] * LANES), dtype=np.int32)
+    keys, counts = np.empty(c, dtype=np.int64), np.empty(max(_BINS + 1, filled), dtype=np.int64)
     for first in range(0, q, QUERIES):
         m = min(QUERIES, q - first)
-        for a in range(QUERIES):
-            scales[a] = _quantise(queries[min(first + a, q - 1), :d], steps, codes[a])
-        if m == 1:
-            for block in range(0, b, QUERIES):
-                sums[:] = _LEAST
-                compare_alone(blocks, block, codes, who, 0, thresholds, sums)
-                for i in range(QUERIES):
-                    products[0, (block + i) * LANES : (block + i + 1) * LANES] = sums[i]
-        for block in range(b if m > 1 else 0):
-            sums[:] = _LEAST
-            compare(blocks, block, codes, who, 0, thresholds, sums)
-            products[:, block * LANES : (block + 1) * LANES] = sums
         for a in range(m):
-            own, less = products[a, :c], 1 / scales[a]
+            scales[a] = quantise(queries[first + a, :d], steps, codes[a])
+        if m == 1:
+            multiply_alone(blocks, codes, products)
+        else:
+            codes[m:] = 0
+            multiply(blocks, codes, products)
+        for a in range(m):
+            own, less = products[a], 1 / scales[a]
+            own[c:] = np.int32(_LEAST)
             for cell in range(halves.shape[0]):
                 own[cell] -= _whole(halves[cell], less)
-            _select_cells(own, uncertain, bins, visited[first + a])
+            if _FEW_CELLS * visited.shape[1] <= filled:
+                _select_few_cells(own[: filled * LANES], keys, counts, visited[first + a])
+            else:
+                _select_cells(own[:c], keys, counts, visited[first + a])
             for j in range(visited.shape[1]):
                 cell = visited[first + a, j]
                 product = own[cell] + _whole(halves[cell], less) if halves.shape[0] else own[cell]
@@ -268,10 +245,37 @@ def _whole(half, less):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _select_cells(products, uncertain, bins, visited):  # type: ignore[no-untyped-def]
-    """The cells of the p largest products (c,): visited (p,), the nearest first.
+def _select_few_cells(products, keys, best, visited):  # type: ignore[no-untyped-def]
+    """`_select_cells` for p at most the number of blocks of the products (16 · b,): the p-th largest of the best of
+    each block is at most the p-th largest product.
 
-    uncertain (c,), bins (_BINS + 1,)  scratch
+    keys (≥ c,), best (≥ b,)  scratch
+    """
+    b, p = products.shape[0] // LANES, visited.shape[0]
+    for block in range(b):
+        highest = products[block * LANES]
+        for cell in range(block * LANES + 1, (block + 1) * LANES):
+            highest = max(highest, products[cell])
+        best[block] = (np.int64(highest) << 32) | block
+    least = partition(None, best, b, p) >> 32
+    count = 0
+    for i in range(b):
+        if best[i] >> 32 >= least:
+            block = best[i] & LOW
+            for cell in range(block * LANES, (block + 1) * LANES):
+                if products[cell] >= least:
+                    keys[count] = (np.int64(products[cell]) << 32) | cell
+                    count += 1
+    if count > p:
+        partition(None, keys, count, p)
+    _write_cells(products, keys, 0, visited)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _select_cells(products, keys, bins, visited):  # type: ignore[no-untyped-def]
+    """The cells of the p largest products (c,): visited (p,), the nearest first. By a histogram.
+
+    keys (c,), bins (≥ _BINS + 1,)  scratch
     """
     c, p = products.shape[0], visited.shape[0]
     highest, lowest = products.max(), products.min()
@@ -292,12 +296,19 @@ def _select_cells(products, uncertain, bins, visited):  # type: ignore[no-untype
             visited[hits] = cell
             hits += 1
         elif bin_ == last:
-            uncertain[count] = (np.int64(products[cell]) << 32) | cell
+            keys[count] = (np.int64(products[cell]) << 32) | cell
             count += 1
     if hits < p:
-        partition(None, uncertain, count, p - hits)
+        partition(None, keys, count, p - hits)
+    _write_cells(products, keys, hits, visited)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _write_cells(products, keys, hits, visited):  # type: ignore[no-untyped-def]
+    """Complete the cells visited (p,), of which so many are known, by the first keys; the nearest comes first."""
+    p = visited.shape[0]
     for i in range(p - hits):
-        visited[hits + i] = uncertain[i] & _LOW
+        visited[hits + i] = keys[i] & LOW
     best = 0
     for j in range(1, p):
         best = j if products[visited[j]] > products[visited[best]] else best
@@ -305,7 +316,7 @@ def _select_cells(products, uncertain, bins, visited):  # type: ignore[no-untype
 
 
 @numba.njit(nogil=True, cache=True)
-def _visitors(count):  # type: ignore[no-untyped-def]
+def visitors_of(count):  # type: ignore[no-untyped-def]
     """Arrays of up to `count` queries that are compared with a block, padded to whole comparisons: their places in the
     batch, products with the centroid, and thresholds of sums; and the sums of a comparison."""
     padded = -(-count // QUERIES) * QUERIES
@@ -318,7 +329,7 @@ def _visitors(count):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _quantise(query, steps, codes):  # type: ignore[no-untyped-def]
+def quantise(query, steps, codes):  # type: ignore[no-untyped-def]
     """Write codes (g,) of the products of a query (d,) with the steps; returns what 1 of a product of codes stands
     for."""
     largest = np.float32(0)
@@ -381,9 +392,9 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
     while at < visits.shape[0]:
         cell, m = visits[at] >> 32, 0
         while at < visits.shape[0] and visits[at] >> 32 == cell:
-            a = (visits[at] & _LOW) >> _PLACE
+            a = (visits[at] & LOW) >> _PLACE
             base = bases[members[a], visits[at] & _COLUMN]
-            who[m], own_bases[m], thresholds[m] = a, base, _threshold(least[a], base, scales[a])
+            who[m], own_bases[m], thresholds[m] = a, base, threshold_of(least[a], base, scales[a])
             m += 1
             at += 1
         if at < visits.shape[0]:
@@ -391,22 +402,22 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
         for a in range(m, min(m + QUERIES, thresholds.shape[0])):
             who[a], thresholds[a] = 0, np.int32(_MOST)
         size = lists[cell, 2]
-        for start in range(0, size, _BLOCKS * LANES):
-            number = min(_BLOCKS * LANES, size - start)
+        for start in range(0, size, BLOCKS * LANES):
+            number = min(BLOCKS * LANES, size - start)
             arrange(lists[cell, 0] + start * code_size, code_size, d, number, arranged)
             rows = carray(int64s(lists[cell, 1] + 8 * start), (number,))
-            _compare_blocks(arranged, number, rows, m, state, k, visitors)
+            compare_blocks(arranged, number, rows, m, state, k, visitors)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[no-untyped-def]
+def compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[no-untyped-def]
     """Compare m queries with codes, and keep candidates.
 
     blocks   (≥ ⌈size / 16⌉, g, 16) int32, a multiple of four
     rows     (size,) int64 labels
     state    of all queries: their codes, what 1 of a sum stands for, the score that candidates exceed, the number of
              candidates, and their keys, of which the k best count
-    visitors the m queries, see `_visitors`
+    visitors the m queries, see `visitors_of`
     """
     who, bases, thresholds, sums = visitors
     codes, scales, least, counts, kept = state
@@ -432,30 +443,30 @@ def _compare_blocks(blocks, size, rows, m, state, k, visitors):  # type: ignore[
                 score = bases[a] + scales[i] * np.float32(sums[bit // LANES, bit % LANES])
                 if score > least[i]:
                     count = counts[i]
-                    kept[i, count] = _key_of(score, rows[b * LANES + (bit if alone else bit % LANES)])
+                    kept[i, count] = key_of(score, rows[b * LANES + (bit if alone else bit % LANES)])
                     count += 1
                     if count == kept.shape[1]:
-                        least[i], count = _score_of(partition(None, kept[i], count, k)), k
-                        thresholds[a] = _threshold(least[i], bases[a], scales[i])
+                        least[i], count = score_of(partition(None, kept[i], count, k)), k
+                        thresholds[a] = threshold_of(least[i], bases[a], scales[i])
                     counts[i] = count
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _key_of(score, label):  # type: ignore[no-untyped-def]
+def key_of(score, label):  # type: ignore[no-untyped-def]
     """The key of a score and a label."""
     bits = np.int64(np.float32(score).view(np.int32))
     return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | label
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _score_of(key):  # type: ignore[no-untyped-def]
+def score_of(key):  # type: ignore[no-untyped-def]
     """The score of a key."""
     bits = key >> 32
     return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _threshold(least, base, scale):  # type: ignore[no-untyped-def]
+def threshold_of(least, base, scale):  # type: ignore[no-untyped-def]
     """The sum above which a score may exceed the least one; rounding errors of float32 are left to the comparison of
     scores."""
     exact = (np.float64(least) - base) / scale

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 LINE = 64  # bytes of a cache line
 
-_i32 = ir.IntType(32)
+_i32, _byte = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 @intrinsic
@@ -51,15 +51,27 @@ def fetch(_: Any, array: Any, place: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        byte = ir.IntType(8).as_pointer()
-        address = builder.bitcast(builder.gep(data, [args[1]]), byte)
-        kind = ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32])
-        # to read (0), into all caches (3), data (1)
-        how = [ir.Constant(_i32, value) for value in (0, 3, 1)]
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [address, *how])
-        return context.get_dummy_value()
+        return _prefetch(context, builder, builder.bitcast(builder.gep(data, [args[1]]), _byte))
 
     return signature, generate
+
+
+@intrinsic
+def fetch_address(_: Any, address: Any) -> Any:
+    """Prefetch the cache line at an address, which may be outside the memory of the process."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _prefetch(context, builder, builder.inttoptr(args[0], _byte))
+
+    return types.void(types.int64), generate
+
+
+def _prefetch(context: Any, builder: Any, address: Any) -> Any:
+    kind = ir.FunctionType(ir.VoidType(), [_byte, _i32, _i32, _i32])
+    # to read (0), into all caches (3), data (1)
+    how = [ir.Constant(_i32, value) for value in (0, 3, 1)]
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [address, *how])
+    return context.get_dummy_value()
 
 
 def _pointer(of: Any) -> Any:

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from embedrec.kernels.prefetch import LINE, fetch
-from embedrec.kernels.simd import LANES, distances, products, products_and_squares, squares
+from embedrec.kernels.simd import product, product_and_square, square, squared_distance
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 _SMALLEST = 2.0**-126  # below it, float32 loses digits
@@ -117,23 +117,23 @@ def read_query(queries, i, query):  # type: ignore[no-untyped-def]
     """Write query i as float64 (d,); returns its squared length."""
     for j in range(query.shape[0]):
         query[j] = queries[i, j]
-    return _total(squares(queries, i, query), queries[i], query, 0)
+    return square(queries, i, query)
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@numba.njit(nogil=True, cache=True)
 def _key(vectors, row, query, own, metric):  # type: ignore[no-untyped-def]
     """The key that orders results: the score of a row with a query (d,) float64.
 
     own  its squared length
     """
     if metric == 2:
-        exact = 0 - _total(distances(vectors, row, query), vectors[row], query, 2)
+        exact = 0 - squared_distance(vectors, row, query)
     elif metric == 1:
-        exact = _total(products(vectors, row, query), vectors[row], query, 1)
+        exact = product(vectors, row, query)
     else:
-        both = products_and_squares(vectors, row, query)
-        length = np.sqrt(_total(both[1], vectors[row], query, 0) * own)
-        exact = _total(both[0], vectors[row], query, 1) / (length if length > 0 else 1.0)
+        exact, square_ = product_and_square(vectors, row, query)
+        length = np.sqrt(square_ * own)
+        exact /= length if length > 0 else 1.0
     return _rounded(exact)
 
 
@@ -143,35 +143,3 @@ def _rounded(exact):  # type: ignore[no-untyped-def]
     if abs(exact) < _SMALLEST:
         return np.float64(np.float32(exact * _UP)) * _DOWN
     return np.float64(np.float32(exact))
-
-
-@numba.njit(nogil=True, cache=True)
-def _total(lanes, x, y, power):  # type: ignore[no-untyped-def]
-    """The sum of the lanes and of the terms of x (d,) and y (d,) beyond the last whole eight.
-
-    power  terms are x² (0), x·y (1), (x − y)² (2)
-    """
-    a, b, c, d, e, f, g, h = lanes
-    whole = x.shape[0] & -LANES
-    left = x.shape[0] - whole
-    if left > 0:
-        a += _term(x[whole], y[whole], power)
-    if left > 1:
-        b += _term(x[whole + 1], y[whole + 1], power)
-    if left > 2:
-        c += _term(x[whole + 2], y[whole + 2], power)
-    if left > 3:
-        d += _term(x[whole + 3], y[whole + 3], power)
-    if left > 4:
-        e += _term(x[whole + 4], y[whole + 4], power)
-    if left > 5:
-        f += _term(x[whole + 5], y[whole + 5], power)
-    if left > 6:
-        g += _term(x[whole + 6], y[whole + 6], power)
-    return ((a + e) + (c + g)) + ((b + f) + (d + h))
-
-
-@numba.njit(nogil=True, cache=True)
-def _term(x, y, power):  # type: ignore[no-untyped-def]
-    apart = np.float64(x) - np.float64(y)
-    return apart * apart if power == 2 else np.float64(x) * (np.float64(y) if power else np.float64(x))

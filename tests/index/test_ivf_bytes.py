@@ -79,7 +79,7 @@ def test_batches_and_single_queries_have_the_same_results(monkeypatch: pytest.Mo
     sizes = record_batches(monkeypatch, module, "_search", 2)
     for index in (made, loaded):
         check_batch(index)
-    assert sizes == [100, *[1] * 100] * 2
+    assert sizes == [100, 100]  # one query has a kernel of its own
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
