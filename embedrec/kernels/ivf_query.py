@@ -54,17 +54,17 @@ def search_query(search, query, best_rows, scores):  # type: ignore[no-untyped-d
     visited, bases = np.empty((1, probes), dtype=np.int64), np.empty((1, probes), dtype=np.float32)
     find_cells(steps[0], c, blocks, halves, unit, visited, bases)
     codes, kept = np.empty((1, g), dtype=np.int32), np.empty(BUFFER * count + 1, dtype=np.int64)
-    scale, least, found = quantise(unit[0], steps[1], codes[0]), np.float32(-np.inf), 0
+    scale, least, filled = quantise(unit[0], steps[1], codes[0]), np.float32(-np.inf), 0
     arranged, sums = np.empty((BLOCKS, g, LANES), dtype=np.int32), np.empty((QUERIES, LANES), dtype=np.int32)
     who, threshold = np.zeros(1, dtype=np.int64), np.empty(1, dtype=np.int32)
-    ahead, fetched = 0, 0
+    next_cell, pending = 0, 0
     for j in range(probes):
-        while ahead < probes and (fetched < _AHEAD or ahead <= j):
-            fetched += _fetch_codes(lists[visited[0, ahead], 0], lists[visited[0, ahead], 2] * code_size)
-            ahead += 1
+        while next_cell < probes and (pending < _AHEAD or next_cell <= j):
+            pending += _fetch_codes(lists[visited[0, next_cell], 0], lists[visited[0, next_cell], 2] * code_size)
+            next_cell += 1
         cell = visited[0, j]
         size = lists[cell, 2]
-        fetched -= min(size * code_size, _FETCHED)
+        pending -= min(size * code_size, _FETCHED)
         base = bases[0, j] if residual else np.float32(0)
         threshold[0] = threshold_of(least, base, scale)
         for start in range(0, size, BLOCKS * LANES):
@@ -80,21 +80,21 @@ def search_query(search, query, best_rows, scores):  # type: ignore[no-untyped-d
                     score = base + scale * np.float32(sums[bit // LANES, bit % LANES])
                     if score > least:
                         place = lists[cell, 1] + 8 * (start + block * LANES + bit)
-                        kept[found] = key_of(score, carray(int64s(place), (1,))[0])
-                        found += 1
-                        if found == kept.shape[0]:
-                            least, found = score_of(partition(None, kept, found, count)), count
+                        kept[filled] = key_of(score, carray(int64s(place), (1,))[0])
+                        filled += 1
+                        if filled == kept.shape[0]:
+                            least, filled = score_of(partition(None, kept, filled, count)), count
                             threshold[0] = threshold_of(least, base, scale)
-        if found > count and (j == 0 or j == probes - 1):
+        if filled > count and (j == 0 or j == probes - 1):
             # few vectors of the other cells exceed the best of the nearest one
-            least, found = score_of(partition(None, kept, found, count)), count
+            least, filled = score_of(partition(None, kept, filled, count)), count
             threshold[0] = threshold_of(least, base, scale)
-    found = count if norm == 0 else min(found, count)
-    for i in range(found):
+    filled = count if norm == 0 else min(filled, count)
+    for i in range(filled):
         kept[i] = i if norm == 0 else _row_of(kept[i], rows)
         fetch_row(vectors, max(kept[i], 0))
     own, keys = np.empty(d), np.empty(best_rows.shape[1])
-    keep_best(vectors, kept[:found], own, read_query(query, 0, own), metric, best_rows[0], keys)
+    keep_best(vectors, kept[:filled], own, read_query(query, 0, own), metric, best_rows[0], keys)
     for i in range(keys.shape[0]):
         scores[0, i] = keys[i]
     return best_rows[0, keys.shape[0] - 1] >= 0 and norm <= MAX_NORM
