@@ -6,18 +6,20 @@
 PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test docs check install lint clean
+.PHONY: demo test docs install lint wheel clean
 
 demo: install
 	.venv/bin/embedrec demo
 
 test: install .venv/spark
-	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
-	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/wheel
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint wheel
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/test
 
 lint: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+wheel: install
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/wheel
 
 docs: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/docs
