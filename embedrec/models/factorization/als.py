@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.models.factorization.least_squares import Side, cells
+from embedrec.models.factorization.least_squares import Objective, Side, cells
 from embedrec.models.vectors_of_ids import vectors_of_ids
 from embedrec.progress import Report
 from embedrec.vectors.procrustes import compose, rotate
 
 if TYPE_CHECKING:
+    from embedrec.data.vocab import Vocab
     from embedrec.models.factorization.settings import FactorisationSettings
     from embedrec.models.warm_start import TrainingStart
 
@@ -44,9 +45,8 @@ def train(
     """
     observed = cells(sessions, recipe.plays)  # (S, n)
     (count, n), d, epochs = observed.shape, recipe.dim, recipe.value("epochs")
-    unobserved = recipe.unobserved * float(observed.data.sum(dtype=np.float64)) / (count * n)
-    objective = recipe.objective(unobserved)
-    start = vectors_of_ids(sessions.vocab.ids, d, recipe.value("deviation") / d**0.5, seed)
+    objective = weighted_objective(recipe, float(observed.data.sum(dtype=np.float64)), count, n)
+    start = initial_vectors(recipe, sessions.vocab, seed)
     if continued is not None:
         start = continued.vectors(start, sessions.vocab, continued.arrays["items"])
     rows = Side(objective, observed, np.zeros((count, d), dtype=np.float32))
@@ -64,6 +64,25 @@ def train(
             loss += rows.penalty()
             report("epoch", epoch=epoch, epochs=epochs, loss=loss, seconds=perf_counter() - started)
         principal = items.principal(pool)
-    axes = compose(items.axes, np.eye(d))
-    arrays = {"items": rotate(principal, axes.T), "axes": axes, "unobserved": np.array([unobserved])}
+    return model_arrays(principal, items.axes, objective, seed)
+
+
+def weighted_objective(recipe: FactorisationSettings, weight: float, count: int, n: int) -> Objective:
+    """The objective for `count` sessions of n items; `weight` is that of all cells."""
+    return recipe.objective(recipe.unobserved * weight / (count * n))
+
+
+def initial_vectors(recipe: FactorisationSettings, vocab: Vocab, seed: int) -> np.ndarray:
+    """The vectors (n, dim) float32 of the items that a training from scratch starts with."""
+    return vectors_of_ids(vocab.ids, recipe.dim, recipe.value("deviation") / recipe.dim**0.5, seed)
+
+
+def model_arrays(principal: np.ndarray, axes: np.ndarray, objective: Objective, seed: int) -> dict[str, np.ndarray]:
+    """The arrays of `train`.
+
+    principal  (n, dim) float32 trained vectors, in their principal axes
+    axes       (dim, dim) float32 product of all rotations since the initial vectors, see `Side`
+    """
+    axes = compose(axes, np.eye(len(axes)))
+    arrays = {"items": rotate(principal, axes.T), "axes": axes, "unobserved": np.array([objective.unobserved])}
     return {**arrays, "seed": np.array([seed], dtype=np.int64)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -43,10 +43,35 @@ class Objective:
     regularisation: float
     nu: float
 
-    def ridge(self, matrix: sp.csr_matrix) -> np.ndarray:
-        """The ridge of every row: (rows,) float32."""
-        weight = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel() + self.unobserved * matrix.shape[1]
-        return (self.regularisation * weight**self.nu).astype(np.float32)
+    def ridge(self, weights: np.ndarray, columns: int) -> np.ndarray:
+        """The ridge of every row: (rows,) float32.
+
+        weights  (rows,) float64 of the cells of each row, see `row_weights`
+        columns  the number of columns of the matrix
+        """
+        total = weights + self.unobserved * columns
+        return (self.regularisation * total**self.nu).astype(np.float32)
+
+
+class Cells(NamedTuple):
+    """The cells of r rows, row after row, and the ridge of each row.
+
+    offsets  (r+1,) int64
+    columns  (c,) int32
+    weights  (c,) float32
+    ridge    (r,) float32
+    """
+
+    offsets: np.ndarray
+    columns: np.ndarray
+    weights: np.ndarray
+    ridge: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: sp.csr_matrix, objective: Objective) -> Cells:
+        """The cells of a matrix, (r, c) CSR float32."""
+        ridge = objective.ridge(row_weights(matrix), matrix.shape[1])
+        return cls(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data, ridge)
 
 
 def cells(sessions: Sessions, plays: Plays, decay: float = 1.0) -> sp.csr_matrix:
@@ -65,6 +90,16 @@ def cells(sessions: Sessions, plays: Plays, decay: float = 1.0) -> sp.csr_matrix
     return matrix
 
 
+def row_weights(matrix: sp.csr_matrix) -> np.ndarray:
+    """The sum of the weights of the cells of each row: (r,) float64."""
+    from embedrec.kernels.cell_blocks import sum_rows
+
+    sums: np.ndarray = sum_rows(
+        matrix.indptr.astype(np.int64), matrix.data
+    )  # SciPy adds in float32, whatever the dtype
+    return sums
+
+
 class Side:
     """The rows of a matrix with their vectors: sessions, or, of the transposed matrix, items.
 
@@ -81,8 +116,7 @@ class Side:
         self.dim = vectors.shape[1]
         self.vectors = padded(vectors, len(vectors))  # (r, w)
         self.axes = np.eye(self.dim, dtype=np.float32)
-        self.offsets = matrix.indptr.astype(np.int64)
-        self.cells = (self.offsets, matrix.indices.astype(np.int32, copy=False), matrix.data, objective.ridge(matrix))
+        self.cells = Cells.of(matrix, objective)
 
     def solve(self, other: Side, steps: int, pool: Executor) -> Iterator[tuple[int, np.ndarray]]:
         """Replace the vectors by the solution given the other side's; both are rotated into the other's principal axes.
@@ -92,55 +126,41 @@ class Side:
 
         Yields the number of cells and the minima of each block of rows, see `kernels.als`.
         """
-        from embedrec.kernels.als import solve
-
         values = self._rotate(other, steps, pool)
         diagonal = (self.objective.unobserved * values).astype(np.float32)
-        fixed = locked(other.vectors)
+        fixed, offsets = locked(other.vectors), self.cells.offsets
 
         def part(first: int, last: int) -> tuple[int, np.ndarray]:
-            minima = solve(*self.cells, fixed, diagonal, self.vectors, steps, _TOLERANCE, first, last)
-            return int(self.offsets[last] - self.offsets[first]), minima
+            minima = solve_cells(self.cells, fixed, diagonal, self.vectors, steps, first, last)
+            return int(offsets[last] - offsets[first]), minima
 
         return _map_ranges(pool, part, self._blocks())
 
     def penalty(self) -> float:
         """Σ ridge·|x|² of all rows."""
-        squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
-        return float(squares.astype(np.float64) @ self.cells[-1])
+        return penalty(self.vectors, self.cells.ridge)
 
     def principal(self, pool: Executor) -> np.ndarray:
         """The vectors in their own principal axes, (r, d): their Gram matrix is diagonal, descending."""
-        from embedrec.kernels.als import rotate
-
-        _, axes = _principal_axes(self.vectors, self.dim, pool)
-        list(
-            _map_ranges(
-                pool, lambda *rows: rotate(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))
-            )
-        )
+        _, axes = principal_axes(gram_blocks(self.vectors, pool), self.dim)
+        rotate_rows(self.vectors, axes, self.cells.offsets, -1, pool)
         self.axes = self.axes @ axes[: self.dim, : self.dim]
         return self.vectors[:, : self.dim].copy()
 
     def _rotate(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
         """Rotate both sides into the principal axes of the other; returns the diagonal (w,) of its Gram matrix."""
-        from embedrec.kernels.als import rotate
-
-        values, axes = _principal_axes(other.vectors, self.dim, pool)
+        values, axes = principal_axes(gram_blocks(other.vectors, pool), self.dim)
         for side, min_cells in ((other, -1), (self, steps)):  # rows with few cells are solved from zero
-
-            def part(first: int, last: int, side: Side = side, min_cells: int = min_cells) -> None:
-                rotate(side.vectors, axes, side.offsets, min_cells, first, last)
-
-            list(_map_ranges(pool, part, _ranges(len(side.vectors))))
+            rotate_rows(side.vectors, axes, side.cells.offsets, min_cells, pool)
             side.axes = side.axes @ axes[: self.dim, : self.dim]
         return values
 
     def _blocks(self) -> list[tuple[int, int]]:
         """Ranges of rows of about equal cost; a row costs as much as four cells."""
-        cost = self.offsets + 4 * np.arange(len(self.offsets))
+        offsets = self.cells.offsets
+        cost = offsets + 4 * np.arange(len(offsets))
         cuts = np.searchsorted(cost, np.arange(0, cost[-1], TASK_CELLS))
-        return list(pairwise(np.unique(np.append(cuts, len(self.offsets) - 1)).tolist()))
+        return list(pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist()))
 
 
 def fold_in(
@@ -161,7 +181,7 @@ def fold_in(
 
     def encode(histories: Sessions) -> np.ndarray:
         matrix = cells(histories, plays, decay)
-        vectors = solve_rows(matrix, objective.ridge(matrix), fixed, diagonal)[:, :d]
+        vectors = solve_rows(matrix, objective.ridge(row_weights(matrix), n), fixed, diagonal)[:, :d]
         return vectors.copy() if axes is None else vectors @ axes.T
 
     return encode
@@ -175,29 +195,60 @@ def solve_rows(matrix: sp.csr_matrix, ridge: np.ndarray, fixed: np.ndarray, diag
     fixed     (c, w) float32 vectors of the columns, padded and read-only, in the axes of the diagonal
     diagonal  (w,) float32: the Gram matrix of all columns, times the weight of an unobserved pair
     """
-    from embedrec.kernels.als import solve
     from embedrec.kernels.row_blas import padded
 
     rows, width = matrix.shape[0], fixed.shape[1]
     vectors = padded(np.zeros((rows, width), dtype=np.float32), rows)
     columns = matrix.indices.astype(np.int32, copy=False)
-    offsets = matrix.indptr.astype(np.int64)
-    solve(offsets, columns, matrix.data, ridge, fixed, diagonal, vectors, _MAX_STEPS, _TOLERANCE, 0, rows)
+    cells = Cells(matrix.indptr.astype(np.int64), columns, matrix.data, ridge)
+    solve_cells(cells, fixed, diagonal, vectors, _MAX_STEPS, 0, rows)
     return vectors
 
 
-def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.ndarray, np.ndarray]:
-    """The Gram matrix of vectors (r, w ≥ d), zero beyond d: its eigenvalues (w,) float64, descending, and axes (w,
-    w)."""
+def solve_cells(
+    cells: Cells, fixed: np.ndarray, diagonal: np.ndarray, vectors: np.ndarray, steps: int, first: int, last: int
+) -> np.ndarray:
+    """Solve the rows first … last − 1 of the vectors (r, w), in place; the minimum of each row, see `kernels.als`."""
+    from embedrec.kernels.als import solve
+
+    minima: np.ndarray = solve(*cells, fixed, diagonal, vectors, steps, _TOLERANCE, first, last)
+    return minima
+
+
+def penalty(vectors: np.ndarray, ridge: np.ndarray) -> float:
+    """Σ ridge·|x|² of all vectors (r, w)."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    return float(squares.astype(np.float64) @ ridge)
+
+
+def gram_blocks(vectors: np.ndarray, pool: Executor) -> Iterator[np.ndarray]:
+    """The Gram matrix (w, w) float32 of each `BLOCK_ROWS` of the vectors (r, w), in order."""
     from embedrec.kernels.als import gram
 
-    parts = _map_ranges(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))
-    width = vectors.shape[1]
-    total = sum(parts, np.zeros((width, width)))
+    return _map_ranges(pool, lambda first, last: gram(vectors, first, last), _ranges(len(vectors)))
+
+
+def principal_axes(blocks: Iterable[np.ndarray], d: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of Gram matrices (w ≥ d, w), zero beyond d: its eigenvalues (w,) float64, descending, and axes (w, w).
+
+    Blocks are added in their order, which the last digits depend on.
+    """
+    total: np.ndarray = sum((block.astype(np.float64) for block in blocks), np.zeros(()))
     eigenvalues, eigenvectors = np.linalg.eigh(total[:d, :d])
-    values, axes = np.zeros(width), np.zeros((width, width), dtype=np.float32)
+    values, axes = np.zeros(len(total)), np.zeros(total.shape, dtype=np.float32)
     values[:d], axes[:d, :d] = np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1]
     return values, axes
+
+
+def rotate_rows(vectors: np.ndarray, axes: np.ndarray, offsets: np.ndarray, min_cells: int, pool: Executor) -> None:
+    """Rotate the vectors (r, w) of the rows that have more than `min_cells` cells, see `kernels.als`, in place."""
+    from embedrec.kernels.als import rotate
+
+    list(
+        _map_ranges(
+            pool, lambda first, last: rotate(vectors, axes, offsets, min_cells, first, last), _ranges(len(vectors))
+        )
+    )
 
 
 def _ranges(rows: int) -> list[tuple[int, int]]:

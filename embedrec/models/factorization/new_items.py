@@ -11,7 +11,7 @@ import numpy as np
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import MOST_BESIDE, add_means, mean_contexts
-from embedrec.models.factorization.least_squares import Objective, cells, fold_in, solve_rows
+from embedrec.models.factorization.least_squares import Objective, cells, fold_in, row_weights, solve_rows
 from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.frozen import NewItems
 from embedrec.models.session_encoders import Encoder
@@ -45,8 +45,7 @@ def _solve(recipe: FactorisationSettings, items: NewItems, vectors: np.ndarray, 
     objective = recipe.objective(float(items.arrays["unobserved"][0]))
     theirs = items.their_sessions
     weights = cells(theirs, recipe.plays).T.tocsr()[new]  # (m, s)
-    total = np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel() + objective.unobserved * count
-    ridge = (objective.regularisation * total**objective.nu).astype(np.float32)  # (m,)
+    ridge = objective.ridge(row_weights(weights), count)  # (m,)
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:SAMPLED_SESSIONS])
     others = _encoder(recipe, objective, vectors)(items.sessions.take(chosen)).astype(np.float64)  # (q, d)
     diagonal, axes = np.linalg.eigh(count / max(len(chosen), 1) * (others.T @ others))
