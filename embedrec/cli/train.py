@@ -118,6 +118,7 @@ def train(
     embedrec train word2vec --from word2vec --align
     embedrec train cooccurrence --memory 2G
     embedrec train cooccurrence --engine spark --master spark://host:7077
+    embedrec train mf --engine spark --master spark://host:7077
     embedrec train two-tower --resume
     embedrec train gru4rec --log-to tensorboard:runs
     embedrec train fusion --candidates vstan=100,mf=100,sr=50

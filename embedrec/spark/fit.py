@@ -18,9 +18,11 @@ from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.rules import AssociationRules, SequentialRules
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.cooccurrence.svd import Spectral
+from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.pair_counts import NO_NUMBERS, PairCountRecipe, frequent_rows
 from embedrec.models.session_weights import PairStatistics, exact_session_weights
 from embedrec.progress import Report, quiet
+from embedrec.spark.als import SparkALS
 from embedrec.spark.item_sums import count_mentions, sum_sessions, sum_weights
 from embedrec.spark.mention_counts import popular_counts
 from embedrec.spark.pair_counts import PART_MENTIONS, SparkPairs
@@ -36,7 +38,7 @@ class FitContext:
     staging  folder for parts, which all machines share
     memory   where the driver stores arrays that grow with items or pairs
     seed, threads, report  of what the driver computes, see `Recipe.fit`
-    size     mentions of the sessions of a part; the result does not depend on it
+    size     mentions of the sessions of a part, for mf of its items; the result does not depend on it
     """
 
     staging: Path
@@ -54,19 +56,24 @@ def fit_on_spark(recipe: Any, frame: SessionsFrame, context: FitContext) -> Mode
 
     Raises SettingsError for a recipe that is not fitted on Spark, and the errors of `fit`.
     """
-    fit = FITS.get(recipe.name)
-    if fit is None:
-        raise SettingsError(unknown_recipe(recipe.name))
-    model: Model = fit(recipe, frame, context)
+    check_recipe(recipe)
+    model: Model = FITS[recipe.name](recipe, frame, context)
     return model
 
 
-def unknown_recipe(name: str) -> str:
-    """What to say of a recipe that is not fitted on Spark."""
-    return (
-        f"{name} is not trained by the engine spark, which trains {', '.join(sorted(FITS))}{did_you_mean(name, FITS)}; "
-        "leave --engine out"
-    )
+def check_recipe(recipe: Any) -> None:
+    """Raises SettingsError for a recipe that is not fitted on Spark."""
+    name = recipe.name
+    if name not in FITS:
+        raise SettingsError(
+            f"{name} is not trained by the engine spark, which trains {', '.join(sorted(FITS))}"
+            f"{did_you_mean(name, FITS)}; leave --engine out"
+        )
+    if isinstance(recipe, MatrixFactorisation) and recipe.uses_torch:
+        raise SettingsError(
+            f"{name} with loss={recipe.loss} is trained by gradients, which the engine spark does not do; set "
+            "loss=als, or leave --engine out"
+        )
 
 
 def _pairs(recipe: PairCountRecipe[Any], frame: SessionsFrame, context: FitContext) -> Model:
@@ -75,9 +82,7 @@ def _pairs(recipe: PairCountRecipe[Any], frame: SessionsFrame, context: FitConte
     rows, counts = frequent_rows(count_mentions(frame), recipe.min_count)
     context.report("vocabulary", items=len(rows), left_out=len(vocab) - len(rows))
     n = len(rows)
-    renumbered = np.full(len(vocab), -1, dtype=np.int32)
-    renumbered[rows] = np.arange(n, dtype=np.int32)
-    new = frame.spark.sparkContext.broadcast(renumbered)
+    new = frame.spark.sparkContext.broadcast(_renumbered(rows, len(vocab)))
     rules = PairRules(once=True, window=recipe.window)
     sums = sum_sessions(frame, rules, new, n)
     weights = recipe.session_weights(sums.lengths, n)
@@ -127,6 +132,28 @@ def _rules(recipe: AssociationRules | SequentialRules, frame: SessionsFrame, con
     return recipe.from_arrays(vocab, counting.best_lists(recipe.pruning))
 
 
+def _factorisation(recipe: MatrixFactorisation, frame: SessionsFrame, context: FitContext) -> Model:
+    """See `MatrixFactorisation.fit` with loss als."""
+    vocab = _vocab(frame)
+    rows, counts = frequent_rows(count_mentions(frame), recipe.min_count)
+    context.report("vocabulary", items=len(rows), left_out=len(vocab) - len(rows))
+    items = vocab.take(rows).with_counts(counts)
+    training = SparkALS(
+        recipe,
+        frame,
+        items,
+        counts,
+        _renumbered(rows, len(vocab)),
+        context.staging,
+        context.size,
+        context.seed,
+        context.threads,
+        context.report,
+        context.memory,
+    )
+    return recipe.from_arrays(items, training.arrays())
+
+
 def _popular(recipe: Popular, frame: SessionsFrame, context: FitContext) -> Model:
     """See `Popular.fit`."""
     return recipe.from_arrays(_vocab(frame), {"counts": popular_counts(recipe, frame)})
@@ -136,9 +163,17 @@ def _vocab(frame: SessionsFrame) -> Vocab:
     return load_vocab(frame.artifact.path(f"{frame.part}vocab.parquet"))
 
 
+def _renumbered(rows: np.ndarray, size: int) -> np.ndarray:
+    """The row of each of `size` items among the items `rows`: (size,) int32; −1 for the others."""
+    renumbered = np.full(size, -1, dtype=np.int32)
+    renumbered[rows] = np.arange(len(rows), dtype=np.int32)
+    return renumbered
+
+
 FITS: dict[str, Callable[[Any, SessionsFrame, FitContext], Model]] = {
     AssociationRules.name: _rules,
     Cooccurrence.name: _pairs,
+    MatrixFactorisation.name: _factorisation,
     Popular.name: _popular,
     SequentialRules.name: _rules,
     Spectral.name: _pairs,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -66,6 +69,11 @@ def numbers_in(batches: Iterator[Any]) -> Iterator[int]:
 def fresh_name(kind: str, part: int, suffix: str = "") -> str:
     """A file name for a partition that no other try of its task has."""
     return f"{kind}-{part:06d}-{uuid4().hex}{suffix}"
+
+
+def local_folder() -> Path:
+    """A folder of this machine for temporary files of a task, in an executor: one of `spark.local.dir`."""
+    return Path(os.environ.get("SPARK_LOCAL_DIRS", gettempdir()).split(",")[0])
 
 
 @dataclass(frozen=True)

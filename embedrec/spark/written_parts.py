@@ -33,6 +33,18 @@ class Part:
             return np.empty(shape, dtype)
         return np.memmap(self.path, dtype, "r", offset, shape)
 
+    def arrays(self, *columns: tuple[Any, int]) -> list[np.ndarray]:
+        """The arrays that lie one after another in the file, by their types and lengths, memory-mapped.
+
+        They may be written, which changes no file: kernels are compiled for such arrays on one machine.
+        """
+        result, offset = [], 0
+        for dtype, count in columns:
+            mapped = np.memmap(self.path, dtype, "c", offset, (count,)) if count else np.empty(0, dtype)
+            result.append(np.asarray(mapped))
+            offset += mapped.nbytes
+        return result
+
 
 @contextmanager
 def staging(spark: SparkSession, folder: Path) -> Iterator[Path]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from embedrec.errors import SettingsError
 from embedrec.models.serialization import save_model
 from embedrec.progress import Report, quiet
-from embedrec.spark.fit import FITS, FitContext, fit_on_spark, unknown_recipe
+from embedrec.spark.fit import FitContext, check_recipe, fit_on_spark
 from embedrec.spark.session import SparkSettings, spark_session
 from embedrec.spark.sessions_frame import open_sessions
 from embedrec.spark.written_parts import staging
@@ -36,20 +35,26 @@ def train_on_spark(
 
     Raises SettingsError for a recipe that is not fitted on Spark, and the errors of `spark_session`.
     """
-    if recipe.name not in FITS:
-        raise SettingsError(unknown_recipe(recipe.name))
+    check_recipe(recipe)
     artifacts.check_place(folder)
+    epochs: list[dict[str, Any]] = []
+
+    def record(event: str, **numbers: Any) -> None:
+        if event == "epoch":
+            epochs.append(numbers)
+        report(event, **numbers)
+
     started = perf_counter()
     with spark_session(spark) as session, staging(session, folder) as parts, open_sessions(session, source) as frame:
         budget = spill(parts) if memory is None else MemoryBudget(memory, parts)
-        model = fit_on_spark(recipe, frame, FitContext(parts, budget, seed, threads, report))
+        model = fit_on_spark(recipe, frame, FitContext(parts, budget, seed, threads, record))
         about: dict[str, Any] = {
             "trained_on": provenance(source),
             "continued_from": None,
             "seed": seed,
             "threads": threads,
             "seconds": round(perf_counter() - started, 3),
-            "epochs": [],
+            "epochs": epochs,
             "engine": "spark",
         }
         save_model(model, folder, about)

@@ -1,10 +1,11 @@
-"""Counts of item pairs on Spark: cost of an event by size, shuffles, memory of the driver and of tasks; one machine.
+"""Models trained on Spark: cost of an event by size, shuffles, memory of the driver and of tasks; one machine.
 
     python scripts/bench/spark_counts.py --events 1_000_000 2_000_000 4_000_000
     python scripts/bench/spark_counts.py --events 5_000_000 --case hot       an item in half of all sessions
     python scripts/bench/spark_counts.py --events 5_000_000 --case long      a session of a million events
     python scripts/bench/spark_counts.py --events 5_000_000 --case single    sessions of one event
     python scripts/bench/spark_counts.py --events 5_000_000 --items 2_000_000 --tasks    the memory of a task
+    python scripts/bench/spark_counts.py --events 1_000_000 4_000_000 --model mf --local
 
 Sessions are those of a large shop, see `generated.shopping`; `long` has one more with as many events as --long says, of
 300 different items. Every size runs in a process of its own, with executors that are processes of 1 GB. With --local,
@@ -43,7 +44,7 @@ EVENTS_A_SESSION = 4.9  # of `shopping`
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", nargs="+", type=int, default=[1_000_000, 2_000_000, 4_000_000])
-    parser.add_argument("--model", default="cooccurrence", help="cooccurrence, svd, ar, sr or popular")
+    parser.add_argument("--model", default="cooccurrence", help="cooccurrence, svd, mf, ar, sr or popular")
     parser.add_argument("--case", choices=["even", "hot", "long", "single"], default="even")
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--long", type=int, default=1_000_000)

@@ -89,12 +89,24 @@ def test_build_index(run: Run, compass: Path, spark: object) -> None:
     assert (compass / "indexes/a/index.faiss").read_bytes() == (compass / "indexes/b/index.faiss").read_bytes()
 
 
-def test_models_that_spark_does_not_train(run: Run, counted: Path) -> None:
-    result = run("train", "word2vec", *SPARK)
-    assert result.code == 1 and result.err.splitlines()[-1] == (
-        "embedrec: word2vec is not trained by the engine spark, which trains ar, cooccurrence, popular, sr, svd; leave "
-        "--engine out"
-    )
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("word2vec",),
+            "embedrec: word2vec is not trained by the engine spark, which trains ar, cooccurrence, mf, popular, sr, "
+            "svd; leave --engine out",
+        ),
+        (
+            ("mf", "--set", "loss=logistic"),
+            "embedrec: mf with loss=logistic is trained by gradients, which the engine spark does not do; set "
+            "loss=als, or leave --engine out",
+        ),
+    ],
+)
+def test_models_that_spark_does_not_train(run: Run, counted: Path, words: tuple[str, ...], message: str) -> None:
+    result = run("train", *words, *SPARK)
+    assert result.code == 1 and result.err.splitlines()[-1] == message
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ NOT_RUN: dict[str, list[str]] = {
         "installs packages",
         "needs Spark; tests/spark compares all of it with one machine",
         *["needs a cluster"] * 2,
-        *["needs Spark; tests/spark compares all of it with one machine"] * 2,
+        *["needs Spark; tests/spark compares all of it with one machine"] * 3,
         "needs Spark; tests/workflows compares all of it with one machine",
         "needs Spark; tests/spark compares all of it with one machine",
         "needs Spark; tests/spark/test_preparation.py runs it",

@@ -16,7 +16,7 @@ from embedrec.spark.written_parts import staging
 from embedrec.storage.memory_budget import spill
 from tests.spark.killed import killing
 
-SIZES = {"cooccurrence": 600, "sr": 12_000}  # mentions of a part
+SIZES = {"cooccurrence": 600, "sr": 12_000, "mf": 900}  # mentions of a part
 
 
 def fit_all(spark: Any, folder: Path, kills: int) -> int:

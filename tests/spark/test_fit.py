@@ -11,6 +11,7 @@ import pytest
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import recipe_class
+from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.spark.fit import FitContext, fit_on_spark
 from embedrec.spark.sessions_frame import open_sessions
@@ -34,6 +35,7 @@ RECIPES: list[tuple[str, dict[str, Any]]] = [
     ("sr", {"itself": False, "pruning": 4}),
     ("popular", {}),
     ("popular", {"days": 2.0}),
+    ("mf", {"dim": 5, "epochs": 2}),
 ]
 
 
@@ -98,13 +100,25 @@ def test_svd_has_the_same_matrix(spark: Any, saved: Any, settings: dict[str, Any
     np.testing.assert_allclose(split, local, atol=1e-4 * np.abs(local).max())
 
 
-def test_what_is_not_trained_on_spark(spark: Any, saved: Any) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (
+            Word2Vec(),
+            "word2vec is not trained by the engine spark, which trains ar, cooccurrence, mf, popular, sr, svd; leave "
+            "--engine out",
+        ),
+        (
+            MatrixFactorisation(loss="bpr"),
+            "mf with loss=bpr is trained by gradients, which the engine spark does not do; set loss=als, or leave "
+            "--engine out",
+        ),
+    ],
+)
+def test_what_is_not_trained_on_spark(spark: Any, saved: Any, recipe: Any, message: str) -> None:
     with pytest.raises(SettingsError) as error:
-        fitted(spark, Word2Vec(), saved[1])
-    assert str(error.value) == (
-        "word2vec is not trained by the engine spark, which trains ar, cooccurrence, popular, sr, svd; leave --engine "
-        "out"
-    )
+        fitted(spark, recipe, saved[1])
+    assert str(error.value) == message
 
 
 def test_errors_are_those_of_one_machine(spark: Any, saved: Any, tmp_path: Path) -> None:

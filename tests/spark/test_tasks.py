@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from embedrec.errors import ArtifactError, DataError
-from embedrec.spark.tasks import fresh_name, numbered, numbers_in, run_tasks
+from embedrec.spark.tasks import fresh_name, local_folder, numbered, numbers_in, run_tasks
 from tests.spark.one_session import on_cluster
 
 pytestmark = pytest.mark.spark
@@ -31,6 +31,17 @@ class FailFrom:
         if part >= self.first:
             raise ArtifactError(f"part {part} is wrong")
         return {}
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    def __call__(self, part: int, batches: Iterator[Any]) -> dict[str, Any]:
+        return {"folder": str(local_folder())}
+
+
+def test_temporary_files_of_tasks_are_in_a_folder_of_spark(spark: Any) -> None:
+    (result,) = run_tasks(numbered(spark, 1), LocalFolder(), 1)
+    assert Path(result["folder"]).is_relative_to(spark.conf.get("spark.local.dir"))
 
 
 def test_results_are_in_order(spark: Any) -> None:

@@ -19,6 +19,10 @@ def test_arrays_of_parts(tmp_path: Path) -> None:
     assert first.array(np.int64, (2,)).tolist() == [3, 4]
     assert first.array(np.float32, (1, 3), 16).tolist() == [[1, 2, 3]]
     assert second.array(np.int64, (0,)).shape == (0,)
+    both = first.arrays((np.int64, 2), (np.int32, 0), (np.float32, 3))
+    assert [array.tolist() for array in both] == [[3, 4], [], [1, 2, 3]]
+    both[0][0] = 9  # kernels are compiled for arrays that can be written
+    assert first.array(np.int64, (2,)).tolist() == [3, 4]
 
 
 def test_attempts_of_a_task_have_files_of_their_own(tmp_path: Path) -> None:
