@@ -51,16 +51,12 @@ def transpose(_: Any, address: Any, stride: Any, last: Any, blocks: Any, place: 
     signature = types.void(address, types.int64, types.int64, blocks, types.int64, types.int64)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        start, step, end, _, number, count = args
+        start, step, last, _, number, count = args
         to = context.make_array(sig.args[3])(context, builder, args[3])
         groups = cgutils.unpack_tuple(builder, to.shape)[1]
         lanes = ir.Constant(_i64, LANES)
         out = builder.gep(to.data, [builder.mul(builder.mul(number, groups), lanes)])
-        starts = []
-        for code in range(LANES):
-            number = ir.Constant(_i64, code)
-            row = builder.select(builder.icmp_signed("<", number, end), number, end)
-            starts.append(builder.add(start, builder.mul(row, step)))
+        starts = _row_addresses(builder, start, step, ir.Constant(_i64, 0), last)
         with cgutils.for_range(builder, count) as loop:
             offset = builder.mul(loop.index, ir.Constant(_i64, 4 * LANES))
             rows = []
@@ -81,19 +77,34 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """The columns of a square matrix of 32-bit numbers, given its rows: halves change places, then quarters, …"""
     half = LANES // 2
     while half:
-        low, high = [], []  # lanes of two rows that are `half` apart
-        for lane in range(LANES):
-            partner = lane ^ half
-            low.append(lane if not lane & half else LANES + partner)
-            high.append(partner if not lane & half else LANES + lane)
         mixed = list(rows)
         for row in range(LANES):
             if not row & half:
-                pair = rows[row], rows[row | half]
-                mixed[row] = builder.shuffle_vector(*pair, ir.Constant(_block, low))
-                mixed[row | half] = builder.shuffle_vector(*pair, ir.Constant(_block, high))
+                mixed[row], mixed[row | half] = _exchanged(builder, rows[row], rows[row | half], half)
         rows, half = mixed, half // 2
     return rows
+
+
+def _exchanged(builder: Any, first: Any, second: Any, half: int) -> tuple[Any, Any]:
+    """The lanes of two rows that are `half` apart: those without that bit of both, and those with it."""
+    low, high = [], []
+    for lane in range(LANES):
+        partner = lane ^ half
+        low.append(lane if not lane & half else LANES + partner)
+        high.append(partner if not lane & half else LANES + lane)
+    places = (ir.Constant(_block, lanes) for lanes in (low, high))
+    without, with_ = (builder.shuffle_vector(first, second, lanes) for lanes in places)
+    return without, with_
+
+
+def _row_addresses(builder: Any, start: Any, stride: Any, first: Any, last: Any) -> list[Any]:
+    """The addresses of sixteen codes from number `first` on; that of `last` for later ones."""
+    addresses = []
+    for code in range(LANES):
+        number = builder.add(first, ir.Constant(_i64, code))
+        row = builder.select(builder.icmp_signed("<", number, last), number, last)
+        addresses.append(builder.add(start, builder.mul(row, stride)))
+    return addresses
 
 
 @intrinsic
@@ -115,6 +126,60 @@ def compare_alone(
 ) -> Any:
     """`compare` of one query with four blocks, from `place` on: 16 bits a block, and the sums (4, 16) of each."""
     return _compared(blocks, queries, who, thresholds, sums, _compiled_for, alone=True)
+
+
+@intrinsic
+def compare_in_place(_: Any, address: Any, stride: Any, last: Any, queries: Any, least: Any, sums: Any) -> Any:
+    """`compare_alone` of the first query with up to 64 codes where they are: a bit a code, and the sums (4, 16).
+
+    address, stride  of the codes (uint8), of which a multiple of 64 dimensions is compared, in bytes
+    last             number of the last code, below 64; what is beyond is undefined
+    queries          (≥ 1, g) int32
+    least            int32 that a sum must exceed
+    """
+    return _compared_in_place(queries, sums, _compiled_for)
+
+
+def _compared_in_place(queries: Any, sums: Any, how: Callable[[Any], str]) -> Any:
+    signature = types.uint64(types.int64, types.int64, types.int64, queries, types.int32, sums)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        start, stride, last, _, least, _ = args
+        given, out = (context.make_array(sig.args[i])(context, builder, args[i]) for i in (3, 5))
+        groups, lanes = cgutils.unpack_tuple(builder, given.shape)[1], ir.Constant(_i64, LANES)
+        chunks, add = builder.sdiv(groups, lanes), _adder(builder, how(context))
+        threshold, zero = splat(builder, least, LANES), ir.Constant(_block, [0] * LANES)
+        bits = cgutils.alloca_once_value(builder, ir.Constant(_i64, 0))
+        totals = [cgutils.alloca_once(builder, _block) for _ in range(LANES)]
+        with cgutils.for_range(builder, builder.add(builder.sdiv(last, lanes), ir.Constant(_i64, 1))) as block:
+            first = builder.mul(block.index, lanes)
+            rows = _row_addresses(builder, start, stride, first, last)
+            for total in totals:
+                builder.store(zero, total)
+            with cgutils.for_range(builder, chunks) as loop:
+                place = builder.mul(loop.index, lanes)
+                query = builder.load(builder.bitcast(builder.gep(given.data, [place]), _block.as_pointer()))
+                query.align = 4
+                for row, total in zip(rows, totals, strict=True):
+                    at = builder.add(row, builder.mul(loop.index, ir.Constant(_i64, 4 * LANES)))
+                    codes = builder.load(builder.inttoptr(at, _block.as_pointer()))
+                    codes.align = 1
+                    builder.store(add(builder.load(total), codes, query), total)
+            total = _row_sums(builder, [builder.load(total) for total in totals])
+            mask = builder.zext(builder.bitcast(builder.icmp_signed(">", total, threshold), _short), _i64)
+            builder.store(builder.or_(builder.load(bits), builder.shl(mask, first)), bits)
+            builder.store(total, builder.bitcast(builder.gep(out.data, [first]), _block.as_pointer())).align = 4
+        return builder.load(bits)
+
+    return signature, generate
+
+
+def _row_sums(builder: Any, rows: list[Any]) -> Any:
+    """The sums of sixteen rows, in a lane each: of halves of two rows, then of quarters of four, …"""
+    while len(rows) > 1:
+        half = len(rows) // 2
+        rows = [builder.add(*_exchanged(builder, rows[i], rows[i + half], half)) for i in range(half)]
+    return rows[0]
 
 
 def _compared(
@@ -203,14 +268,14 @@ def _totals(builder: Any, add: Adder, starts: list[Any], rows: list[Any], groups
             at = builder.gep(block, [builder.mul(loop.index, lanes)])
             values.append(builder.load(builder.bitcast(at, _block.as_pointer())))
             values[-1].align = 4
-        wanted = [builder.load(builder.gep(row, [loop.index])) for row in rows]
+        wanted = [splat(builder, builder.load(builder.gep(row, [loop.index])), LANES) for row in rows]
         pairs = [(value, query) for value in values for query in wanted]
         for (value, query), total in zip(pairs, totals, strict=True):
             builder.store(add(builder.load(total), value, query), total)
     return [builder.load(total) for total in totals]
 
 
-Adder = Callable[[Any, Any, Any], Any]  # sums (16 × i32), codes (16 × 4 bytes), four bytes of a query → sums
+Adder = Callable[[Any, Any, Any], Any]  # sums (16 × i32), codes and codes of queries (16 × 4 bytes) → sums
 
 
 def _adder(builder: Any, name: str) -> Adder:
@@ -224,11 +289,10 @@ def _adder(builder: Any, name: str) -> Adder:
     step = _two_products if name == "avx2" else _one_product
 
     def add(total: Any, codes: Any, query: Any) -> Any:
-        wide, sums = splat(builder, query, lanes), []
+        sums = []
         for part in parts:
             mask = ir.Constant(vector, part)
-            own, of_codes = (builder.shuffle_vector(value, empty, mask) for value in (total, codes))
-            sums.append(step(builder, own, of_codes, wide))
+            sums.append(step(builder, *(builder.shuffle_vector(value, empty, mask) for value in (total, codes, query))))
         if len(sums) == 1:
             return sums[0]
         return builder.shuffle_vector(*sums, ir.Constant(_block, list(range(LANES))))
@@ -265,9 +329,9 @@ def _widened(builder: Any, total: Any, codes: Any, query: Any) -> Any:
     for byte in range(4):
         shift = ir.Constant(_block, [8 * byte] * LANES)
         code = builder.and_(builder.lshr(codes, shift), ir.Constant(_block, [255] * LANES))
-        left = ir.Constant(_i32, 24 - 8 * byte)
-        own = builder.ashr(builder.shl(query, left), ir.Constant(_i32, 24))
-        total = builder.add(total, builder.mul(code, splat(builder, own, LANES)))
+        left, right = (ir.Constant(_block, [bits] * LANES) for bits in (24 - 8 * byte, 24))
+        own = builder.ashr(builder.shl(query, left), right)
+        total = builder.add(total, builder.mul(code, own))
     return total
 
 

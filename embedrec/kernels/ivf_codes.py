@@ -30,7 +30,7 @@ from embedrec.kernels.rescore import fetch_row, fetch_rows, keep_best, read_quer
 from embedrec.kernels.topk import partition
 
 _BATCH = 256  # queries that visit cells together
-BLOCKS = 64  # of a cell, arranged at a time
+_BLOCKS = 64  # of a cell, arranged at a time
 BUFFER = 4  # candidates, in units of k, that are kept until the worst are dropped
 _MAX_KEPT = 1 << 20  # candidates of a batch
 _FEW_CELLS = 2  # a query that visits fewer cells than one in so many blocks selects them among the best of blocks
@@ -96,7 +96,7 @@ def search_codes(  # type: ignore[no-untyped-def]
     batch = max(1, min(_BATCH, q, _MAX_KEPT // width))
     kept, counts = np.empty((batch, width), dtype=np.int64), np.empty(batch, dtype=np.int64)
     least, scales = np.empty(batch, dtype=np.float32), np.empty(batch, dtype=np.float32)
-    codes, arranged = np.empty((batch, groups), dtype=np.int32), np.empty((BLOCKS, groups, LANES), dtype=np.int32)
+    codes, arranged = np.empty((batch, groups), dtype=np.int32), np.empty((_BLOCKS, groups, LANES), dtype=np.int32)
     visits, starts = np.empty(batch * probes, dtype=np.int64), np.empty(c + 1, dtype=np.int64)
     state, visitors = (codes, scales, least, counts, kept), visitors_of(batch)
     exact, complete = (vectors, rows, queries, norms, metric, best_rows, scores), True
@@ -402,8 +402,8 @@ def _visit_cells(visits, members, lists, code_size, d, arranged, bases, state, k
         for a in range(m, min(m + QUERIES, thresholds.shape[0])):
             who[a], thresholds[a] = 0, np.int32(_MOST)
         size = lists[cell, 2]
-        for start in range(0, size, BLOCKS * LANES):
-            number = min(BLOCKS * LANES, size - start)
+        for start in range(0, size, _BLOCKS * LANES):
+            number = min(_BLOCKS * LANES, size - start)
             arrange(lists[cell, 0] + start * code_size, code_size, d, number, arranged)
             rows = carray(int64s(lists[cell, 1] + 8 * start), (number,))
             compare_blocks(arranged, number, rows, m, state, k, visitors)

@@ -10,9 +10,8 @@ import numba
 import numpy as np
 from numba import carray
 
-from embedrec.kernels.byte_products import LANES, QUERIES, compare_alone, lowest_bit
+from embedrec.kernels.byte_products import LANES, QUERIES, compare_alone, compare_in_place, lowest_bit
 from embedrec.kernels.ivf_codes import (
-    BLOCKS,
     BUFFER,
     LOW,
     MAX_NORM,
@@ -30,6 +29,7 @@ from embedrec.kernels.topk import partition
 
 _AHEAD = 1 << 16  # bytes of cells that are prefetched before they are compared
 _FETCHED = 1 << 14  # of one cell
+_CHUNK = 64  # dimensions; of a multiple, codes are compared where they are
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -55,7 +55,7 @@ def search_query(search, query, best_rows, scores):  # type: ignore[no-untyped-d
     find_cells(steps[0], c, blocks, halves, unit, visited, bases)
     codes, kept = np.empty((1, g), dtype=np.int32), np.empty(BUFFER * count + 1, dtype=np.int64)
     scale, least, filled = quantise(unit[0], steps[1], codes[0]), np.float32(-np.inf), 0
-    arranged, sums = np.empty((BLOCKS, g, LANES), dtype=np.int32), np.empty((QUERIES, LANES), dtype=np.int32)
+    arranged, sums = np.empty((QUERIES, g, LANES), dtype=np.int32), np.empty((QUERIES, LANES), dtype=np.int32)
     who, threshold = np.zeros(1, dtype=np.int64), np.empty(1, dtype=np.int32)
     next_cell, pending = 0, 0
     for j in range(probes):
@@ -67,24 +67,26 @@ def search_query(search, query, best_rows, scores):  # type: ignore[no-untyped-d
         pending -= min(size * code_size, _FETCHED)
         base = bases[0, j] if residual else np.float32(0)
         threshold[0] = threshold_of(least, base, scale)
-        for start in range(0, size, BLOCKS * LANES):
-            number = min(BLOCKS * LANES, size - start)
-            arrange(lists[cell, 0] + start * code_size, code_size, d, number, arranged)
-            for block in range(0, -(-number // LANES), QUERIES):
-                bits = compare_alone(arranged, block, codes, who, 0, threshold, sums)
-                if number - block * LANES < QUERIES * LANES:
-                    bits &= (np.uint64(1) << np.uint64(number - block * LANES)) - np.uint64(1)
-                while bits:
-                    bit = lowest_bit(bits)
-                    bits &= bits - np.uint64(1)
-                    score = base + scale * np.float32(sums[bit // LANES, bit % LANES])
-                    if score > least:
-                        place = lists[cell, 1] + 8 * (start + block * LANES + bit)
-                        kept[filled] = key_of(score, carray(int64s(place), (1,))[0])
-                        filled += 1
-                        if filled == kept.shape[0]:
-                            least, filled = score_of(partition(None, kept, filled, count)), count
-                            threshold[0] = threshold_of(least, base, scale)
+        for start in range(0, size, QUERIES * LANES):
+            number, address = min(QUERIES * LANES, size - start), lists[cell, 0] + start * code_size
+            if d % _CHUNK:
+                arrange(address, code_size, d, number, arranged)
+                bits = compare_alone(arranged, 0, codes, who, 0, threshold, sums)
+            else:
+                bits = compare_in_place(address, code_size, number - 1, codes, threshold[0], sums)
+            if number < QUERIES * LANES:
+                bits &= (np.uint64(1) << np.uint64(number)) - np.uint64(1)
+            while bits:
+                bit = lowest_bit(bits)
+                bits &= bits - np.uint64(1)
+                score = base + scale * np.float32(sums[bit // LANES, bit % LANES])
+                if score > least:
+                    place = lists[cell, 1] + 8 * (start + bit)
+                    kept[filled] = key_of(score, carray(int64s(place), (1,))[0])
+                    filled += 1
+                    if filled == kept.shape[0]:
+                        least, filled = score_of(partition(None, kept, filled, count)), count
+                        threshold[0] = threshold_of(least, base, scale)
         if filled > count and (j == 0 or j == probes - 1):
             # few vectors of the other cells exceed the best of the nearest one
             least, filled = score_of(partition(None, kept, filled, count)), count

@@ -17,9 +17,12 @@ from embedrec.kernels.byte_products import (
     QUERIES,
     compare,
     compare_alone,
+    compare_in_place,
     instruction,
     load_int32,
     lowest_bit,
+    multiply,
+    multiply_alone,
     transpose,
 )
 
@@ -130,3 +133,62 @@ def test_the_lowest_bit_and_unaligned_numbers_are_found() -> None:
     content = np.arange(1, 9, dtype=np.uint8)
     wanted = [int.from_bytes(content[i : i + 4].tobytes(), sys.byteorder) for i in range(4)]
     assert [load(content.ctypes.data + i) for i in range(4)] == wanted
+
+
+def in_place_with(name: str) -> Any:
+    """`compare_in_place` with one instruction."""
+
+    @intrinsic
+    def chosen(_: Any, address: Any, stride: Any, last: Any, queries: Any, least: Any, sums: Any) -> Any:
+        return byte_products._compared_in_place(queries, sums, lambda context: name)
+
+    @numba.njit
+    def call(address, stride, last, queries, least, sums):  # type: ignore[no-untyped-def]
+        return chosen(address, stride, last, queries, least, sums)
+
+    return call
+
+
+@numba.njit
+def compare_in_place_here(address, stride, last, queries, least, sums):  # type: ignore[no-untyped-def]
+    return compare_in_place(address, stride, last, queries, least, sums)
+
+
+@pytest.mark.parametrize("name", [*NEEDED, "here"])
+def test_codes_are_compared_where_they_are(name: str) -> None:
+    if NEEDED.get(name, "") not in FEATURES:
+        pytest.skip(f"this processor has no {name}")
+    call = compare_in_place_here if name == "here" else in_place_with(name)
+    rng = np.random.default_rng(1)
+    for d, spare, count in ((64, 0, 64), (64, 1, 50), (128, 3, 17), (192, 0, 16), (64, 2, 1)):
+        codes = rng.integers(0, 256, (count, d + spare)).astype(np.uint8)
+        query = rng.integers(-127, 128, (1, d)).astype(np.int8)
+        codes[0], query[0, : d // 2] = 255, 127
+        expected = codes[:, :d].astype(np.int64) @ query[0].astype(np.int64)
+        least = int(np.sort(expected)[count // 3]) - 1
+        sums = np.full((QUERIES, LANES), -7, dtype=np.int32)
+        bits = call(codes.ctypes.data, d + spare, count - 1, query.view(np.int32), np.int32(least), sums)
+        assert (sums.ravel()[:count] == expected).all()
+        assert [bits >> i & 1 for i in range(count)] == (expected > least).tolist()
+
+
+@numba.njit
+def multiply_here(blocks, queries, products, alone):  # type: ignore[no-untyped-def]
+    if alone:
+        multiply_alone(blocks, queries, products)
+    else:
+        multiply(blocks, queries, products)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(("count", "d"), [(4, 4), (8, 64), (12, 28)])
+def test_products_of_all_blocks_are_those_of_integers(count: int, d: int, alone: bool) -> None:
+    rng = np.random.default_rng(count)
+    codes = rng.integers(0, 256, (count * LANES, d)).astype(np.uint8)
+    queries = rng.integers(-127, 128, (QUERIES, d)).astype(np.int8)
+    blocks = np.ascontiguousarray(codes.view(np.int32).reshape(count, LANES, d // 4).transpose(0, 2, 1))
+    products = np.full((QUERIES, count * LANES), -7, dtype=np.int32)
+    multiply_here(blocks, queries.view(np.int32), products, alone)
+    expected = queries.astype(np.int64) @ codes.T.astype(np.int64)
+    assert (products[: 1 if alone else QUERIES] == expected[: 1 if alone else QUERIES]).all()
+    assert not alone or (products[1:] == -7).all()

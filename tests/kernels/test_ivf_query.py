@@ -55,7 +55,7 @@ class Cells:
 
 
 @pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize("d", [1, 7, 64, 70])
+@pytest.mark.parametrize("d", [1, 7, 64, 70, 128])
 @pytest.mark.parametrize(("sizes", "count", "probes"), [
     ([1], 1, 1), ([40, 0, 7], 9, 2), ([5] * 300, 20, 3), ([5] * 300, 20, 200), ([1100, 1, 16, 64], 40, 3),
     ([60] * 200, 30, 90), ([3, 3], 6, 2),
