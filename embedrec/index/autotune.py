@@ -300,6 +300,17 @@ def _recalls(
     with too few results are not searched again here, as settings that need that would be slow."""
     if len(reranks) == 1 or settings.ef_search is not None or isinstance(index.faiss, faiss.IndexRefine):
         return [sample.recall_of(index, replace(settings, rerank=rerank), once=True) for rerank in reranks]
+    if index.byte_cells is not None and len(reranks) > 2:
+        few = _recalls_of_prefixes(index, sample, settings, reranks[:2])
+        if few[1].mean - few[0].mean < _MIN_GAIN:  # codes lose nothing, and many candidates take several times as long
+            return [few[0], *few[1:] * (len(reranks) - 1)]
+    return _recalls_of_prefixes(index, sample, settings, reranks)
+
+
+def _recalls_of_prefixes(
+    index: Index, sample: RecallSample, settings: SearchSettings, reranks: Sequence[int | None]
+) -> list[Recall]:
+    """The recall with each rerank from one search for the candidates of the last, the largest."""
     k, embeddings = sample.k + 1, index.embeddings
     candidates = index.candidates(sample.queries, k, replace(settings, rerank=reranks[-1]))  # (q, c)
     keys = score_keys(embeddings.vectors, sample.queries, candidates, embeddings.metric)

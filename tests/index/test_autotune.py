@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index import autotune
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
+from embedrec.index.construct import construct_index
+from embedrec.index.index import Index
 from embedrec.index.measure import faiss_bytes, sample_items
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
@@ -178,3 +181,31 @@ def test_measurements_are_saved(small: None, tmp_path: Path) -> None:
     loaded = load_index(artifacts.read(tmp_path / "x"))
     assert loaded.measurements == index.measurements and loaded.settings == index.settings
     assert loaded.measurements["promise"] == {"recall": 0.95, "k": 10, "p95_ms": 1e6, "ram": 10**9}
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_byte_codes_that_lose_nothing_are_searched_for_few_candidates(
+    coarse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the recalls of a search for many; coarse codes, of steps as long as vectors, are searched for many."""
+    embeddings = some_embeddings(3000, 16, "dot", spread=0.5)
+    if coarse:
+        vectors = embeddings.vectors.copy()
+        vectors[0], vectors[1] = 4000, -4000
+        embeddings = replace(embeddings, vectors=vectors)
+    index = construct_index(embeddings, "IVF20,SQ8")
+    sample = sample_items(embeddings, 0, 500, 10)
+    searched: list[int | None] = []
+    whole = Index.candidates
+
+    def recorded(index: Index, queries: np.ndarray, k: int, settings: SearchSettings) -> np.ndarray:
+        searched.append(settings.rerank)
+        return whole(index, queries, k, settings)
+
+    monkeypatch.setattr(Index, "candidates", recorded)
+    settings = SearchSettings(nprobe=20)
+    found = autotune._recalls(index, sample, settings, autotune._RERANKS)
+    assert searched == ([2, 32] if coarse else [2])
+    wanted = autotune._recalls_of_prefixes(index, sample, settings, autotune._RERANKS)
+    assert found[:2] == wanted[:2] and len(found) == len(wanted)
+    assert np.allclose([r.mean for r in found], [r.mean for r in wanted], atol=0 if coarse else 1e-4)
