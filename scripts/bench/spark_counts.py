@@ -126,7 +126,7 @@ def one(engine: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     from embedrec.workflows.train import train_model
 
     source, recipe = artifacts.read(folder / "sessions" / "shop", "sessions"), recipe_class(given.model)()
-    row = {"what": given.model, "shape": given.case, "engine": engine, "events": source.about["events"]}
+    row = {"what": given.model, "shape": given.case, "engine": engine, "events": len(source.array("items"))}
     if engine == "spark":
         return row | on_spark(recipe, source, folder, given)
     train_model(recipe, source, folder / "models" / "local")
