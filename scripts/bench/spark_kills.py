@@ -1,10 +1,10 @@
 """Executors killed at random on Spark, with speculation on: every result must have the bytes of one machine.
 
 `python scripts/bench/spark.py kills [--kills 50] [--seed 0]` calls `kill_executors`. Executors are processes of 1 GB
-(`local-cluster[2,1,1024]`). Until so many of them got SIGKILL, this process prepares tables, trains cooccurrence and
-sr, exports lists and builds an index, again and again, each in many small tasks, and compares each result with that of
-one machine, file by file. A row has: what ran, how often, kills during it, tasks that failed, and results with other
-bytes.
+(`local-cluster[2,1,1024]`). This process prepares tables, trains cooccurrence and sr, exports lists and builds an index,
+each in many small tasks and again and again until a fifth of the kills have hit it, and compares each result with that
+of one machine, file by file. A row has: what ran, how often, executors that got SIGKILL, tasks that failed, seconds, and
+results with other bytes.
 """
 
 from __future__ import annotations
@@ -151,6 +151,18 @@ class Row:
     different: list[str] = field(default_factory=list)
 
 
+def run(row: Row, given: Given, target: Path, spark: Any, expected: dict[str, str]) -> None:
+    """Run a job once more, and add its figures to the row."""
+    failed, started = failed_tasks(spark), perf_counter()
+    found = JOBS[row.job](given, target, spark)
+    row.runs += 1
+    row.failed += failed_tasks(spark) - failed
+    row.seconds += perf_counter() - started
+    row.different += [
+        f"{target.name}/{name}" for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)
+    ]
+
+
 def kill_executors(kills: int, seed: int) -> int:
     """Run all jobs until so many executors were killed; print a row for each job, and return the different files."""
     spark_export._TASK_BLOCKS = encode_vectors.TASK_VECTORS = 1  # a block a task
@@ -161,24 +173,13 @@ def kill_executors(kills: int, seed: int) -> int:
         folder = Path(temporary)
         given = Given.write(folder / "given")
         expected = {name: job(given, folder / name / "local", None) for name, job in JOBS.items()}
-        with (
-            spark_session(SparkSettings(MASTER, CONF)) as spark,
-            killing(kills, SHORTEST, LONGEST, seed) as killed,
-        ):
-            while len(killed) < kills:
-                for row in rows:
-                    before, failed, started = len(killed), failed_tasks(spark), perf_counter()
-                    target = folder / row.job / f"spark-{row.runs}"
-                    found = JOBS[row.job](given, target, spark)
-                    row.runs += 1
-                    row.kills += len(killed) - before
-                    row.failed += failed_tasks(spark) - failed
-                    row.seconds += perf_counter() - started
-                    row.different += [
-                        f"{target.name}/{name}"
-                        for name in sorted({*found, *expected[row.job]})
-                        if found.get(name) != expected[row.job].get(name)
-                    ]
+        with spark_session(SparkSettings(MASTER, CONF)) as spark:
+            for number, row in enumerate(rows):
+                share = kills * (number + 1) // len(rows) - kills * number // len(rows)
+                with killing(share, SHORTEST, LONGEST, seed + number) as killed:
+                    while len(killed) < share:
+                        run(row, given, folder / row.job / f"spark-{row.runs}", spark, expected[row.job])
+                row.kills = len(killed)
     print("| job | runs | executors killed | tasks failed | seconds | other bytes |")
     print("|---|---:|---:|---:|---:|---|")
     for row in rows:
