@@ -73,8 +73,9 @@ if TYPE_CHECKING:
 @click.option(
     "--memory",
     metavar="SIZE",
-    help="Memory limit (512M, 2G), beyond which counts and lists are written to disk; for cooccurrence, and for svd, "
-    "whose vectors must fit [default: no limit].",
+    help="Memory limit (512M, 2G). cooccurrence, and svd, whose vectors must fit, write counts and lists beyond it to "
+    "disk; for word2vec, two-tower, gru4rec and sasrec, whose processes (torchrun) then read a share of the sessions "
+    "each, it is that of the events of a process [default: no limit].",
 )
 @engine_options
 @seed_option
@@ -123,6 +124,7 @@ def train(
     embedrec train gru4rec --log-to tensorboard:runs
     embedrec train fusion --candidates vstan=100,mf=100,sr=50
     torchrun --nproc-per-node 2 --no-python embedrec train two-tower
+    torchrun --nproc-per-node 2 --no-python embedrec train word2vec --memory 4G
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import to_toml
@@ -184,7 +186,7 @@ def train(
         calling_back(callbacks if context.first else (), recipe, progress) as report,
     ):
         if not context.first:
-            train_beside(recipe, source, seed=seed, threads=threads, context=context)
+            train_beside(recipe, source, seed=seed, threads=threads, context=replace(context, memory=budget))
             return
         try:
             done = train_model(

@@ -22,6 +22,7 @@ from embedrec.models.warm_start import TrainingStart, check_warm_start
 from embedrec.progress import Report, quiet
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.settings import TrainingSettings
+from embedrec.training.shares import TrainsOnShares, check_share, joint_digest, share_seed, total
 
 if TYPE_CHECKING:
     from embedrec.training.loop import Learner
@@ -113,23 +114,35 @@ class Neural(TrainingSettings, ABC):
             check_default_context(self, context)
             return self.direct_fit(sessions, seed=seed, threads=threads, report=report, init=init, changes=changes)
         check_torch(self)
+        shares = context.memory is not None
+        if shares:
+            check_shares(self, sessions, context, init)
         from embedrec.training import devices
         from embedrec.training.loop import train
 
         test, start = context.test, None
         identity = {"recipe": self.name, "settings": settings_of(self.training_settings), "seed": seed}
-        identity["data"] = digest(sessions)
+        identity["data"] = joint_digest(digest(sessions), context) if shares else digest(sessions)
         if init is not None:
             start = TrainingStart(init, sessions)
             identity["start"] = start.digest()
             if changes is not None:
                 sessions = replayed_sessions(changes, self.replay, seed=seed)
-        held_out, plan = None if self.patience is None else hold_out_last_items(sessions, seed), self.training_settings
+        held_out, plan = None, self.training_settings
+        if self.patience is not None and (context.first or not shares):
+            held_out = hold_out_last_items(sessions, seed)
+        validates = held_out is not None
+        if shares:
+            validates = bool(total(np.array([int(validates)]), context)[0])
         with devices.use_threads(threads):
             with devices.seed_torch(context.device, seed, 0):
-                learner = self.learner(
-                    sessions if held_out is None else held_out.train, seed=seed, device=context.device, start=start
-                )
+                trained = sessions if held_out is None else held_out.train
+                if isinstance(self, SharedNeural) and shares:
+                    learner = self.of_share(context).share_learner(
+                        trained, counts=total(item_counts(trained), context), seed=share_seed(seed, context)
+                    )
+                else:
+                    learner = self.learner(trained, seed=seed, device=context.device, start=start)
             model = learner.model()
             report("vocabulary", items=len(model.vocab), cold=int(np.sum(model.arrays.get("cold", 0))))
 
@@ -140,10 +153,54 @@ class Neural(TrainingSettings, ABC):
                 context=context,
                 report=report,
                 identity=identity,
-                validate=None if held_out is None else lambda: held_out.evaluate(learner.model()),
+                validate=(lambda: _measured(held_out, learner)) if validates else None,
                 test=None if test is None else lambda: test(learner.model()),
             )
-            return learner.model()
+            model = learner.model()
+            return self.from_arrays(model.vocab, model.arrays) if shares else model
+
+
+class SharedNeural(Neural, TrainsOnShares):
+    """A recipe that trains with torch, also in processes that each read a share of the sessions."""
+
+    EVENT_BYTES = 64
+
+    def of_share(self, context: TrainingContext) -> Self:
+        """These settings in each of the processes, whose batches together have the size of `batch`."""
+        count = 1 if context.processes is None else context.processes.count
+        return replace(self, batch=-(-self.batch // count))
+
+    @abstractmethod
+    def share_learner(self, sessions: Sessions, *, counts: np.ndarray, seed: int) -> ModelLearner:
+        """The module and batches of a share of the sessions.
+
+        counts  (n,) events of the items in all shares
+        seed    of the batches of this process
+        """
+
+
+def check_shares(recipe: Neural, sessions: Sessions, context: TrainingContext, init: Any) -> None:
+    """Raises SettingsError for a training that needs all sessions in every process; DataError if they do not fit."""
+    if not isinstance(recipe, SharedNeural):
+        raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
+    if init is not None:
+        raise SettingsError(f"a warm start of {recipe.name} needs all sessions; leave --memory or --from out")
+    check_share(recipe, {**settings_of(recipe), "name": recipe.name}, len(sessions.items), context)
+
+
+def item_counts(sessions: Sessions) -> np.ndarray:
+    """The events of each item: (n,) int64."""
+    return np.bincount(sessions.items, minlength=len(sessions.vocab))
+
+
+def padded_counts(counts: np.ndarray, n: int) -> np.ndarray:
+    """The counts (m,) of the first items, and 0 for further ones that only have features: (n,)."""
+    return np.append(counts, np.zeros(n - len(counts), dtype=counts.dtype))
+
+
+def _measured(held_out: ValidationSplit | None, learner: ModelLearner) -> dict[str, float]:
+    """The metrics of the process that holds items out; others are sent its metrics."""
+    return {} if held_out is None else held_out.evaluate(learner.model())
 
 
 def fit_recipe(
@@ -156,12 +213,14 @@ def fit_recipe(
     context: TrainingContext = DEFAULT_CONTEXT,
     **more: Any,
 ) -> Model:
-    """`recipe.fit`, for any recipe. Raises SettingsError when `context` needs torch and the recipe does not use it.
+    """`recipe.fit`, for any recipe. Raises SettingsError when `context` is not that of one process on the CPU and the
+    recipe takes no other.
 
     more  further arguments of that recipe, such as `init` and `changes` of a warm start
     """
-    if is_torch_recipe(recipe):
-        return recipe.fit(sessions, seed=seed, threads=threads, report=report, context=context, **more)
+    if is_torch_recipe(recipe) or isinstance(recipe, TrainsOnShares):
+        with_context: Any = recipe
+        return with_context.fit(sessions, seed=seed, threads=threads, report=report, context=context, **more)
     check_default_context(recipe, context)
     return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
 

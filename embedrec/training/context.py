@@ -23,7 +23,8 @@ class TrainingContext:
     resume      whether to resume from that checkpoint
     processes   the processes that train together; None for a single process
     test        metrics of a model on a test part, by name; recorded after every epoch, never used to choose one
-    memory      memory budget in bytes, for a `PairCountRecipe`: large arrays are stored in files, with the same result
+    memory      memory budget in bytes: of a `PairCountRecipe`, whose large arrays are stored in files, with the same
+                result; of a recipe that `TrainsOnShares`, for the events of each process, which reads its share only
     force       write a composite model although it is not better than its best part
 
     Raises SettingsError for resuming without a checkpoint.

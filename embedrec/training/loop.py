@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from embedrec.errors import SettingsError, TrainingError
@@ -17,6 +18,7 @@ from embedrec.training.checkpoints import State, Weights
 from embedrec.training.context import TrainingContext
 from embedrec.training.devices import seed_torch
 from embedrec.training.settings import TrainingSettings
+from embedrec.training.shares import total
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,9 @@ def train(
     if settings.precision != "float32" and not context.device.startswith("cuda"):
         raise SettingsError(f"precision={settings.precision} needs a GPU, not {context.device}; set precision=float32")
     module = learner.module.to(context.device)
+    if context.processes is not None:
+        for parameter in module.parameters():
+            context.processes.broadcast(parameter.data)
     optimizers = list(learner.optimizers())
     steps = _StepRunner(learner, settings, context, optimizers, report)
     epochs, best, best_epoch = [], None, 0
@@ -191,6 +196,8 @@ class _StepRunner:
         self.optimizers = optimizers
         self.rates = [group["lr"] for group in self._groups()]
         self.parameters = [p for group in self._groups() for p in group["params"]]
+        examples = np.array([learner.examples])
+        self.examples = int((examples if context.memory is None else total(examples, context))[0])  # of all processes
         self.scaler = torch.amp.GradScaler(context.device.partition(":")[0], enabled=settings.precision == "float16")
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -199,35 +206,51 @@ class _StepRunner:
 
     def epoch(self, epoch: int) -> tuple[float, int]:
         """Run all steps of an epoch; returns the mean loss of an example and the number of examples."""
-        total = self.learner.examples
-        before, whole = (epoch - 1) * total, self.settings.epochs * total
+        every = self.examples
+        before, whole = (epoch - 1) * every, self.settings.epochs * every
         done, loss, reported = 0, 0.0, perf_counter()
         pending: list[torch.Tensor] = []  # losses that were not read yet: reading waits for the device
         step = 0
-        for step, batch in enumerate(self.learner.batches(epoch), 1):
-            share = (epoch - 1 + min(done / total, 1)) / self.settings.epochs
-            pending.append(self._step(batch, share))
-            done += len(batch)
+        for step, (batch, size) in enumerate(self._parts(epoch), 1):
+            share = (epoch - 1 + min(done / every, 1)) / self.settings.epochs
+            pending.append(self._step(batch, size, share))
+            done += size
             if perf_counter() - reported >= _REPORT_SECONDS:
                 loss += self._sum_losses(pending, epoch, step)
-                self.report("progress", done=before + min(done, total), total=whole, unit="examples")
+                self.report("progress", done=before + min(done, every), total=whole, unit="examples")
                 reported = perf_counter()
         loss += self._sum_losses(pending, epoch, step)
         self._check_weights(epoch, step)
-        self.report("progress", done=before + total, total=whole, unit="examples")
+        self.report("progress", done=before + every, total=whole, unit="examples")
         return loss / max(done, 1), done
 
-    def _step(self, batch: Batch, share: float) -> torch.Tensor:
-        """One step over a batch, of which each process computes its part; returns the sum of the batch's losses."""
+    def _parts(self, epoch: int) -> Iterator[tuple[Batch | None, int]]:
+        """What this process computes of each step, and the examples of the step in all processes.
+
+        A process that trains on its share may have no batch left in the last steps.
+        """
+        processes, batches = self.context.processes, self.learner.batches(epoch)
+        if processes is None:
+            yield from ((batch, len(batch)) for batch in batches)
+        elif self.context.memory is None:
+            yield from ((batch.part(processes.rank, processes.count), len(batch)) for batch in batches)
+        else:
+            while True:
+                batch = next(batches, None)
+                own = torch.tensor(0 if batch is None else len(batch), device=self.context.device)
+                if not (size := int(processes.sum(own))):
+                    return
+                yield batch, size
+
+    def _step(self, batch: Batch | None, size: int, share: float) -> torch.Tensor:
+        """One step of `size` examples in all processes, of which this one computes a batch; the sum of all losses."""
         for group, rate in zip(self._groups(), self.rates, strict=True):
             group["lr"] = rate * self.settings.rate(share)
-        size, processes = len(batch), self.context.processes
-        if processes is not None:
-            batch = batch.part(processes.rank, processes.count)
+        processes = self.context.processes
         for parameter in self.parameters:
             parameter.grad = None
         loss = torch.zeros((), device=self.context.device)
-        if len(batch):
+        if batch is not None and len(batch):
             with self._precision():
                 loss = self.learner.module(batch.to(self.context.device))
             self.scaler.scale(loss / size).backward()

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from embedrec.config import build, parse_pairs, read_toml, settings_of, table
+from embedrec.data.session_shares import session_share
 from embedrec.data.sessions import Sessions
-from embedrec.errors import SettingsError, did_you_mean
+from embedrec.errors import SettingsError, did_you_mean, need_package
 from embedrec.models.base import Recipe
 from embedrec.models.frozen import extend_frozen
 from embedrec.models.imported import Vectors
@@ -27,6 +28,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
+from embedrec.training.shares import TrainsOnShares
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
@@ -101,14 +103,14 @@ def train_model(
     artifacts.check_place(folder)
     if context.checkpoint is not None:
         artifacts.check_place(context.checkpoint)
+    if start is not None and context.processes is not None:
+        raise SettingsError(f"a warm start of {recipe.name} trains in one process; leave torchrun or --from out")
     known = None if start is None else start.changes
-    sessions = Sessions.load(source, named=context.memory is None) if known is None else known.new
+    sessions = training_sessions(recipe, source, context) if known is None else known.new
     if start is not None and start.space == "frozen":
         return _extend(recipe, source, sessions, folder, start.model, seed=seed, threads=threads, report=report)
     more: dict[str, Any] = {} if start is None else start.arguments(recipe, sessions, compare=context.memory is None)
-    if context.memory is not None:
-        if not isinstance(recipe, PairCountRecipe):
-            raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
+    if context.memory is not None and isinstance(recipe, PairCountRecipe):
         more["memory"] = MemoryBudget(context.memory, folder.parent)
     if isinstance(recipe, CompositeRecipe):
         device = context.device
@@ -132,7 +134,7 @@ def train_model(
             seed=seed,
             threads=threads,
             report=record,
-            context=DEFAULT_CONTEXT if "store" in more else replace(context, memory=None, force=False),
+            context=DEFAULT_CONTEXT if "store" in more else _context_of(recipe, context),
             **more,
         )
     about = {
@@ -188,7 +190,27 @@ def _continued(start: Artifact | None) -> dict[str, Any]:
 
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:
     """Train in the other processes of a training, while the first one runs `train_model`: neither report nor write."""
-    fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, context=context)
+    sessions = training_sessions(recipe, source, context)
+    fit_recipe(recipe, sessions, seed=seed, threads=threads, report=quiet, context=_context_of(recipe, context))
+
+
+def training_sessions(recipe: Recipe, source: Artifact, context: TrainingContext) -> Sessions:
+    """The sessions that this process reads: all, or its share of them.
+
+    Raises SettingsError for a memory limit that the recipe does not support.
+    """
+    processes = context.processes
+    several = processes is not None and not is_torch_recipe(recipe)  # which has batches of all sessions otherwise
+    if isinstance(recipe, TrainsOnShares) and (several or context.memory is not None):
+        return session_share(source, *((0, 1) if processes is None else (processes.rank, processes.count)))
+    if context.memory is not None and not isinstance(recipe, PairCountRecipe):
+        raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
+    return Sessions.load(source, named=context.memory is None)
+
+
+def _context_of(recipe: Recipe, context: TrainingContext) -> TrainingContext:
+    """What `fit` is told: a memory limit concerns it only if it trains on shares."""
+    return replace(context, force=False, memory=context.memory if isinstance(recipe, TrainsOnShares) else None)
 
 
 @contextmanager
@@ -208,13 +230,14 @@ def training_context(
     environment  variables of the process, of which `torchrun` sets some
     test         see `TrainingContext`
 
-    Raises SettingsError for a recipe that trains without torch, with `resume`, `test` or in several processes.
+    Raises SettingsError for a recipe that trains without torch, with `resume`, `test` or, but for those that train on
+    shares, in several processes.
     """
     local_rank, count = torchrun_rank(environment)
     chosen = device  # of a composite model, whose parts choose, see `prepare_parts`
     if not isinstance(recipe, CompositeRecipe):
         chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
-    if not is_torch_recipe(recipe):
+    if not is_torch_recipe(recipe) and not (isinstance(recipe, TrainsOnShares) and count > 1 and not resume):
         if resume or count > 1 or test is not None:
             given = "--resume" if resume else "torchrun" if count > 1 else "--report-test-epochs"
             raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
@@ -227,8 +250,10 @@ def training_context(
     else:
         from embedrec.training.distributed import join_processes
 
+        need_package("torch", f"training {recipe.name} in several processes")
+        kept = checkpoint if is_torch_recipe(recipe) else None
         with join_processes(chosen) as processes:
-            yield TrainingContext(chosen, checkpoint, resume, processes, test)
+            yield TrainingContext(chosen, kept, resume, processes, test)
 
 
 def import_vectors(

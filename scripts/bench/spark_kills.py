@@ -1,10 +1,10 @@
 """Executors killed at random on Spark, with speculation on: every result must have the bytes of one machine.
 
 `python scripts/bench/spark.py kills [--kills 50] [--seed 0]` calls `kill_executors`. Executors are processes of 1 GB
-(`local-cluster[2,1,1024]`). This process prepares tables, trains cooccurrence and sr, exports lists and builds an index,
-each in many small tasks and again and again until a fifth of the kills have hit it, and compares each result with that
-of one machine, file by file. A row has: what ran, how often, executors that got SIGKILL, tasks that failed, seconds, and
-results with other bytes.
+(`local-cluster[2,1,1024]`). This process prepares tables, trains cooccurrence and sr, exports lists and builds an
+index, each in many small tasks and again and again until a fifth of the kills have hit it, and compares each result
+with that of one machine, file by file. A row has: what ran, how often, executors that got SIGKILL, tasks that failed,
+seconds, and results with other bytes.
 """
 
 from __future__ import annotations

@@ -47,6 +47,12 @@ class GRU4Rec(GRU4RecSettings):
 
         return GRU4RecLearner(self, sessions, seed=seed, start=start)
 
+    def share_learner(self, sessions: Sessions, *, counts: np.ndarray, seed: int) -> Any:
+        """See `SharedNeural.share_learner`."""
+        from embedrec.models.gru4rec.training import GRU4RecLearner
+
+        return GRU4RecLearner(self, sessions, seed=seed, counts=counts)
+
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RecurrentModel:
         """The model of its arrays, see `GRU4RecLearner.model`. Raises DataError when they do not fit.
 

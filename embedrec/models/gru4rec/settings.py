@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import Neural, parse_layers
+from embedrec.models.torch_recipe import SharedNeural, parse_layers
 
 
 @dataclass(frozen=True)
-class GRU4RecSettings(Neural):
+class GRU4RecSettings(SharedNeural):
     """Gated recurrent units (Cho et al. 2014) over a session, trained to rank the next item above sampled ones.
 
     input               input of the network: "constrained", the output vector of the item; "embedding", a separate

@@ -19,6 +19,7 @@ from embedrec.models.feature_encoder import EncodedFeatures, catalogue, encode_f
 from embedrec.models.gru4rec.network import Cell, Network
 from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
 from embedrec.models.gru4rec.settings import GRU4RecSettings
+from embedrec.models.torch_recipe import item_counts, padded_counts
 from embedrec.models.warm_start import TrainingStart
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
@@ -34,8 +35,15 @@ class GRU4RecLearner:
     """See `training.loop.Learner`. An example is an event and the next event of its session."""
 
     def __init__(
-        self, recipe: GRU4RecSettings, sessions: Sessions, *, seed: int, start: TrainingStart | None = None
+        self,
+        recipe: GRU4RecSettings,
+        sessions: Sessions,
+        *,
+        seed: int,
+        start: TrainingStart | None = None,
+        counts: np.ndarray | None = None,
     ) -> None:
+        """counts  see `SharedNeural.share_learner`; None counts the sessions"""
         self.recipe, self.seed, self.start = recipe, seed, start
         every = sessions if start is None else start.sessions
         self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
@@ -47,7 +55,7 @@ class GRU4RecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        counts = np.bincount(every.items, minlength=len(self.vocab))
+        counts = padded_counts(item_counts(every) if counts is None else counts, len(self.vocab))
         self.cold = counts == 0
         network = Network(recipe, counts, self.streams.count, _encode(recipe, features, counts))
         if start is not None:

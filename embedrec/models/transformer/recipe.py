@@ -45,6 +45,12 @@ class SASRec(SASRecSettings):
 
         return SASRecLearner(self, sessions, seed=seed, start=start)
 
+    def share_learner(self, sessions: Sessions, *, counts: np.ndarray, seed: int) -> Any:
+        """See `SharedNeural.share_learner`."""
+        from embedrec.models.transformer.training import SASRecLearner
+
+        return SASRecLearner(self, sessions, seed=seed, counts=counts)
+
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `SASRecLearner.model`. Raises DataError when they do not fit.
 

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import Neural
+from embedrec.models.torch_recipe import SharedNeural
 
 
 @dataclass(frozen=True)
-class SASRecSettings(Neural):
+class SASRecSettings(SharedNeural):
     """Causal self-attention over the last items of a session (Vaswani et al. 2017), trained to rank the next item.
 
     dim                length of a vector
@@ -62,6 +62,7 @@ class SASRecSettings(Neural):
         "blocks": "1,2,3",
         "batch": "256,512,1024",
     }
+    WHOLE = ("users",)
     SMALL: ClassVar[dict[str, object]] = {"dim": 8, "blocks": 2, "heads": 2, "epochs": 3, "negatives": 8}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
         {"query": "last", "scoring": "dot", "temperature": 1.0, "positions": "learned", "history": 3, "gates": True},

@@ -16,6 +16,7 @@ from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue
 from embedrec.models.item_user_vectors import start_items, start_users
+from embedrec.models.torch_recipe import item_counts, padded_counts
 from embedrec.models.transformer.network import Block, Network
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
@@ -87,8 +88,15 @@ class SASRecLearner:
     """See `training.loop.Learner`. An example is an event and the events before it in its window."""
 
     def __init__(
-        self, recipe: SASRecSettings, sessions: Sessions, *, seed: int, start: TrainingStart | None = None
+        self,
+        recipe: SASRecSettings,
+        sessions: Sessions,
+        *,
+        seed: int,
+        start: TrainingStart | None = None,
+        counts: np.ndarray | None = None,
     ) -> None:
+        """counts  see `SharedNeural.share_learner`; None counts the sessions"""
         self.recipe, self.seed, self.start = recipe, seed, start
         every = sessions if start is None else start.sessions
         self.stepping: list[torch.optim.Optimizer] = []  # those of `optimizers`
@@ -101,7 +109,7 @@ class SASRecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        self.counts = np.bincount(every.items, minlength=len(self.vocab))
+        self.counts = padded_counts(item_counts(every) if counts is None else counts, len(self.vocab))
         network = Network(recipe, sessions, self.counts, features, self.user_ids)
         if start is not None:
             start_network(network, start, self.vocab, self.user_ids)

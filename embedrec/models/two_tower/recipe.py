@@ -43,7 +43,13 @@ class TwoTower(TwoTowerSettings):
         """See `Neural.learner`."""
         from embedrec.models.two_tower.training import create_learner
 
-        return create_learner(self, sessions, seed=seed, device=device, start=start)
+        return create_learner(self, sessions, seed=seed, start=start)
+
+    def share_learner(self, sessions: Sessions, *, counts: np.ndarray, seed: int) -> Any:
+        """See `SharedNeural.share_learner`."""
+        from embedrec.models.two_tower.training import create_learner
+
+        return create_learner(self, sessions, seed=seed, counts=counts)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `TwoTowerLearner.model`. Raises DataError when they do not fit.

@@ -9,11 +9,11 @@ import numpy as np
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import Neural, parse_layers
+from embedrec.models.torch_recipe import SharedNeural, parse_layers
 
 
 @dataclass(frozen=True)
-class TwoTowerSettings(Neural):
+class TwoTowerSettings(SharedNeural):
     """An item tower and a query tower.
 
     The item tower adds an item's id embedding and its feature embeddings, and passes the sum through `item_layers`. The
@@ -61,6 +61,7 @@ class TwoTowerSettings(Neural):
         "logq": "0..1",
         "batch": "256,512,1024",
     }
+    WHOLE = ("users", "trend", "half_life")
     SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3}
     VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
         {"scoring": "dot", "temperature": 1.0, "query_layers": "5", "item_layers": "4"},

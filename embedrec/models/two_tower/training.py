@@ -17,7 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue, distinct
 from embedrec.models.item_user_vectors import ItemUserVectors, start_items, start_users
-from embedrec.models.torch_recipe import parse_layers
+from embedrec.models.torch_recipe import item_counts, padded_counts, parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.warm_start import TrainingStart
@@ -27,11 +27,21 @@ from embedrec.training.row_squares import row_squares
 
 
 def create_learner(
-    recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str, start: TrainingStart | None = None
+    recipe: TwoTowerSettings,
+    sessions: Sessions,
+    *,
+    seed: int,
+    start: TrainingStart | None = None,
+    counts: np.ndarray | None = None,
 ) -> TwoTowerLearner:
-    """Towers for the items (and users, and features) of these sessions, and their examples."""
+    """Towers for the items (and users, and features) of these sessions, and their examples.
+
+    counts  see `SharedNeural.share_learner`; None counts the sessions
+    """
     vocab, item_features = catalogue(sessions, features=recipe.features)
-    return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device, start=start)
+    every = sessions if start is None else start.sessions
+    counts = padded_counts(item_counts(every) if counts is None else counts, len(vocab))
+    return TwoTowerLearner(recipe, sessions, vocab, item_features, counts, seed=seed, start=start)
 
 
 class TwoTowerLearner:
@@ -43,15 +53,15 @@ class TwoTowerLearner:
         sessions: Sessions,
         vocab: Vocab,
         features: Features | None,
+        counts: np.ndarray,
         *,
         seed: int,
-        device: str,
         start: TrainingStart | None = None,
     ) -> None:
         self.recipe, self.vocab, self.seed, self.start = recipe, vocab, seed, start
         every = sessions if start is None else start.sessions
         self.user_ids = all_users(every, features=recipe.features) if recipe.users else None
-        self.counts = np.bincount(every.items, minlength=len(vocab))
+        self.counts = counts
         events = np.arange(len(sessions.items))
         if self.user_ids is None:
             events = events[sessions.position_of > 0]

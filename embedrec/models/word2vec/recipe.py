@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from embedrec.config import settings_of
 from embedrec.data.replay import replayed_sessions
 from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
@@ -23,7 +24,7 @@ from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import Contexts, add_contexts, mean_contexts, smooth
 from embedrec.models.frozen import NewItems
 from embedrec.models.long_sessions import report_long
-from embedrec.models.pair_counts import frequent_items
+from embedrec.models.pair_counts import frequent_rows
 from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
@@ -31,6 +32,9 @@ from embedrec.models.warm_start import check_warm_start, start_rows
 from embedrec.models.word2vec.popularity_choice import choose_again
 from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.progress import Report, quiet
+from embedrec.storage.memory_budget import count_rows
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
+from embedrec.training.shares import check_share, share_seed, total
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.procrustes import rotate
 
@@ -68,6 +72,7 @@ class Word2Vec(Word2VecSettings):
         report: Report = quiet,
         init: VectorModel | None = None,
         changes: SessionChanges | None = None,
+        context: TrainingContext = DEFAULT_CONTEXT,
     ) -> Word2VecModel:
         """Train on S sessions of E events.
 
@@ -84,6 +89,9 @@ class Word2Vec(Word2VecSettings):
                  ones and `replay` times as many others. Items are those of a full training; a new one starts with the
                  mean vector of its contexts, the others end at the mean of their vectors before and after. A
                  `popularity` that the first training chose is chosen again, by the changed sessions
+        context  other processes of the training: `sessions` are then the share of this one, all with the same
+                 vocabulary. Each trains on its share, and their vectors are averaged several times an epoch, see
+                 `training.ROUNDS`. An exponent of popularity is chosen by the sessions of the first process
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
@@ -93,9 +101,10 @@ class Word2Vec(Word2VecSettings):
             need_package("gensim", "word2vec with backend=gensim")
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
+        self._check_shares(sessions, init, context)
         check_warm_start(self, init, changes, sessions)
         joined = init if changes is None else None  # whose items are part of the vocabulary
-        vocab = _vocabulary(sessions, self.min_count, None if joined is None else joined.vocab)
+        vocab = _vocabulary(sessions, self.min_count, None if joined is None else joined.vocab, context)
         report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
         sessions = sessions.reindex(vocab)
         if not (sessions.lengths > 1).any():
@@ -104,13 +113,11 @@ class Word2Vec(Word2VecSettings):
                 f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
             )
         start = self._initial(sessions, init, seed)
-        chosen = sessions
-        if changes is not None:
-            chosen = replayed_sessions(changes, self.replay, seed=seed).reindex(vocab)
+        chosen = sessions if changes is None else replayed_sessions(changes, self.replay, seed=seed).reindex(vocab)
         report_long(chosen, chosen.lengths, self.window, report)
         x, y = start
         if (chosen.lengths > 1).any():
-            mentions = np.bincount(sessions.items, minlength=len(vocab))
+            mentions = total(np.bincount(sessions.items, minlength=len(vocab)), context)
             if self.backend == "gensim":
                 from embedrec.models.word2vec.gensim import train_gensim
 
@@ -118,10 +125,13 @@ class Word2Vec(Word2VecSettings):
             else:
                 from embedrec.models.word2vec.training import train
 
-                x, y = train(self, chosen, start, mentions, seed=seed, threads=threads, report=report)
+                x, y = train(
+                    self, chosen, start, mentions, seed=share_seed(seed, context), threads=threads, report=report,
+                    context=context,
+                )  # fmt: skip
             if init is not None and changes is not None:
                 x, y = _averaged(start, WordVectors(x, y), init.vocab.rows_of(vocab.ids) >= 0)
-        contexts = self._contexts(sessions, WordVectors(x, y), joined)
+        contexts = _of_all(self._contexts(sessions, WordVectors(x, y), joined), context)
         arrays = {"input": x, "output": y, "context": contexts.mean, "mentions": contexts.counts}
         popularity = self.popularity
         own = init.chosen_popularity if isinstance(init, Word2VecModel) else None
@@ -132,8 +142,8 @@ class Word2Vec(Word2VecSettings):
             arrays[_CHOSEN] = np.ones(1, dtype=np.int64)
             # contexts must not contain the items that the choice of the exponent predicts
             early = sessions.take(np.arange(len(sessions)), np.maximum(sessions.lengths - 1, 0))
-            context = self._contexts(early, WordVectors(x, y), joined).mean
-            items = replace(self, popularity=0.0).from_arrays(vocab, {**arrays, "context": context}).items
+            mean = _of_all(self._contexts(early, WordVectors(x, y), joined), context).mean
+            items = replace(self, popularity=0.0).from_arrays(vocab, {**arrays, "context": mean}).items
             popularity = best_share(items, mean_encoder(items.vectors, self.decay), sessions, seed=seed)
         return replace(self, popularity=popularity).from_arrays(vocab, arrays)
 
@@ -195,6 +205,14 @@ class Word2Vec(Word2VecSettings):
             return contexts
         return add_contexts(Contexts(init.arrays["context"], init.arrays["mentions"]), contexts)
 
+    def _check_shares(self, sessions: Sessions, init: VectorModel | None, context: TrainingContext) -> None:
+        """Raises SettingsError or DataError for what is not trained on a share of the sessions, or does not fit."""
+        if context.memory is not None or context.processes is not None:
+            if init is not None or self.backend == "gensim":
+                given = "a warm start" if init is not None else "backend=gensim"
+                raise SettingsError(f"{given} of word2vec takes one process without --memory; leave these out")
+            check_share(self, {**settings_of(self), "name": self.name}, len(sessions.items), context)
+
     def _initial(self, sessions: Sessions, init: VectorModel | None, seed: int) -> WordVectors:
         """Initial vectors (n, dim): random inputs and zero outputs; or those of `init`, see `start_rows`."""
         rng = np.random.default_rng(seed)
@@ -248,11 +266,21 @@ def _averaged(start: WordVectors, trained: WordVectors, old: np.ndarray) -> Word
     return WordVectors(*(a + share * (b - a) for a, b in zip(start, trained, strict=True)))
 
 
-def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Vocab:
-    """The items to train, with counts: those of `before` first, in their order, with both counts added."""
+def _of_all(own: Contexts, context: TrainingContext) -> Contexts:
+    """The contexts in the sessions of all processes."""
+    if context.processes is None:
+        return own
+    counts = total(own.counts, context)
+    sums = total(own.mean * own.counts[:, None].astype(np.float32), context)
+    return Contexts(sums / np.maximum(counts, 1)[:, None].astype(np.float32), counts)
+
+
+def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None, context: TrainingContext) -> Vocab:
+    """The items to train, with counts in all processes: those of `before` first, in their order, with both counts
+    added."""
     given = sessions.vocab
     if before is None:
-        rows, mentions = frequent_items(sessions, min_count)
+        rows, mentions = frequent_rows(total(count_rows(sessions.items, len(given)), context), min_count)
         return given.take(rows).with_counts(mentions)
     mentions = np.bincount(sessions.items, minlength=len(given))
     old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 for missing items
@@ -263,5 +291,5 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Voc
     if before.names is not None or given.names is not None:
         names = np.concatenate([names_or_empty(before), names_or_empty(given)[new]])
     ids = np.concatenate(unify_ids(before.ids, given.ids[new])) if len(new) else before.ids
-    total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
-    return Vocab(ids, names, total)
+    both = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
+    return Vocab(ids, names, both)

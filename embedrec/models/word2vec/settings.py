@@ -9,6 +9,7 @@ import numpy as np
 
 from embedrec.config import Settings, check_bounds
 from embedrec.errors import SettingsError
+from embedrec.training.shares import TrainsOnShares
 
 Architecture = Literal["skip-gram", "cbow"]
 Side = Literal["input", "output", "sum"]
@@ -27,7 +28,7 @@ class WordVectors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Word2VecSettings(Settings):
+class Word2VecSettings(Settings, TrainsOnShares):
     """word2vec with negative sampling.
 
     dim             length of a vector
@@ -58,6 +59,7 @@ class Word2VecSettings(Settings):
     """
 
     name: ClassVar[str] = "word2vec"
+    EVENT_BYTES = 32
     SPACE: ClassVar[dict[str, str]] = {
         "window": "2..50 log",
         "epochs": "10..60 log",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -18,9 +19,12 @@ from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_wei
 from embedrec.kernels.skipgram import FILLERS, SIGMOID, cbow, plan, skipgram
 from embedrec.kernels.skipgram_deterministic import add_changes, learn_lane, split_lanes
 from embedrec.progress import Report
+from embedrec.training import shares
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 
 if TYPE_CHECKING:
     from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
+    from embedrec.training.distributed import Processes
 
 # Largest learning rate × weight of a step. Much larger steps overshoot for negatives: at 0.5 long sessions diverge.
 HEAVIEST_STEP = 0.1
@@ -29,6 +33,7 @@ CHUNK = 2048  # events of a task of a thread, about: tasks are whole sessions
 # that each updates before lanes are merged. Popular items move in every lane; at six times the share their summed
 # changes overshoot and training diverges.
 LANES, LANE_SHARE, LANE_ROWS = 8, 1.0, 30_000
+ROUNDS = 8  # how often the vectors of several processes are averaged in an epoch
 _TICK = 0.1  # seconds between two reports of progress
 
 
@@ -80,7 +85,27 @@ class Tally:
             self.loss, self.pairs, self.events = self.loss + loss, self.pairs + pairs, self.events + events
 
 
-Epoch = Callable[[ThreadPoolExecutor, int, int, Tally, Callable[[], None]], None]
+Chunks = Sequence[tuple[int, int]]
+
+
+def average(vectors: np.ndarray, before: np.ndarray, processes: Processes) -> None:
+    """Average the vectors (n, w) of all processes in place, which had the same vectors `before`.
+
+    A row changes by the mean change in the processes that changed it: items of few mentions occur in one share only.
+    """
+    import torch
+
+    vectors -= before
+    changed = torch.from_numpy(vectors.any(axis=1).astype(np.float32))
+    processes.sum(torch.from_numpy(vectors))
+    vectors /= processes.sum(changed).clamp(min=1).numpy()[:, None]
+    vectors += before
+
+
+def _parts(chunks: list[tuple[int, int]], count: int) -> list[Chunks]:
+    """Chunks in so many parts, some of which may be empty."""
+    bounds = [len(chunks) * part // count for part in range(count + 1)]
+    return [chunks[first:last] for first, last in pairwise(bounds)]
 
 
 def train(
@@ -92,10 +117,12 @@ def train(
     seed: int,
     threads: int,
     report: Report,
+    context: TrainingContext = DEFAULT_CONTEXT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train from initial vectors; returns the new input and output vectors, (n, d) each.
 
     mentions  (n,) of the items, in these and further sessions: for the noise and sub-sampling
+    context   other processes of the training, each with its sessions, which start with the same vectors
 
     Raises TrainingError, with the epoch, when vectors or the loss are not finite.
     """
@@ -106,6 +133,7 @@ def train(
     train_epoch = (_Lanes if r.deterministic else _SharedVectors)(corpus, learn, x, y)
     total = len(sessions.items)
     pairs = 0
+    rounds = _parts(corpus.chunks(CHUNK), 1 if context.processes is None else ROUNDS)
     with ThreadPoolExecutor(threads) as pool:
         for epoch in range(r.epochs):
             started, tally = perf_counter(), Tally()
@@ -113,14 +141,19 @@ def train(
             def tick(epoch: int = epoch, tally: Tally = tally) -> None:
                 report("progress", done=epoch * total + tally.events, total=r.epochs * total, unit="events")
 
-            train_epoch(pool, threads, epoch, tally, tick)
+            for chunks in rounds:
+                before = None if context.processes is None else (x.copy(), y.copy())
+                train_epoch(pool, threads, epoch, chunks, tally, tick)
+                if context.processes is not None and before is not None:
+                    for vectors, old in zip((x, y), before, strict=True):
+                        average(vectors, old, context.processes)
             tick()
             seconds = perf_counter() - started
-            loss = tally.loss / max(tally.pairs, 1)
-            pairs += tally.pairs
+            sums = shares.total(np.array([tally.loss, tally.pairs, total]), context)
+            loss, pairs = float(sums[0] / max(sums[1], 1)), pairs + int(sums[1])
             report(
                 "epoch", epoch=epoch + 1, epochs=r.epochs, loss=loss, seconds=seconds,
-                events_per_second=total / seconds,
+                events_per_second=float(sums[2]) / seconds,
             )  # fmt: skip
             if not (np.isfinite(loss) and np.isfinite(x).all() and np.isfinite(y).all()):
                 raise TrainingError(
@@ -138,12 +171,11 @@ class _SharedVectors:
 
     def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
         self.corpus, self.learn, self.x, self.y = corpus, learn, x, y
-        self.chunks = corpus.chunks(CHUNK)
 
     def __call__(
-        self, pool: ThreadPoolExecutor, threads: int, epoch: int, tally: Tally, tick: Callable[[], None]
+        self, pool: ThreadPoolExecutor, threads: int, epoch: int, chunks: Chunks, tally: Tally, tick: Callable[[], None]
     ) -> None:
-        remaining = iter(self.chunks)
+        remaining = iter(chunks)
         workers = [pool.submit(self._work, remaining, epoch, tally) for _ in range(threads)]
         try:
             while wait(workers, _TICK, FIRST_EXCEPTION).not_done:
@@ -172,17 +204,16 @@ class _Lanes:
     def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
         self.corpus, self.x, self.y = corpus, x, y
         self.fixed = (corpus.recipe.negative, SIGMOID, learn is skipgram)
-        self.chunks = corpus.chunks(CHUNK)
         self.budget = int(min(LANE_ROWS, max(1, LANE_SHARE * len(x))))
         self.slots = [np.full(len(x), -1, dtype=np.int32) for _ in range(LANES)]
 
     def __call__(
-        self, pool: ThreadPoolExecutor, threads: int, epoch: int, tally: Tally, tick: Callable[[], None]
+        self, pool: ThreadPoolExecutor, threads: int, epoch: int, chunks: Chunks, tally: Tally, tick: Callable[[], None]
     ) -> None:
         ticked, offsets = perf_counter(), self.corpus.sessions.offsets
-        for c in range(0, len(self.chunks), threads):
-            plans = list(pool.map(self.corpus.plan, self.chunks[c : c + threads], [epoch] * threads))
-            for (start, stop), (chunk_plan, rate) in zip(self.chunks[c : c + threads], plans, strict=True):
+        for c in range(0, len(chunks), threads):
+            plans = list(pool.map(self.corpus.plan, chunks[c : c + threads], [epoch] * threads))
+            for (start, stop), (chunk_plan, rate) in zip(chunks[c : c + threads], plans, strict=True):
                 cuts = split_lanes(*chunk_plan[1:5], self.budget).tolist()
                 for at in range(0, len(cuts) - 1, LANES):
                     self._train_lanes(pool, threads, cuts[at : at + LANES + 1], chunk_plan, rate, tally)
