@@ -134,6 +134,8 @@ def test_torchrun_is_refused_for_models_without_torch(
         monkeypatch.setenv(name, value)
     result = run("train", "sr", "--workspace", prepared)
     assert result.err.endswith("embedrec: sr does not support torchrun; leave it out\n")
+    result = run("train", "word2vec", "--resume", "--workspace", prepared)
+    assert result.err.endswith("embedrec: word2vec does not support --resume; leave it out\n")
 
 
 def test_the_chosen_device_is_noted(run: Run, prepared: Path) -> None:
@@ -161,6 +163,11 @@ def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
     assert sorted(p.name for p in Path("models").iterdir()) == ["cooccurrence", "svd"]
     for words, message in (
         (("ar", "--memory", "1G"), "ar has no memory limit; leave --memory out"),
+        (("neural-cf", "--memory", "1G"), "neural-cf has no memory limit; leave --memory out"),
+        (
+            ("two-tower", "--memory", "1G", "--set", "users=true"),
+            "users of two-tower needs all sessions in every process; leave it or --memory out",
+        ),
         (("svd", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
         (
             ("svd", "--memory", "much"),
