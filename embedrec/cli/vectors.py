@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from embedrec.cli.shared.artifacts import find_model, note_outdated
 from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.options import (
+    INPUT_FILE,
     emit,
     json_option,
     log_option,
@@ -21,6 +22,9 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.storage.remote import ReadPath
 
 _format = click.option(
     "--format",
@@ -107,7 +111,7 @@ def _export_folder(workspace: Workspace, model: str | None, folder: Path) -> Non
 
 
 @vectors.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=INPUT_FILE)
 @_format
 @click.option(
     "--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: that of the file, else cosine]."
@@ -116,20 +120,21 @@ def _export_folder(workspace: Workspace, model: str | None, folder: Path) -> Non
 @click.option("--name", metavar="NAME", help="Name of the model [default: the file name without its suffix].")
 @log_option
 @workspace_option
-def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None, workspace: Workspace) -> None:
+def import_(file: ReadPath, kind: Any, metric: Any, encoded: bool, name: str | None, workspace: Workspace) -> None:
     """Import item vectors from FILE as a model that can be indexed and searched like a trained one.
 
-    FILE may be a folder that `embedrec vectors export --to` wrote.
+    FILE may be a folder that `embedrec vectors export --to` wrote, and both may be at a URL (s3a://, gs://, hdfs://).
 
     Files in .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than memory.
 
     \b
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
+    embedrec vectors import s3a://bucket/vectors/artists.npy
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.train import import_vectors
 
-    folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
+    folder = workspace.folder("model", name or plain_from(PurePosixPath(file.name).stem) or "vectors")
     with Progress("vectors import") as report:
         done = import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
     if done.about["metric_from"] == "assumed":

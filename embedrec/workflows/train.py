@@ -27,11 +27,13 @@ from embedrec.ranking.validation import check_better
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
+from embedrec.storage.remote import ReadPath
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
 from embedrec.training.shares import TrainsOnShares
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
+from embedrec.vectors.remote_files import local_vectors
 from embedrec.workflows.composite_parts import prepare_parts
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.spaces import keep_frozen, place_in_space
@@ -257,7 +259,7 @@ def training_context(
 
 
 def import_vectors(
-    path: Path,
+    path: ReadPath,
     folder: Path,
     *,
     kind: Format | None = None,
@@ -267,14 +269,17 @@ def import_vectors(
 ) -> Artifact:
     """Read item vectors from a file of another tool, or from a folder of `hub_folder`, and write the model `folder`.
 
+    Files at a URL are copied beside the models for the time, see `local_vectors`.
+
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
     memory = spill(folder.parent)
-    if is_hub_folder(path):
-        embeddings = load_hub_folder(path, metric=metric)
-    else:
-        embeddings = load_vectors(path, kind, metric=metric, encoded=encoded, memory=memory, report=report)
-    model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
-    save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
+    with local_vectors(path, folder) as local:
+        if is_hub_folder(local):
+            embeddings = load_hub_folder(local, metric=metric)
+        else:
+            embeddings = load_vectors(local, kind, metric=metric, encoded=encoded, memory=memory, report=report)
+        model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
+        save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")
