@@ -185,6 +185,7 @@ def kill_executors(kills: int, seed: int) -> int:
     for row in rows:
         other = ", ".join(row.different) or "none"
         print(f"| {row.job} | {row.runs} | {row.kills} | {row.failed} | {row.seconds:.0f} | {other} |")
-    total = sum(row.kills for row in rows)
-    print(f"| all | {sum(row.runs for row in rows)} | {total} | {sum(row.failed for row in rows)} | | |")
-    return sum(len(row.different) for row in rows)
+    different = [name for row in rows for name in row.different]
+    sums = [sum(getattr(row, name) for row in rows) for name in ("runs", "kills", "failed", "seconds")]
+    print(f"| all | {' | '.join(f'{value:.0f}' for value in sums)} | {', '.join(different) or 'none'} |")
+    return len(different)
