@@ -23,7 +23,7 @@ from embedrec.models import recipe_class
 from embedrec.models.torch_recipe import item_counts
 from embedrec.models.word2vec import training as word2vec
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.models.word2vec.training import ROUNDS, Tally, average
+from embedrec.models.word2vec.training import Tally, exchange, exchanges
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.devices import seed_torch
 from embedrec.training.shares import joint_digest, share_seed, total
@@ -110,7 +110,7 @@ def twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarray:
 
 
 def word2vec_twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarray:
-    """The input vectors of word2vec, averaged row by row in this process."""
+    """The input vectors of word2vec in this process, whose changes in both shares are summed row by row."""
     recipe = recipe_of(settings)
     mentions = sum(item_counts(share) for share in shares)
     n = len(mentions)
@@ -123,18 +123,15 @@ def word2vec_twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarra
         word2vec.padded(vectors, rows) for vectors, rows in ((start.input, n), (start.output, n + word2vec.FILLERS))
     )
     for epoch in range(recipe.epochs):
-        for part in range(ROUNDS):
-            trained = []
-            for corpus in corpora:
-                own = x.copy(), y.copy()
-                work = word2vec._SharedVectors(corpus, word2vec.skipgram, *own)
-                work._work(iter(word2vec._parts(corpus.chunks(word2vec.CHUNK), ROUNDS)[part]), epoch, Tally())
-                trained.append(own)
-            for side, vectors in enumerate((x, y)):
-                for row in range(len(vectors)):
-                    moved = [own[side][row] for own in trained if (own[side][row] != vectors[row]).any()]
-                    if moved:
-                        vectors[row] = np.mean(moved, axis=0)
+        trained = []
+        for corpus in corpora:
+            own = x.copy(), y.copy()
+            work = word2vec._SharedVectors(corpus, word2vec.skipgram, *own)
+            work._work(iter(corpus.chunks(word2vec.CHUNK)), epoch, Tally())  # one round: the share is short
+            trained.append(own)
+        for side, vectors in enumerate((x, y)):
+            for row in range(len(vectors)):
+                vectors[row] += sum(own[side][row] - vectors[row] for own in trained)
     return x[:, : recipe.dim]
 
 
@@ -160,7 +157,7 @@ def test_one_process_has_the_bytes_of_a_training_without_memory(settings: dict[s
     }
 
 
-def test_averages() -> None:
+def test_changes_are_summed_or_averaged() -> None:
     rng = np.random.default_rng(0)
     before, other = rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
     own = before.copy()
@@ -171,12 +168,27 @@ def test_averages() -> None:
         more = torch.from_numpy(np.where(other_changed[:, None], other - before, 0).astype(np.float32))
         return tensor.add_(more if tensor.ndim == 2 else torch.from_numpy(other_changed.astype(np.float32)))
 
-    average(own, before, SimpleNamespace(sum=summed))  # type: ignore[arg-type]
+    copy, together = own.copy(), SimpleNamespace(sum=summed)
+    exchange(own, before, together, summed=False)  # type: ignore[arg-type]
+    exchange(copy, before, together, summed=True)  # type: ignore[arg-type]
     expected = before.copy()
     expected[0] = (before[0] + 1 + other[0]) / 2
     expected[1] += 1
     expected[2] = other[2]
     np.testing.assert_allclose(own, expected, atol=1e-6)
+    expected[0] = other[0] + 1
+    np.testing.assert_allclose(copy, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"), [(1, (1, True)), (8192, (1, True)), (8193, (2, True)), (1 << 22, (256, True)),
+                             ((1 << 22) + 512, (256, False))],
+)  # fmt: skip
+def test_short_rounds_are_summed(events: int, expected: tuple[int, bool]) -> None:
+    alike = SimpleNamespace(count=3, sum=lambda tensor: tensor * 3)
+    context: Any = SimpleNamespace(processes=alike, device="cpu")
+    assert exchanges(events, context) == expected
+    assert exchanges(events, DEFAULT_CONTEXT) == (1, False)
 
 
 def test_one_process_has_its_own_sums_digest_and_seed() -> None:

@@ -90,8 +90,9 @@ class Word2Vec(Word2VecSettings):
                  mean vector of its contexts, the others end at the mean of their vectors before and after. A
                  `popularity` that the first training chose is chosen again, by the changed sessions
         context  other processes of the training: `sessions` are then the share of this one, all with the same
-                 vocabulary. Each trains on its share, and their vectors are averaged several times an epoch, see
-                 `training.ROUNDS`. An exponent of popularity is chosen by the sessions of the first process
+                 vocabulary. Each trains on its share, and they exchange the changes of their vectors many times an
+                 epoch, see `training.ROUND_EVENTS`. An exponent of popularity is chosen by the sessions of the first
+                 process
 
         Returns a model of the arrays of `from_arrays`. Raises DataError when no pair is left to learn from,
         SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.

@@ -33,7 +33,10 @@ CHUNK = 2048  # events of a task of a thread, about: tasks are whole sessions
 # that each updates before lanes are merged. Popular items move in every lane; at six times the share their summed
 # changes overshoot and training diverges.
 LANES, LANE_SHARE, LANE_ROWS = 8, 1.0, 30_000
-ROUNDS = 8  # how often the vectors of several processes are averaged in an epoch
+# Several processes exchange the changes of their vectors after about so many events of each, at most so often an epoch.
+# Changes of short rounds are summed, as if their steps had been taken one after another. In longer ones the vectors of
+# popular items would overshoot, and the changes of a row are averaged, which loses quality (scripts/bench/shares.py).
+ROUND_EVENTS, MOST_ROUNDS = 8192, 256
 _TICK = 0.1  # seconds between two reports of progress
 
 
@@ -88,17 +91,29 @@ class Tally:
 Chunks = Sequence[tuple[int, int]]
 
 
-def average(vectors: np.ndarray, before: np.ndarray, processes: Processes) -> None:
-    """Average the vectors (n, w) of all processes in place, which had the same vectors `before`.
+def exchanges(events: int, context: TrainingContext) -> tuple[int, bool]:
+    """How often processes, of which this one has so many events, exchange changes in an epoch; whether these are
+    summed."""
+    if context.processes is None:
+        return 1, False
+    each = int(shares.total(np.array([events]), context)[0]) // context.processes.count
+    count = min(MOST_ROUNDS, max(1, -(-each // ROUND_EVENTS)))
+    return count, each <= 2 * ROUND_EVENTS * count
 
-    A row changes by the mean change in the processes that changed it: items of few mentions occur in one share only.
+
+def exchange(vectors: np.ndarray, before: np.ndarray, processes: Processes, *, summed: bool) -> None:
+    """Add the changes of all processes to the vectors (n, w) in place, which were `before` in every process.
+
+    summed  whether a row changes by the sum of its changes; otherwise by the mean over the processes that changed it,
+            since items of few mentions occur in one share only
     """
     import torch
 
     vectors -= before
     changed = torch.from_numpy(vectors.any(axis=1).astype(np.float32))
     processes.sum(torch.from_numpy(vectors))
-    vectors /= processes.sum(changed).clamp(min=1).numpy()[:, None]
+    if not summed:
+        vectors /= processes.sum(changed).clamp(min=1).numpy()[:, None]
     vectors += before
 
 
@@ -133,7 +148,8 @@ def train(
     train_epoch = (_Lanes if r.deterministic else _SharedVectors)(corpus, learn, x, y)
     total = len(sessions.items)
     pairs = 0
-    rounds = _parts(corpus.chunks(CHUNK), 1 if context.processes is None else ROUNDS)
+    count, summed = exchanges(total, context)
+    rounds = _parts(corpus.chunks(CHUNK), count)
     with ThreadPoolExecutor(threads) as pool:
         for epoch in range(r.epochs):
             started, tally = perf_counter(), Tally()
@@ -146,7 +162,7 @@ def train(
                 train_epoch(pool, threads, epoch, chunks, tally, tick)
                 if context.processes is not None and before is not None:
                     for vectors, old in zip((x, y), before, strict=True):
-                        average(vectors, old, context.processes)
+                        exchange(vectors, old, context.processes, summed=summed)
             tick()
             seconds = perf_counter() - started
             sums = shares.total(np.array([tally.loss, tally.pairs, total]), context)
