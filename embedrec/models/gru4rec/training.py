@@ -40,8 +40,8 @@ class GRU4RecLearner:
         sessions: Sessions,
         *,
         seed: int,
-        start: TrainingStart | None = None,
         counts: np.ndarray | None = None,
+        start: TrainingStart | None = None,
     ) -> None:
         """counts  see `SharedNeural.share_learner`; None counts the sessions"""
         self.recipe, self.seed, self.start = recipe, seed, start
