@@ -5,6 +5,7 @@ import sys
 import warnings
 from typing import Any
 
+from embedrec.kernels.kernel_cache import ignore_unreadable_caches, stamp_imported_kernels
 from embedrec.runtime import announcement
 
 _FILE = ".numba_config.yaml"  # numba's settings in the current folder, see `load_numba`
@@ -32,25 +33,6 @@ def load_numba() -> None:
     config._config_fname = os.devnull  # numba reads the file again at each compilation
 
 
-def ignore_unreadable_caches() -> None:
-    """Make numba recompile kernels whose cache index it cannot read.
-
-    An index names the types of arguments. After an upgrade that renames a type, reading the index raises AttributeError
-    or ImportError before numba compares the time stamp.
-    """
-    from numba.core.caching import IndexDataCacheFile
-
-    read = IndexDataCacheFile._load_index
-
-    def read_or_none(file: IndexDataCacheFile) -> Any:
-        try:
-            return read(file)
-        except (AttributeError, ImportError):
-            return {}
-
-    IndexDataCacheFile._load_index = read_or_none
-
-
 def announce_compilation() -> None:
     """Make numba tell `runtime.Announcement` when it compiles; kernels from its cache are not compiled."""
     from numba.core import event
@@ -67,4 +49,5 @@ def announce_compilation() -> None:
 
 load_numba()
 ignore_unreadable_caches()
+stamp_imported_kernels(__path__)
 announce_compilation()
