@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -94,7 +95,8 @@ BUSY = httpx.Response(429, headers={"retry-after": "3"}, content=b"busy")
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr(client_module.time, "sleep", waits.append)
+    stand_in = SimpleNamespace(sleep=waits.append)  # for the client alone: other threads of this process sleep, too
+    monkeypatch.setattr(client_module, "time", stand_in)
     return waits
 
 

@@ -54,7 +54,10 @@ NOT_RUN: dict[str, list[str]] = {
         *["tests/docs/test_serve.py sends the requests"] * 4,
         "tests/docs/test_serve.py runs it",
     ],
-    "docs/how-to/train-with-torch.md": ["needs an interrupted training; needs a GPU"],
+    "docs/how-to/train-with-torch.md": [
+        "needs an interrupted training; needs a GPU",
+        "tests/training/test_shares.py trains in two processes",
+    ],
 }
 
 

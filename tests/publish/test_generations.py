@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
@@ -87,7 +87,7 @@ def test_a_publish_drops_generations_after_the_grace_period(monkeypatch: pytest.
         waits.append(seconds)
         target.now += seconds
 
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))  # for this module alone, not for other threads
     for seed in range(5):
         target.now += 4
         assert publish(content(seed=seed), target, keep=2, grace=10) == Published(seed + 1, {"bytes": 1})
