@@ -17,6 +17,11 @@ from embedrec.storage.memory_budget import spill
 from tests.spark.killed import killing
 
 SIZES = {"cooccurrence": 600, "sr": 12_000, "mf": 900}  # mentions of a part
+SETTINGS: dict[str, dict[str, Any]] = {"mf": {"epochs": 1}}
+
+
+def recipe(name: str) -> Any:
+    return recipe_class(name)(**SETTINGS.get(name, {}))
 
 
 def fit_all(spark: Any, folder: Path, kills: int) -> int:
@@ -25,7 +30,7 @@ def fit_all(spark: Any, folder: Path, kills: int) -> int:
         for name, size in SIZES.items():
             target = folder / "models" / name
             with open_sessions(spark, folder / "sessions", size=400) as frame, staging(spark, target) as parts:
-                model = fit_on_spark(recipe_class(name)(), frame, FitContext(parts, spill(folder), size=size))
+                model = fit_on_spark(recipe(name), frame, FitContext(parts, spill(folder), size=size))
                 save_model(model, target, {})
     return len(killed)
 
@@ -35,6 +40,6 @@ def check(folder: Path) -> None:
     sessions = Sessions.load(folder / "sessions")
     assert sorted(path.name for path in (folder / "models").iterdir()) == sorted(SIZES)
     for name in SIZES:
-        local, model = recipe_class(name)().fit(sessions), load_model(folder / "models" / name)
+        local, model = recipe(name).fit(sessions), load_model(folder / "models" / name)
         for array, values in local.arrays.items():
             assert np.asarray(model.arrays[array]).tobytes() == np.asarray(values).tobytes(), (name, array)
