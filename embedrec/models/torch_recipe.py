@@ -20,6 +20,7 @@ from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.models.warm_start import TrainingStart, check_warm_start
 from embedrec.progress import Report, quiet
+from embedrec.storage.memory_budget import count_rows
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.settings import TrainingSettings
 from embedrec.training.shares import TrainsOnShares, check_share, joint_digest, share_seed, total
@@ -139,7 +140,9 @@ class Neural(TrainingSettings, ABC):
                 trained = sessions if held_out is None else held_out.train
                 if isinstance(self, SharedNeural) and shares:
                     learner = self.of_share(context).share_learner(
-                        trained, counts=total(item_counts(trained), context), seed=share_seed(seed, context)
+                        trained,
+                        counts=total(count_rows(trained.items, len(trained.vocab)), context),
+                        seed=share_seed(seed, context),
                     )
                 else:
                     learner = self.learner(trained, seed=seed, device=context.device, start=start)
@@ -185,12 +188,7 @@ def check_shares(recipe: Neural, sessions: Sessions, context: TrainingContext, i
         raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
     if init is not None:
         raise SettingsError(f"a warm start of {recipe.name} needs all sessions; leave --memory or --from out")
-    check_share(recipe, {**settings_of(recipe), "name": recipe.name}, len(sessions.items), context)
-
-
-def item_counts(sessions: Sessions) -> np.ndarray:
-    """The events of each item: (n,) int64."""
-    return np.bincount(sessions.items, minlength=len(sessions.vocab))
+    check_share(recipe, len(sessions.items), context)
 
 
 def padded_counts(counts: np.ndarray, n: int) -> np.ndarray:

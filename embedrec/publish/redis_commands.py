@@ -96,11 +96,13 @@ class Packing:
     """Ids that are packed once for all commands of a generation.
 
     seeds      the ids of the seeds
-    results    ids of the results, as arguments of commands: (n, width) uint8 if all have one length, else (n,) bytes
+    others     the ids of the results
+    results    the same, as arguments of commands: (n, width) uint8 if all have one length, else (n,) bytes
     kind       type of the values
     """
 
     seeds: EncodedIds
+    others: EncodedIds
     results: np.ndarray
     kind: Format
 
@@ -110,9 +112,9 @@ class Packing:
         if content.vectors is not None:
             raise SettingsError("redis supports neighbours only; publish without vectors")
         seeds = EncodedIds.of(content.vocab)
-        ids = seeds if content.results is content.vocab else EncodedIds.of(content.results)
-        table = ids.table()
-        return cls(seeds, pack_arguments(ids.tolist()) if table is None else _pack_table(table), kind)
+        others = seeds if content.results is content.vocab else EncodedIds.of(content.results)
+        table = others.table()
+        return cls(seeds, others, pack_arguments(others.tolist()) if table is None else _pack_table(table), kind)
 
     def batch(self, start: bytes, rows: np.ndarray, lists: TopK) -> Batch:
         """The commands that write the keys of seeds (b,) with their lists (b, k)."""

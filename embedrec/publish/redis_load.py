@@ -19,7 +19,6 @@ from embedrec.publish.digests import (
     unpack_ids,
     with_missing,
 )
-from embedrec.publish.encoded_ids import EncodedIds
 from embedrec.publish.generations import Size
 from embedrec.publish.redis_commands import Batch, Packing, exists_command, pack_arguments, parts
 from embedrec.publish.redis_session import Session
@@ -81,7 +80,7 @@ class Loading:
         ones only, and the ids of changed, new and gone keys to PREFIX:changes:NUMBER.
         """
         seeds = id_digests(self.packing.seeds)
-        ids = seeds if content.results is content.vocab else id_digests(EncodedIds.of(content.results))
+        ids = seeds if self.packing.others is self.packing.seeds else id_digests(self.packing.others)
         results = with_missing(ids)
         if self.base is not None:
             self._stored = self.base.digests.find(seeds)

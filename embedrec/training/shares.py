@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -16,22 +15,21 @@ from embedrec.training.context import TrainingContext
 class TrainsOnShares(ABC):
     """A recipe whose processes may each read a share of the sessions.
 
+    name         of the recipe
     EVENT_BYTES  bytes that a process needs for an event of its share, about
     WHOLE        settings that need all sessions in every process
     """
 
+    name: ClassVar[str]
     EVENT_BYTES: ClassVar[int]
     WHOLE: ClassVar[tuple[str, ...]] = ()
 
 
-def check_share(recipe: TrainsOnShares, settings: Mapping[str, object], events: int, context: TrainingContext) -> None:
-    """Raises SettingsError for settings that need all sessions; DataError if the events of a share do not fit.
-
-    settings  of the recipe, with its "name"
-    """
-    name = settings["name"]
+def check_share(recipe: TrainsOnShares, events: int, context: TrainingContext) -> None:
+    """Raises SettingsError for settings that need all sessions; DataError if the events of a share do not fit."""
+    name = recipe.name
     for key in recipe.WHOLE:
-        if settings[key] not in (None, False):
+        if getattr(recipe, key) not in (None, False):
             raise SettingsError(f"{key} of {name} needs all sessions in every process; leave it or --memory out")
     need = events * recipe.EVENT_BYTES
     if context.memory is not None and need > context.memory:

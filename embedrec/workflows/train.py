@@ -250,9 +250,9 @@ def training_context(
             report("note", message=message)
         yield TrainingContext(chosen, checkpoint, resume, test=test)
     else:
+        need_package("torch", f"training {recipe.name} in several processes")
         from embedrec.training.distributed import join_processes
 
-        need_package("torch", f"training {recipe.name} in several processes")
         kept = checkpoint if is_torch_recipe(recipe) else None
         with join_processes(chosen) as processes:
             yield TrainingContext(chosen, kept, resume, processes, test)

@@ -20,10 +20,10 @@ from embedrec.data import Sessions
 from embedrec.data.session_shares import session_share
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import recipe_class
-from embedrec.models.torch_recipe import item_counts
 from embedrec.models.word2vec import training as word2vec
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.models.word2vec.training import Tally, exchange, exchanges
+from embedrec.storage.memory_budget import count_rows
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.devices import seed_torch
 from embedrec.training.shares import joint_digest, share_seed, total
@@ -71,7 +71,7 @@ def two_processes(settings: list[dict[str, Any]], folder: Path) -> list[np.ndarr
 def twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarray:
     """The items of a model whose steps are summed over both shares in this process."""
     recipe = recipe_of(settings)
-    counts = sum(item_counts(share) for share in shares)
+    counts = sum(count_rows(share.items, len(share.vocab)) for share in shares)
     learners = []
     for rank, share in enumerate(shares):
         with seed_torch("cpu", 5, 0):
@@ -112,7 +112,7 @@ def twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarray:
 def word2vec_twin(settings: dict[str, Any], shares: list[Sessions]) -> np.ndarray:
     """The input vectors of word2vec in this process, whose changes in both shares are summed row by row."""
     recipe = recipe_of(settings)
-    mentions = sum(item_counts(share) for share in shares)
+    mentions = sum(count_rows(share.items, len(share.vocab)) for share in shares)
     n = len(mentions)
     start = recipe._initial(shares[0], None, 5)
     corpora = [

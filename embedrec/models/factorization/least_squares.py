@@ -68,9 +68,12 @@ class Cells(NamedTuple):
     ridge: np.ndarray
 
     @classmethod
-    def of(cls, matrix: sp.csr_matrix, objective: Objective) -> Cells:
-        """The cells of a matrix, (r, c) CSR float32."""
-        ridge = objective.ridge(row_weights(matrix), matrix.shape[1])
+    def of(cls, matrix: sp.csr_matrix, objective: Objective, columns: int | None = None) -> Cells:
+        """The cells of a matrix, (r, c) CSR float32.
+
+        columns  for the ridge, where those of the matrix are some of them; None for c
+        """
+        ridge = objective.ridge(row_weights(matrix), matrix.shape[1] if columns is None else columns)
         return cls(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data, ridge)
 
 
@@ -94,9 +97,8 @@ def row_weights(matrix: sp.csr_matrix) -> np.ndarray:
     """The sum of the weights of the cells of each row: (r,) float64."""
     from embedrec.kernels.cell_blocks import sum_rows
 
-    sums: np.ndarray = sum_rows(
-        matrix.indptr.astype(np.int64), matrix.data
-    )  # SciPy adds in float32, whatever the dtype
+    # SciPy adds in float32, whatever the dtype
+    sums: np.ndarray = sum_rows(matrix.indptr.astype(np.int64), matrix.data)
     return sums
 
 
@@ -181,26 +183,22 @@ def fold_in(
 
     def encode(histories: Sessions) -> np.ndarray:
         matrix = cells(histories, plays, decay)
-        vectors = solve_rows(matrix, objective.ridge(row_weights(matrix), n), fixed, diagonal)[:, :d]
+        vectors = solve_rows(Cells.of(matrix, objective), fixed, diagonal)[:, :d]
         return vectors.copy() if axes is None else vectors @ axes.T
 
     return encode
 
 
-def solve_rows(matrix: sp.csr_matrix, ridge: np.ndarray, fixed: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    """The vectors (r, w) of the rows of a matrix, given those of its columns; exact, see `kernels.als`.
+def solve_rows(cells: Cells, fixed: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    """The vectors (r, w) of the rows of c columns, given those of the columns; exact, see `kernels.als`.
 
-    matrix    cells and their weights, (r, c) CSR float32
-    ridge     (r,) float32
     fixed     (c, w) float32 vectors of the columns, padded and read-only, in the axes of the diagonal
     diagonal  (w,) float32: the Gram matrix of all columns, times the weight of an unobserved pair
     """
     from embedrec.kernels.row_blas import padded
 
-    rows, width = matrix.shape[0], fixed.shape[1]
-    vectors = padded(np.zeros((rows, width), dtype=np.float32), rows)
-    columns = matrix.indices.astype(np.int32, copy=False)
-    cells = Cells(matrix.indptr.astype(np.int64), columns, matrix.data, ridge)
+    rows = len(cells.ridge)
+    vectors = padded(np.zeros((rows, fixed.shape[1]), dtype=np.float32), rows)
     solve_cells(cells, fixed, diagonal, vectors, _MAX_STEPS, 0, rows)
     return vectors
 

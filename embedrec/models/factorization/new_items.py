@@ -11,7 +11,7 @@ import numpy as np
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
 from embedrec.models.context_smoothing import MOST_BESIDE, add_means, mean_contexts
-from embedrec.models.factorization.least_squares import Objective, cells, fold_in, row_weights, solve_rows
+from embedrec.models.factorization.least_squares import Cells, Objective, cells, fold_in, solve_rows
 from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.frozen import NewItems
 from embedrec.models.session_encoders import Encoder
@@ -44,8 +44,7 @@ def _solve(recipe: FactorisationSettings, items: NewItems, vectors: np.ndarray, 
     new, count = np.flatnonzero(items.new), len(items.sessions)
     objective = recipe.objective(float(items.arrays["unobserved"][0]))
     theirs = items.their_sessions
-    weights = cells(theirs, recipe.plays).T.tocsr()[new]  # (m, s)
-    ridge = objective.ridge(row_weights(weights), count)  # (m,)
+    mentions = Cells.of(cells(theirs, recipe.plays).T.tocsr()[new], objective, count)  # m rows, s columns
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:SAMPLED_SESSIONS])
     others = _encoder(recipe, objective, vectors)(items.sessions.take(chosen)).astype(np.float64)  # (q, d)
     diagonal, axes = np.linalg.eigh(count / max(len(chosen), 1) * (others.T @ others))
@@ -54,7 +53,7 @@ def _solve(recipe: FactorisationSettings, items: NewItems, vectors: np.ndarray, 
         fixed = padded(_encoder(recipe, objective, vectors)(theirs) @ axes, len(theirs))  # (s, w)
         unobserved = np.zeros(fixed.shape[1], dtype=np.float32)
         unobserved[:d] = objective.unobserved * np.maximum(diagonal, 0)
-        vectors[new] = solve_rows(weights, ridge, locked(fixed), unobserved)[:, :d] @ axes.T
+        vectors[new] = solve_rows(mentions, locked(fixed), unobserved)[:, :d] @ axes.T
         report("progress", done=done + 1, total=_ROUNDS, unit="rounds")
     solution, contexts = vectors[new], mean_contexts(theirs, vectors, MOST_BESIDE).mean[new]
     vectors[new] = add_means(solution, contexts, np.linalg.norm(solution, axis=1), 1.0)

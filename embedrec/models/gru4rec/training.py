@@ -19,8 +19,9 @@ from embedrec.models.feature_encoder import EncodedFeatures, catalogue, encode_f
 from embedrec.models.gru4rec.network import Cell, Network
 from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
 from embedrec.models.gru4rec.settings import GRU4RecSettings
-from embedrec.models.torch_recipe import item_counts, padded_counts
+from embedrec.models.torch_recipe import padded_counts
 from embedrec.models.warm_start import TrainingStart
+from embedrec.storage.memory_budget import count_rows
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
@@ -55,7 +56,7 @@ class GRU4RecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        counts = padded_counts(item_counts(every) if counts is None else counts, len(self.vocab))
+        counts = padded_counts(count_rows(every.items, len(every.vocab)) if counts is None else counts, len(self.vocab))
         self.cold = counts == 0
         network = Network(recipe, counts, self.streams.count, _encode(recipe, features, counts))
         if start is not None:

@@ -16,11 +16,12 @@ from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue
 from embedrec.models.item_user_vectors import start_items, start_users
-from embedrec.models.torch_recipe import item_counts, padded_counts
+from embedrec.models.torch_recipe import padded_counts
 from embedrec.models.transformer.network import Block, Network
 from embedrec.models.transformer.settings import SASRecSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.warm_start import TrainingStart
+from embedrec.storage.memory_budget import count_rows
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
@@ -109,7 +110,9 @@ class SASRecLearner:
                 f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "prepare sessions of two or more events"
             )
-        self.counts = padded_counts(item_counts(every) if counts is None else counts, len(self.vocab))
+        self.counts = padded_counts(
+            count_rows(every.items, len(every.vocab)) if counts is None else counts, len(self.vocab)
+        )
         network = Network(recipe, sessions, self.counts, features, self.user_ids)
         if start is not None:
             start_network(network, start, self.vocab, self.user_ids)

@@ -17,10 +17,11 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import all_users, catalogue, distinct
 from embedrec.models.item_user_vectors import ItemUserVectors, start_items, start_users
-from embedrec.models.torch_recipe import item_counts, padded_counts, parse_layers
+from embedrec.models.torch_recipe import padded_counts, parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.warm_start import TrainingStart
+from embedrec.storage.memory_budget import count_rows
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from embedrec.training.row_squares import row_squares
@@ -40,7 +41,7 @@ def create_learner(
     """
     vocab, item_features = catalogue(sessions, features=recipe.features)
     every = sessions if start is None else start.sessions
-    counts = padded_counts(item_counts(every) if counts is None else counts, len(vocab))
+    counts = padded_counts(count_rows(every.items, len(every.vocab)) if counts is None else counts, len(vocab))
     return TwoTowerLearner(recipe, sessions, vocab, item_features, counts, seed=seed, start=start)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from embedrec.config import settings_of
 from embedrec.data.replay import replayed_sessions
 from embedrec.data.session_changes import SessionChanges
 from embedrec.data.sessions import Sessions, check_sessions
@@ -118,7 +117,7 @@ class Word2Vec(Word2VecSettings):
         report_long(chosen, chosen.lengths, self.window, report)
         x, y = start
         if (chosen.lengths > 1).any():
-            mentions = total(np.bincount(sessions.items, minlength=len(vocab)), context)
+            mentions = total(count_rows(sessions.items, len(vocab)), context)
             if self.backend == "gensim":
                 from embedrec.models.word2vec.gensim import train_gensim
 
@@ -212,7 +211,7 @@ class Word2Vec(Word2VecSettings):
             if init is not None or self.backend == "gensim":
                 given = "a warm start" if init is not None else "backend=gensim"
                 raise SettingsError(f"{given} of word2vec takes one process without --memory; leave these out")
-            check_share(self, {**settings_of(self), "name": self.name}, len(sessions.items), context)
+            check_share(self, len(sessions.items), context)
 
     def _initial(self, sessions: Sessions, init: VectorModel | None, seed: int) -> WordVectors:
         """Initial vectors (n, dim): random inputs and zero outputs; or those of `init`, see `start_rows`."""
